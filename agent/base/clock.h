@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/attr.h"
+
+/* Milliseconds of CLOCK_BOOTTIME: counts through suspend, jumps for nobody. */
+uint64_t kgr_clock_boot_ms(void);
+/* Seconds of CLOCK_REALTIME: shown and written, never decided on. */
+int64_t kgr_clock_wall_s(void);
+
+/* kgr_random fills out from the kernel's generator; for identifiers, nonces and IVs. Aborts if the kernel has none. */
+void kgr_random(void *out, size_t len);
+
+/* A token bucket; pure, the caller brings the time. */
+struct kgr_bucket {
+    uint32_t rate;     /* tokens a second */
+    uint32_t burst;    /* most tokens held */
+    uint64_t milli;    /* thousandths of a token held */
+    uint64_t last_ms;
+};
+
+void kgr_bucket_init(struct kgr_bucket *b, uint32_t rate, uint32_t burst, uint64_t now_ms);
+/* kgr_bucket_take takes one token; false when there is none. */
+KGR_MUST_CHECK bool kgr_bucket_take(struct kgr_bucket *b, uint64_t now_ms);

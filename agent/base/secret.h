@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/base/attr.h"
+
+/*
+ * The guarded arena: the only process memory where a key, an authorisation value or NTAG may stand.
+ * One per process, between guard pages, locked, kept out of core dumps and out of children.
+ * Thread-safe after kgr_arena_init.
+ */
+
+/* kgr_arena_init reserves bytes (rounded up to pages). Called once by main, before any thread. */
+KGR_MUST_CHECK enum kgr_error kgr_arena_init(size_t bytes);
+/* kgr_arena_deinit cleanses and unmaps everything; idempotent. */
+void kgr_arena_deinit(void);
+/*
+ * kgr_secret_alloc returns len zeroed bytes of the arena, or NULL when it is full or len is 0.
+ * The caller owns them and returns them with kgr_secret_free, which cleanses; NULL is accepted.
+ */
+void *kgr_secret_alloc(size_t len);
+void kgr_secret_free(void *p);
+/* kgr_arena_contains tells whether p lies in the arena: for assertions. */
+bool kgr_arena_contains(const void *p);
+
+/* kgr_cleanse overwrites len bytes in a way the compiler keeps. */
+void kgr_cleanse(void *p, size_t len);
+/* kgr_equal_ct compares in time that depends on len only. */
+KGR_MUST_CHECK bool kgr_equal_ct(const void *a, const void *b, size_t len);
+
+/*
+ * kgr_harden_process makes the process undumpable (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), sets
+ * NO_NEW_PRIVS and umask 0077, and removes from the environment what makes libraries trace or
+ * redirect traffic (TSS2_LOG*, MQTT_C_CLIENT_TRACE*, TCTI_PCAP_FILE, *_proxy). For mains only.
+ */
+void kgr_harden_process(void);
