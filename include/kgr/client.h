@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+/*
+ * libkgr: keys of node pairs, used through the local kgr-agent. An application names a peer and
+ * never sees a key byte.
+ *
+ * Conventions. Every function that can fail returns enum kgr_error and leaves its outputs untouched
+ * on failure, unless said otherwise. Lengths are in bytes. A struct kgr_client may be shared by
+ * threads: requests are pipelined over one connection. After fork the child uses a connection of
+ * its own, opened at its first call. The connection is opened at the first request and again after
+ * the agent was restarted; a request that was under way then fails with KGR_ERR_NO_AGENT. Nothing
+ * here writes to stderr, installs signal handlers or raises SIGPIPE.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <kgr/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KGR_PEER_MAX     64    /* characters of an N_ID */
+#define KGR_TOPIC_MAX    47    /* characters of an MQTT topic of ours */
+#define KGR_BLOCK_LEN    16    /* AES block and IV */
+#define KGR_DATA_MAX     65536 /* most bytes of data in one request */
+#define KGR_AAD_MAX      4096  /* most bytes of associated data of a record */
+#define KGR_MAC_MAX      64    /* room for any MAC */
+#define KGR_RECORD_OVERHEAD 96 /* a record is at most this much longer than its plaintext */
+#define KGR_DIAG_MAX     256
+
+enum kgr_pair_state {
+    KGR_STATE_IDLE = 0,
+    KGR_STATE_REQUESTING = 1,
+    KGR_STATE_WAITING = 2,
+    KGR_STATE_READY = 3,
+    KGR_STATE_RENEWING = 4,
+    KGR_STATE_REVOKED = 5,
+    KGR_STATE_FAILED = 6
+};
+
+enum kgr_custody {
+    KGR_CUSTODY_NONE = 0,
+    KGR_CUSTODY_RESIDENT = 1,
+    KGR_CUSTODY_MIXED = 2,
+    KGR_CUSTODY_SEALED = 3
+};
+
+enum kgr_suite_id {
+    KGR_SUITE_NONE = 0,
+    KGR_SUITE_AES_128_CBC_HMAC_SHA256 = 1,
+    KGR_SUITE_AES_256_CBC_HMAC_SHA384 = 2
+};
+
+enum kgr_mode {
+    KGR_MODE_ECB = 1,
+    KGR_MODE_CBC = 2,
+    KGR_MODE_CTR = 3,
+    KGR_MODE_CFB = 4,
+    KGR_MODE_OFB = 5
+};
+
+/* Bits of kgr_status.modes: 1 << enum kgr_mode. */
+
+struct kgr_client;
+
+struct kgr_client_options {
+    const char *socket; /* NULL: $KGR_AGENT (secure_getenv), else /run/kgr/agent.sock */
+    int timeout_ms;     /* for each request; 0: 10,000 */
+    const char *name;   /* of the caller, for the agent's log: "kgrctl", "kgr.so"; NULL: "libkgr" */
+};
+
+/* Names a key: a peer, and a generation or 0 for the latest that may be used. */
+struct kgr_key {
+    char peer[KGR_PEER_MAX + 1];
+    uint64_t generation;
+};
+
+/* What the agent tells of one pair. Times are seconds; -1 where there is no key. */
+struct kgr_peer {
+    char peer[KGR_PEER_MAX + 1];
+    uint64_t generation; /* 0: none */
+    enum kgr_pair_state state;
+    enum kgr_custody custody;
+    enum kgr_suite_id suite;
+    int64_t age_s;
+    int64_t expires_s;
+    bool may_send;    /* seal, encrypt, sign are possible now */
+    bool may_receive; /* open, decrypt, verify are possible now */
+    uint8_t iv[KGR_BLOCK_LEN]; /* delivered with the key; an attribute, used for no message */
+    char receive_topic[KGR_TOPIC_MAX + 1];
+    char send_topic[KGR_TOPIC_MAX + 1];
+    enum kgr_error error;     /* why the last exchange failed; KGR_OK if it did not */
+    char reason[KGR_DIAG_MAX]; /* the same for people; may be empty */
+};
+
+struct kgr_status {
+    char node[KGR_PEER_MAX + 1];
+    char version[32];        /* of the agent */
+    bool registered;
+    bool broker_connected;
+    char broker[280];        /* host:port */
+    int64_t ks_answer_age_s; /* -1: never */
+    int64_t lease_s;         /* what is left of it; -1: none */
+    uint32_t epoch;
+    uint32_t num_peers;
+    char tpm[128];           /* manufacturer and firmware, one line */
+    bool tpm_resident;       /* this TPM can hold resident keys */
+    uint32_t modes;          /* cipher modes that work here */
+    uint32_t frames_refused; /* since start, all causes */
+    char alarms[1024];       /* one a line; empty when there is none */
+};
+
+/*
+ * kgr_client_new makes a client; it does no I/O. *out is the caller's, freed by kgr_client_free.
+ * Errors: KGR_ERR_INVALID (socket path too long), KGR_ERR_NO_MEMORY.
+ */
+enum kgr_error kgr_client_new(struct kgr_client **out, const struct kgr_client_options *options);
+
+/* kgr_client_free closes the connection and frees; NULL is accepted. No call may be under way. */
+void kgr_client_free(struct kgr_client *client);
+
+/*
+ * kgr_client_reason copies what is known about the calling thread's last failure on any client
+ * into out (always terminated): the agent's own words where it gave some. Returns out.
+ */
+const char *kgr_client_reason(char *out, size_t out_cap);
+
+/* kgr_key_from_uri reads `kgr:peer=<N_ID>[;generation=<n>]`; KGR_ERR_INVALID if it is not that. */
+enum kgr_error kgr_key_from_uri(struct kgr_key *out, const char *uri);
+
+/* kgr_key_to_uri writes the URI of key (at most 112 bytes with the NUL); KGR_ERR_SHORT_BUFFER. */
+enum kgr_error kgr_key_to_uri(char *out, size_t out_cap, const struct kgr_key *key);
+
+enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out);
+
+/* kgr_list_peers: every peer that the agent knows; *out is freed with free(). */
+enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, size_t *out_num);
+
+/*
+ * kgr_get_key tells about one key without using it. With key->generation 0 the answer names the
+ * generation that would be used to send, so that a stream of calls can pin it.
+ * Errors: KGR_ERR_UNKNOWN_PEER, KGR_ERR_NO_KEY, KGR_ERR_NOT_AUTHORIZED.
+ */
+enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key, struct kgr_peer *out);
+
+/*
+ * kgr_make_handle returns the name of peer's key in the shape of key bytes for a cipher or MAC of
+ * key_len bytes (16 to 64), for callers that insist on key bytes. A name, not a capability.
+ */
+enum kgr_error kgr_make_handle(struct kgr_client *client, const char *peer, uint8_t *out, size_t key_len);
+
+/* kgr_resolve_handle: KGR_ERR_UNKNOWN_PEER if the bytes are no handle of this agent. */
+enum kgr_error kgr_resolve_handle(struct kgr_client *client, const uint8_t *handle, size_t len,
+                                  struct kgr_key *out);
+
+/*
+ * kgr_request asks the KS for a key with peer, unless one is ready or under way; it returns when
+ * the agent has begun. kgr_wait waits for the outcome.
+ */
+enum kgr_error kgr_request(struct kgr_client *client, const char *peer);
+
+/*
+ * kgr_wait returns when the pair is ready with a generation of at least min_generation, or has
+ * failed (the error of the failure), or after timeout_ms (KGR_ERR_TIMEOUT). *out, if not NULL, is
+ * the state then, also on KGR_ERR_TIMEOUT.
+ */
+enum kgr_error kgr_wait(struct kgr_client *client, const char *peer, uint64_t min_generation,
+                        int timeout_ms, struct kgr_peer *out);
+
+/*
+ * kgr_encrypt and kgr_decrypt run AES in mode over len bytes (at most KGR_DATA_MAX; a multiple of 16
+ * for ECB and CBC; for CTR, CFB and OFB the last call of a stream may be partial). iv is read, and
+ * replaced by the one that continues the stream (unused for ECB; may be NULL there). No padding.
+ * in and out may be the same buffer. Source of the modes: NIST SP 800-38A.
+ */
+enum kgr_error kgr_encrypt(struct kgr_client *client, const struct kgr_key *key, enum kgr_mode mode,
+                           uint8_t iv[KGR_BLOCK_LEN], const uint8_t *in, size_t len, uint8_t *out);
+enum kgr_error kgr_decrypt(struct kgr_client *client, const struct kgr_key *key, enum kgr_mode mode,
+                           uint8_t iv[KGR_BLOCK_LEN], const uint8_t *in, size_t len, uint8_t *out);
+
+/*
+ * kgr_mac computes HMAC (FIPS 198-1) with the hash of the pair's suite over len bytes, at most
+ * KGR_DATA_MAX. out has room for KGR_MAC_MAX bytes; *out_len is 32 or 48.
+ */
+enum kgr_error kgr_mac(struct kgr_client *client, const struct kgr_key *key, const uint8_t *in,
+                       size_t len, uint8_t *out, size_t *out_len);
+
+/*
+ * The same over any length, in parts. The state lives in the agent, bound to the connection: after
+ * fork or a lost connection it is gone (KGR_ERR_STATE). kgr_mac_final and kgr_mac_abort end it.
+ */
+enum kgr_error kgr_mac_start(struct kgr_client *client, const struct kgr_key *key, uint32_t *out_id);
+enum kgr_error kgr_mac_update(struct kgr_client *client, uint32_t id, const uint8_t *in, size_t len);
+enum kgr_error kgr_mac_final(struct kgr_client *client, uint32_t id, uint8_t *out, size_t *out_len);
+void kgr_mac_abort(struct kgr_client *client, uint32_t id);
+
+/*
+ * kgr_seal makes a record (docs/protocol.md, "Record") of plaintext for peer under its current key.
+ * out_cap must be at least plaintext_len + KGR_RECORD_OVERHEAD. aad may be NULL with aad_len 0; the
+ * receiver must give the same. stored: the record may be opened more than once (kgr_open's stored).
+ */
+enum kgr_error kgr_seal(struct kgr_client *client, const char *peer, bool stored, const uint8_t *aad,
+                        size_t aad_len, const uint8_t *plaintext, size_t plaintext_len, uint8_t *out,
+                        size_t out_cap, size_t *out_len);
+
+/*
+ * kgr_open verifies and opens a record from peer. out_cap must be at least record_len.
+ * Errors: KGR_ERR_CORRUPT, KGR_ERR_REPLAY, KGR_ERR_EXPIRED, KGR_ERR_REVOKED, KGR_ERR_NO_KEY.
+ */
+enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored, const uint8_t *aad,
+                        size_t aad_len, const uint8_t *record, size_t record_len, uint8_t *out,
+                        size_t out_cap, size_t *out_len);
+
+/* kgr_get_random fills out from the TPM's generator; any len. kgr_add_random stirs the TPM's. */
+enum kgr_error kgr_get_random(struct kgr_client *client, uint8_t *out, size_t len);
+enum kgr_error kgr_add_random(struct kgr_client *client, const uint8_t *in, size_t len);
+
+/* kgr_state_name and the like return the word of docs and JSON ("ready"); "unknown" otherwise. */
+const char *kgr_state_name(enum kgr_pair_state state);
+const char *kgr_custody_name(enum kgr_custody custody);
+const char *kgr_suite_name(enum kgr_suite_id suite);
+
+#ifdef __cplusplus
+}
+#endif
