@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/base/buf.h"
+#include "agent/tpm/types.h"
+
+/*
+ * The authorisation values of a node's keys: all derived from one root, so that only that is kept. Functions
+ * are thread-safe on a root that nobody frees.
+ */
+#define KGR_AUTH_ROOT_LEN 32
+
+struct kgr_auth_root;
+
+/* kgr_auth_root_new copies 32 secret bytes into the arena. The caller made them at random, once. */
+KGR_MUST_CHECK enum kgr_error kgr_auth_root_new(struct kgr_auth_root **out,
+                                                const uint8_t bytes[KGR_AUTH_ROOT_LEN]);
+/* kgr_auth_root_free cleanses; accepts NULL. */
+void kgr_auth_root_free(struct kgr_auth_root *root);
+
+/*
+ * kgr_auth_derive makes the value for a purpose ("storage", "enc", ...) and an id of any bytes, in the arena:
+ * HMAC-SHA-256(root, "KGR auth 1" || 00 || label || 00 || id). Never with a zero at its end. The caller frees it
+ * with kgr_secret_free.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root,
+                                              struct kgr_tpm_auth **out, const char *label,
+                                              struct kgr_slice id);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/tpm/types.h"
+
+struct kgr_tpm;
+
+/* What a TPM says it can (TPM2_GetCapability); nothing is found out by trial. */
+struct kgr_tpm_capability {
+    bool can_resident; /* AES in the TPM with CBC, and HMAC, commands and algorithms */
+    bool can_hmac_sequence;
+    uint8_t suites;      /* mask of suites it can hold resident: bit (suite - 1) */
+    uint8_t modes;       /* mask of cipher modes: bit (enum kgr_tpm_mode - 1) */
+    uint8_t slots;       /* transient objects loaded at once (TPM2_PT_HR_TRANSIENT_MIN) */
+    uint16_t max_buffer; /* bytes in one TPM2_EncryptDecrypt2 or TPM2_HMAC */
+    uint32_t persistent_free;
+    char manufacturer[5];
+    char vendor[17];
+    uint32_t firmware[2];
+};
+
+/* kgr_tpm_capability borrows what kgr_tpm_open found. */
+const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm);
+
+#define KGR_TPM_SUMMARY_MAX 128
+/* kgr_tpm_summary writes one line for people: maker, firmware, what it can. Returns out. */
+char *kgr_tpm_summary(const struct kgr_tpm *tpm, char out[KGR_TPM_SUMMARY_MAX]);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/base/diag.h"
+#include "agent/tpm/types.h"
+
+struct kgr_tpm;
+
+/*
+ * kgr_tpm_srk finds or makes the storage root key: what stands at 0x81000001 if it is really an ECC
+ * P-256 storage key of the TCG's kind, else a primary key made from the TCG's template and, when that
+ * handle is free, made persistent there. Needs the owner's authorisation only for the latter.
+ * Release *out with kgr_tpm_release.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_srk(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                                          struct kgr_tpm_public *out_pub, struct kgr_diag *diag);
+/*
+ * kgr_tpm_ek makes the endorsement key (ECC P-256, template L-2) as a transient primary key. Release *out
+ * with kgr_tpm_release: it holds a slot.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_ek(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                                         struct kgr_tpm_public *out_pub, struct kgr_diag *diag);
+/*
+ * kgr_tpm_ek_certificate reads the EK's certificate (DER) from its NV index. *out_len is 0 when there is
+ * none; KGR_ERR_SHORT_BUFFER when it is longer than cap.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_t *out,
+                                                     size_t *out_len, size_t cap,
+                                                     struct kgr_diag *diag);
+
+/*
+ * kgr_tpm_create_storage and kgr_tpm_create_signing make a random key below parent by TPM2_Create with the
+ * authorisation value auth, make it persistent at *out->handle, a free one from first_handle on, and
+ * drop its private blob: there is no second copy anywhere. *out borrows auth.
+ */
+KGR_MUST_CHECK enum kgr_error
+kgr_tpm_create_storage(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                       struct kgr_tpm_public *out_pub, const struct kgr_tpm_object *parent,
+                       uint32_t first_handle, const struct kgr_tpm_auth *auth,
+                       struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                       struct kgr_tpm_public *out_pub, const struct kgr_tpm_object *parent,
+                       uint32_t first_handle, const struct kgr_tpm_auth *auth,
+                       struct kgr_diag *diag);
+/* Where KGR's persistent keys begin, unless the configuration says otherwise. */
+#define KGR_TPM_FIRST_HANDLE UINT32_C(0x81004b00)
+
+/*
+ * kgr_tpm_persistent opens a persistent key and checks that its Name is the pinned one: KGR_ERR_CORRUPT if
+ * it is another key, KGR_ERR_NO_KEY if nothing stands there.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_persistent(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                                                 uint32_t handle, const struct kgr_tpm_name *pinned,
+                                                 const struct kgr_tpm_auth *auth,
+                                                 struct kgr_diag *diag);
+/* kgr_tpm_read_public: KGR_ERR_NO_KEY when nothing stands at handle. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_read_public(struct kgr_tpm *tpm, struct kgr_tpm_public *out,
+                                                  uint32_t handle, struct kgr_diag *diag);
+/* kgr_tpm_evict removes a persistent key, for ever. KGR_OK when nothing stands there. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_evict(struct kgr_tpm *tpm, uint32_t handle,
+                                            struct kgr_diag *diag);
+/* kgr_tpm_release flushes a transient object and forgets any other; accepts a zero object. */
+void kgr_tpm_release(struct kgr_tpm *tpm, struct kgr_tpm_object *object);
+
+/* kgr_tpm_sign signs a SHA-256 digest with an ECDSA P-256 key: r[32] || s[32]. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_sign(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
+                                           uint8_t out[KGR_TPM_SIGNATURE_LEN],
+                                           const uint8_t digest[KGR_TPM_HASH_LEN],
+                                           struct kgr_diag *diag);
+/*
+ * kgr_tpm_verify verifies in software under a public area that kgr_tpm_check_signing accepts:
+ * KGR_ERR_CORRUPT when the signature does not fit or the key is none. Thread-safe.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,
+                                             const uint8_t digest[KGR_TPM_HASH_LEN],
+                                             const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);
+
+/*
+ * kgr_tpm_seal makes a data object below parent: 1 to 128 bytes that TPM2_Unseal returns for auth, and nothing
+ * else does. Both ways the data is encrypted on the bus.
+ */
+#define KGR_TPM_SEAL_MAX 128
+KGR_MUST_CHECK enum kgr_error kgr_tpm_seal(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
+                                           const struct kgr_tpm_object *parent,
+                                           const struct kgr_tpm_auth *auth, struct kgr_slice data,
+                                           struct kgr_diag *diag);
+/* kgr_tpm_unseal: out stands in the arena and takes exactly out_len bytes; another length is KGR_ERR_CORRUPT. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_unseal(struct kgr_tpm *tpm, uint8_t *out, size_t out_len,
+                                             const struct kgr_tpm_object *parent,
+                                             const struct kgr_tpm_auth *auth,
+                                             const struct kgr_tpm_blob *blob,
+                                             struct kgr_diag *diag);
