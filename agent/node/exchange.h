@@ -22,7 +22,6 @@
  * of the step. A restarted process continues from the last persisted copy by kgr_exchange_restart.
  */
 #define KGR_XID_LEN       16
-#define KGR_NAME_MAX      66 /* a TPM Name: algorithm and digest */
 #define KGR_EXCHANGE_SENT 16 /* sequences remembered for nacks */
 
 enum kgr_exchange_phase {
@@ -62,6 +61,7 @@ struct kgr_exchange {
         uint8_t request_xid[KGR_XID_LEN]; /* REQUESTING: of the request */
         uint8_t request_topic[KGR_TOPIC_LEN];
         uint8_t request_cause;               /* 0 first, 1 renewal, 2 on demand */
+        uint64_t request_highest;            /* a retry says what the first frame said */
         struct kgr_exchange_offer candidate; /* WAITING and CANDIDATE */
         struct kgr_exchange_offer current;   /* generation 0: no key in force */
         uint64_t highest;                    /* generation ever seen */
@@ -202,5 +202,5 @@ void kgr_exchange_sent(struct kgr_exchange *ex, uint64_t sequence);
 uint8_t kgr_exchange_role(const struct kgr_exchange_state *state);
 /* kgr_exchange_open_xid: the exchange id that sync asks about, or NULL when no candidate is held. */
 const uint8_t *kgr_exchange_open_xid(const struct kgr_exchange *ex);
-/* May send under the current generation; receive under it and under the candidate. */
-bool kgr_exchange_may_send(const struct kgr_exchange_state *state);
+/* kgr_exchange_has_xid tells whether a frame with this exchange id is for this machine. */
+bool kgr_exchange_has_xid(const struct kgr_exchange *ex, const uint8_t xid[KGR_XID_LEN]);
