@@ -22,8 +22,8 @@ typedef void kgr_loop_fn(void *arg);
 KGR_MUST_CHECK enum kgr_error kgr_loop_new(struct kgr_loop **out);
 /* kgr_loop_free accepts NULL. */
 void kgr_loop_free(struct kgr_loop *loop);
-/* kgr_loop_run serves callbacks until kgr_loop_stop, or until nothing is left that could call back. */
-KGR_MUST_CHECK enum kgr_error kgr_loop_run(struct kgr_loop *loop);
+/* kgr_loop_run serves callbacks until kgr_loop_stop. */
+void kgr_loop_run(struct kgr_loop *loop);
 /* kgr_loop_stop makes kgr_loop_run return after the present round of callbacks. */
 void kgr_loop_stop(struct kgr_loop *loop);
 
@@ -61,7 +61,10 @@ void kgr_timer_stop(struct kgr_timer *timer);
 
 typedef void kgr_watch_fn(void *arg, unsigned events);
 
-/* kgr_watch_new watches nothing yet. fd is borrowed: free the watch before closing it. */
+/*
+ * kgr_watch_new watches nothing yet. fd is borrowed and made non-blocking; free the watch before closing
+ * it. One watch for a descriptor; regular files cannot be watched.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_watch_new(struct kgr_watch **out, struct kgr_loop *loop, int fd,
                                             kgr_watch_fn *fn, void *arg);
 /* kgr_watch_free accepts NULL. */

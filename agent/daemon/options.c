@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/daemon/options.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NUM_COMMON 3
+/* What getopt_long returns for a long option: above every character. */
+#define OPT_BASE 0x100
+
+enum { COMMON_HELP, COMMON_VERSION, COMMON_CONFIG };
+
+/* The three common options, then those of the command. */
+struct table {
+    struct option longs[NUM_COMMON + KGR_OPTIONS_MAX + 1];
+    char shorts[2 + 2 * (3 + KGR_OPTIONS_MAX) + 1];
+};
+
+static size_t count_options(const struct kgr_command *command)
+{
+    size_t num = 0;
+
+    while (command != NULL && command->options != NULL && command->options[num].name != NULL)
+        num++;
+    assert(num <= KGR_OPTIONS_MAX);
+    return num;
+}
+
+static void fill_table(struct table *table, const struct kgr_command *command)
+{
+    static const struct option common[NUM_COMMON] = {
+        {"help", no_argument, NULL, OPT_BASE + COMMON_HELP},
+        {"version", no_argument, NULL, OPT_BASE + COMMON_VERSION},
+        {"config", required_argument, NULL, OPT_BASE + COMMON_CONFIG},
+    };
+    size_t len = 0, num = count_options(command);
+
+    memset(table, 0, sizeof(*table));
+    memcpy(table->longs, common, sizeof(common));
+    /* Before the command the first word ends the options; behind it they may stand anywhere. */
+    if (command == NULL)
+        table->shorts[len++] = '+';
+    table->shorts[len++] = ':';
+    table->shorts[len++] = 'h';
+    for (size_t i = 0; i < num; i++) {
+        const struct kgr_option *option = &command->options[i];
+
+        table->longs[NUM_COMMON + i] =
+            (struct option){option->name, option->arg != NULL ? required_argument : no_argument,
+                            NULL, (int)(OPT_BASE + NUM_COMMON + i)};
+        if (option->letter == 0)
+            continue;
+        table->shorts[len++] = option->letter;
+        if (option->arg != NULL)
+            table->shorts[len++] = ':';
+    }
+}
+
+static void print_option(const struct kgr_option *option)
+{
+    char names[64];
+
+    (void)snprintf(names, sizeof(names), "%c%c%s--%s%s%s", option->letter != 0 ? '-' : ' ',
+                   option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "  ",
+                   option->name, option->arg != NULL ? " " : "",
+                   option->arg != NULL ? option->arg : "");
+    printf("      %-24s %s\n", names, option->help);
+}
+
+static void print_help(const struct kgr_program *program)
+{
+    static const struct kgr_option help = {"help", 'h', NULL, "show this and exit"};
+    static const struct kgr_option version = {"version", 0, NULL, "show the version and exit"};
+
+    printf("Usage: %s [--config FILE] COMMAND [options]\n%s\n\nCommands:\n", program->name,
+           program->summary);
+    for (const struct kgr_command *command = program->commands; command->name != NULL; command++) {
+        char usage[64];
+
+        (void)snprintf(usage, sizeof(usage), "%s%s%s", command->name,
+                       command->operands != NULL ? " " : "",
+                       command->operands != NULL ? command->operands : "");
+        printf("  %-28s %s\n", usage, command->help);
+        for (size_t i = 0; i < count_options(command); i++)
+            print_option(&command->options[i]);
+    }
+    printf("\nOptions:\n      %-24s configuration (default: %s)\n", "    --config FILE",
+           program->default_config);
+    print_option(&help);
+    print_option(&version);
+}
+
+static enum kgr_options_result usage_error(const struct kgr_program *program, const char *what,
+                                           const char *name)
+{
+    (void)fprintf(stderr, "%s: %s%s%s, see %s --help\n", program->name, what,
+                  name != NULL ? " " : "", name != NULL ? name : "", program->name);
+    return KGR_OPTIONS_USAGE;
+}
+
+static size_t option_index(const struct kgr_command *command, int got)
+{
+    if (got >= OPT_BASE)
+        return (size_t)(got - OPT_BASE) - NUM_COMMON;
+    for (size_t i = 0;; i++)
+        if (command->options[i].letter == (char)got)
+            return i;
+}
+
+/* Takes options until getopt has no more; the words left begin at optind. */
+static enum kgr_options_result take_options(struct kgr_options *out,
+                                            const struct kgr_program *program,
+                                            const struct kgr_command *command, int argc,
+                                            char **argv)
+{
+    struct table table;
+    int got;
+
+    fill_table(&table, command);
+    optind = 0; /* glibc: start anew, also with another table */
+    opterr = 0;
+    while ((got = getopt_long(argc, argv, table.shorts, table.longs, NULL)) != -1) {
+        if (got == '?')
+            return usage_error(program, "unknown option", argv[optind - 1]);
+        if (got == ':')
+            return usage_error(program, "an argument is missing after", argv[optind - 1]);
+        if (got == 'h' || got == OPT_BASE + COMMON_HELP) {
+            print_help(program);
+            return KGR_OPTIONS_DONE;
+        }
+        if (got == OPT_BASE + COMMON_VERSION) {
+            printf("%s %s\n", program->name, KGR_VERSION);
+            return KGR_OPTIONS_DONE;
+        }
+        if (got == OPT_BASE + COMMON_CONFIG)
+            out->config = optarg;
+        else
+            out->values[option_index(command, got)] = optarg != NULL ? optarg : "";
+    }
+    return KGR_OPTIONS_RUN;
+}
+
+enum kgr_options_result kgr_options_parse(struct kgr_options *out,
+                                          const struct kgr_program *program, int argc, char **argv)
+{
+    struct kgr_options options = {.config = program->default_config};
+    enum kgr_options_result result;
+    int words;
+
+    result = take_options(&options, program, NULL, argc, argv);
+    if (result != KGR_OPTIONS_RUN)
+        return result;
+    if (optind >= argc)
+        return usage_error(program, "a command is missing", NULL);
+    argc -= optind;
+    argv += optind;
+    while (program->commands[options.command_index].name != NULL &&
+           strcmp(program->commands[options.command_index].name, argv[0]) != 0)
+        options.command_index++;
+    options.command = &program->commands[options.command_index];
+    if (options.command->name == NULL)
+        return usage_error(program, "unknown command", argv[0]);
+
+    result = take_options(&options, program, options.command, argc, argv);
+    if (result != KGR_OPTIONS_RUN)
+        return result;
+    words = argc - optind;
+    if (words < options.command->num_operands)
+        return usage_error(program, "too few operands for the command", options.command->name);
+    if (words > options.command->num_operands)
+        return usage_error(program, "too many operands for the command", options.command->name);
+    options.operands = argv + optind;
+    *out = options;
+    return KGR_OPTIONS_RUN;
+}

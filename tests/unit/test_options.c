@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/daemon/options.h"
+
+#include "agent/base/attr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static const struct kgr_option init_options[] = {
+    {"ac", 0, "FILE", "public key of the AC"},
+    {"output", 'o', "FILE", "where to write"},
+    {"force", 'f', NULL, "even so"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_command commands[] = {
+    {"run", NULL, 0, "serve", NULL},
+    {"init", NULL, 0, "begin", init_options},
+    {"enroll", "FILE", 1, "register", NULL},
+    {NULL, NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_program program = {"kgr-test", "A test.", "/etc/kgr/test.conf", commands};
+
+#define PARSE(out, ...) parse(out, (char *[]){(char *)(uintptr_t) "kgr-test", __VA_ARGS__, NULL})
+
+static enum kgr_options_result parse(struct kgr_options *out, char **argv)
+{
+    int argc = 0;
+
+    while (argv[argc] != NULL)
+        argc++;
+    return kgr_options_parse(out, &program, argc, argv);
+}
+
+/* getopt wants char *, and changes only the order of the pointers. */
+#define A(text) (char *)(uintptr_t)(text)
+
+static void options_command_alone_gives_the_defaults(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("run")), KGR_OPTIONS_RUN);
+    assert_string_equal(out.command->name, "run");
+    assert_int_equal(out.command_index, 0);
+    assert_string_equal(out.config, "/etc/kgr/test.conf");
+}
+
+static void options_stand_before_and_behind_the_command(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("--config"), A("x"), A("init"), A("-o"), A("out"), A("--ac=y")),
+                     KGR_OPTIONS_RUN);
+    assert_string_equal(out.config, "x");
+    assert_int_equal(out.command_index, 1);
+    assert_string_equal(out.values[0], "y");
+    assert_string_equal(out.values[1], "out");
+    assert_null(out.values[2]);
+    assert_int_equal(PARSE(&out, A("init"), A("-f"), A("--config=z")), KGR_OPTIONS_RUN);
+    assert_string_equal(out.config, "z");
+    assert_string_equal(out.values[2], "");
+}
+
+static void options_operands_are_counted(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("enroll"), A("file"), A("--config"), A("x")), KGR_OPTIONS_RUN);
+    assert_string_equal(out.operands[0], "file");
+    assert_int_equal(PARSE(&out, A("enroll")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("enroll"), A("a"), A("b")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("run"), A("a")), KGR_OPTIONS_USAGE);
+}
+
+static void options_wrong_lines_are_usage_errors(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, NULL), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("fly")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("--fly"), A("run")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("run"), A("--ac"), A("x")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("run"), A("-x")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("init"), A("--ac")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("--config")), KGR_OPTIONS_USAGE);
+}
+
+static void options_help_and_version_end_the_program(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("--help")), KGR_OPTIONS_DONE);
+    assert_int_equal(PARSE(&out, A("init"), A("-h")), KGR_OPTIONS_DONE);
+    assert_int_equal(PARSE(&out, A("--version")), KGR_OPTIONS_DONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_command_alone_gives_the_defaults),
+        cmocka_unit_test(options_stand_before_and_behind_the_command),
+        cmocka_unit_test(options_operands_are_counted),
+        cmocka_unit_test(options_wrong_lines_are_usage_errors),
+        cmocka_unit_test(options_help_and_version_end_the_program),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
