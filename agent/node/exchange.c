@@ -6,9 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* Types of frames, docs/protocol.md section 3. */
-enum { KEY_REQ = 7, ADV_REQ = 9, ADV_ANS = 10, CONF_ANS = 12, NACK = 14 };
-
 /* How long a superseded requester waits for the exchange that came first. */
 #define SUPERSEDED_MS 10000u
 /* A KS that says "busy" for longer is asked again all the same. */
@@ -34,7 +31,7 @@ static void send_key_req(const struct kgr_exchange *ex, struct kgr_exchange_acti
 {
     struct kgr_exchange_action *action = add(out, KGR_EXCHANGE_DO_SEND);
 
-    action->frame = KEY_REQ;
+    action->frame = KGR_FRAME_KEY_REQ;
     action->requester = true;
     memcpy(action->xid, ex->s.request_xid, KGR_XID_LEN);
     action->topic = ex->s.request_topic;
@@ -58,9 +55,9 @@ static void refuse_advert(const struct kgr_exchange_event *event, uint8_t reason
 {
     struct kgr_exchange_action *action = add(out, KGR_EXCHANGE_DO_SEND);
 
-    action->frame = NACK;
+    action->frame = KGR_FRAME_NACK;
     memcpy(action->xid, event->xid, KGR_XID_LEN);
-    action->refused_type = ADV_REQ;
+    action->refused_type = KGR_FRAME_ADV_REQ;
     action->refused_sequence = event->sequence;
     action->reason = reason;
     action->generation = generation;
@@ -180,13 +177,13 @@ static void on_adv_req(struct kgr_exchange *ex, const struct kgr_exchange_event 
         is_offer(&ex->s.current, event)) {
         add(out, KGR_EXCHANGE_DO_IGNORED);
     } else if (ex->s.phase == KGR_EXCHANGE_CANDIDATE && is_offer(&ex->s.candidate, event)) {
-        send_offer(out, ADV_ANS, &ex->s.candidate);
+        send_offer(out, KGR_FRAME_ADV_ANS, &ex->s.candidate);
     } else if (holding) {
         /* The KS has gone on: our own retry brings its decision about what we hold. */
         add(out, KGR_EXCHANGE_DO_IGNORED);
         ex->deadline_ms = event->now_ms;
     } else if (event->generation <= ex->s.highest) {
-        refuse_advert(event, KGR_EXCHANGE_BAD_GENERATION, ex->s.highest, out);
+        refuse_advert(event, KGR_NACK_GENERATION, ex->s.highest, out);
     } else {
         take_offer(ex, event, false);
         start_job(ex, KGR_EXCHANGE_JOB_IMPORT, out);
@@ -200,7 +197,7 @@ static void on_conf_req(struct kgr_exchange *ex, const struct kgr_exchange_event
 
     if (current->requester && is_offer(current, event) && fits(ex, event, true) &&
         memcmp(event->xid, current->xid, KGR_XID_LEN) == 0) {
-        send_offer(out, CONF_ANS, current);
+        send_offer(out, KGR_FRAME_CONF_ANS, current);
         return;
     }
     if (ex->s.phase != KGR_EXCHANGE_WAITING || ex->job != KGR_EXCHANGE_JOB_NONE ||
@@ -234,16 +231,16 @@ static void on_done(struct kgr_exchange *ex, const struct kgr_exchange_event *ev
 static enum kgr_error error_of(uint8_t reason)
 {
     switch (reason) {
-    case KGR_EXCHANGE_NOT_AUTHORIZED:
+    case KGR_NACK_NOT_AUTHORIZED:
         return KGR_ERR_NOT_AUTHORIZED;
-    case KGR_EXCHANGE_EXPIRED:
+    case KGR_NACK_EXPIRED:
         return KGR_ERR_EXPIRED;
-    case KGR_EXCHANGE_BAD_SUITE:
-    case KGR_EXCHANGE_BAD_CUSTODY:
+    case KGR_NACK_SUITE:
+    case KGR_NACK_CUSTODY:
         return KGR_ERR_UNSUPPORTED;
-    case KGR_EXCHANGE_QUOTA:
+    case KGR_NACK_QUOTA:
         return KGR_ERR_QUOTA;
-    case KGR_EXCHANGE_REVOKED:
+    case KGR_NACK_REVOKED:
         return KGR_ERR_REVOKED;
     default: /* generation, aborted */
         return KGR_ERR_STATE;
@@ -263,8 +260,8 @@ static bool was_sent(const struct kgr_exchange *ex, uint64_t sequence)
 /* ends: a nack with this reason takes the candidate; the others leave the decision open. */
 static bool ends_candidate(uint8_t reason)
 {
-    return reason == KGR_EXCHANGE_ABORTED || reason == KGR_EXCHANGE_REVOKED ||
-           reason == KGR_EXCHANGE_EXPIRED || reason == KGR_EXCHANGE_NOT_AUTHORIZED;
+    return reason == KGR_NACK_ABORTED || reason == KGR_NACK_REVOKED || reason == KGR_NACK_EXPIRED ||
+           reason == KGR_NACK_NOT_AUTHORIZED;
 }
 
 static void on_nack(struct kgr_exchange *ex, const struct kgr_exchange_event *event,
@@ -273,23 +270,23 @@ static void on_nack(struct kgr_exchange *ex, const struct kgr_exchange_event *ev
     bool requesting = ex->s.phase == KGR_EXCHANGE_REQUESTING;
     bool holding = ex->s.phase == KGR_EXCHANGE_WAITING || ex->s.phase == KGR_EXCHANGE_CANDIDATE;
     const uint8_t *xid = requesting ? ex->s.request_xid : ex->s.candidate.xid;
-    uint8_t type = ex->s.phase == KGR_EXCHANGE_CANDIDATE ? ADV_ANS : KEY_REQ;
+    uint8_t type = ex->s.phase == KGR_EXCHANGE_CANDIDATE ? KGR_FRAME_ADV_ANS : KGR_FRAME_KEY_REQ;
 
     if (!(requesting || holding) || memcmp(event->xid, xid, KGR_XID_LEN) != 0 ||
         event->refused_type != type || !was_sent(ex, event->refused_sequence)) {
         add(out, KGR_EXCHANGE_DO_IGNORED);
-    } else if (event->reason == KGR_EXCHANGE_BUSY) {
+    } else if (event->reason == KGR_NACK_BUSY) {
         uint32_t s = event->retry_after_s < BUSY_MAX_S ? event->retry_after_s : BUSY_MAX_S;
 
         ex->deadline_ms = event->now_ms + kgr_jitter_ms((s > 0 ? s : 1) * 1000ull, event->jitter);
-    } else if (requesting && event->reason == KGR_EXCHANGE_OTHER_FIRST) {
+    } else if (requesting && event->reason == KGR_NACK_SUPERSEDED) {
         ex->s.phase = KGR_EXCHANGE_SUPERSEDED;
         ex->job = KGR_EXCHANGE_JOB_NONE;
         ex->deadline_ms = event->now_ms + kgr_jitter_ms(SUPERSEDED_MS, event->jitter);
         add(out, KGR_EXCHANGE_DO_PERSIST);
         add(out, KGR_EXCHANGE_DO_NOTIFY);
     } else if (requesting || ends_candidate(event->reason)) {
-        if (event->reason == KGR_EXCHANGE_BAD_GENERATION && event->generation > ex->s.highest)
+        if (event->reason == KGR_NACK_GENERATION && event->generation > ex->s.highest)
             ex->s.highest = event->generation;
         fail(ex, error_of(event->reason), out);
     } else {
@@ -343,7 +340,7 @@ static void on_kc(struct kgr_exchange *ex, const struct kgr_exchange_event *even
     ex->offer.kc_len = (uint8_t)event->kc_len;
     if (!holding) { /* N2 has imported, and can now answer */
         store_candidate(ex, event, KGR_EXCHANGE_CANDIDATE, out);
-        send_offer(out, ADV_ANS, &ex->s.candidate);
+        send_offer(out, KGR_FRAME_ADV_ANS, &ex->s.candidate);
         add(out, KGR_EXCHANGE_DO_NOTIFY);
         return;
     }
@@ -360,7 +357,7 @@ static void on_kc(struct kgr_exchange *ex, const struct kgr_exchange_event *even
     add(out, KGR_EXCHANGE_DO_PROMOTE);
     add(out, KGR_EXCHANGE_DO_PERSIST);
     if (ex->s.current.requester)
-        send_offer(out, CONF_ANS, &ex->s.current);
+        send_offer(out, KGR_FRAME_CONF_ANS, &ex->s.current);
     add(out, KGR_EXCHANGE_DO_NOTIFY);
 }
 
@@ -385,7 +382,7 @@ static void send_due(struct kgr_exchange *ex, const struct kgr_exchange_event *e
     if (ex->s.phase == KGR_EXCHANGE_REQUESTING || ex->s.phase == KGR_EXCHANGE_WAITING)
         send_key_req(ex, out);
     else
-        send_offer(out, ADV_ANS, &ex->s.candidate);
+        send_offer(out, KGR_FRAME_ADV_ANS, &ex->s.candidate);
     schedule(ex, event);
 }
 
@@ -415,8 +412,7 @@ static void on_outcome(struct kgr_exchange *ex, const struct kgr_exchange_event 
 
     if (xid == NULL || memcmp(xid, event->xid, KGR_XID_LEN) != 0)
         return;
-    if (event->outcome == KGR_EXCHANGE_OUTCOME_ABORTED ||
-        event->outcome == KGR_EXCHANGE_OUTCOME_UNKNOWN)
+    if (event->outcome == KGR_SYNC_ABORTED || event->outcome == KGR_SYNC_UNKNOWN)
         fail(ex, KGR_ERR_STATE, out);
 }
 

@@ -10,6 +10,9 @@
 #include "agent/base/suite.h"
 #include "agent/base/text.h"
 #include "agent/node/retry.h"
+#include "agent/wire/body_exchange.h"
+#include "agent/wire/body_sync.h"
+#include "agent/wire/frame.h"
 
 /*
  * The exchange of one pair as a node sees it, in both roles: N1 that requests and N2 that is destined
@@ -21,7 +24,6 @@
  * state, and what STORE, PROMOTE and DROP of this step say about keys, in one transaction, before any SEND
  * of the step. A restarted process continues from the last persisted copy by kgr_exchange_restart.
  */
-#define KGR_XID_LEN       16
 #define KGR_EXCHANGE_SENT 16 /* sequences remembered for nacks */
 
 enum kgr_exchange_phase {
@@ -93,27 +95,6 @@ enum kgr_exchange_event_type {
     KGR_EXCHANGE_RESUME,  /* connected and synchronised: send now what is due */
 };
 
-/* Numbers of nack (docs/protocol.md, section 7) and of the outcomes of sync_ans (section 5). */
-enum kgr_exchange_reason {
-    KGR_EXCHANGE_NOT_AUTHORIZED = 1,
-    KGR_EXCHANGE_BUSY = 2,
-    KGR_EXCHANGE_EXPIRED = 3,
-    KGR_EXCHANGE_BAD_SUITE = 4,
-    KGR_EXCHANGE_BAD_CUSTODY = 5,
-    KGR_EXCHANGE_QUOTA = 6,
-    KGR_EXCHANGE_BAD_GENERATION = 7,
-    KGR_EXCHANGE_OTHER_FIRST = 8,
-    KGR_EXCHANGE_REVOKED = 9,
-    KGR_EXCHANGE_ABORTED = 10,
-};
-
-enum kgr_exchange_outcome {
-    KGR_EXCHANGE_OUTCOME_UNKNOWN = 0,
-    KGR_EXCHANGE_OUTCOME_OPEN = 1,
-    KGR_EXCHANGE_OUTCOME_COMMITTED = 2,
-    KGR_EXCHANGE_OUTCOME_ABORTED = 3,
-};
-
 /* Only the fields named beside a type of event are read. All pointers are borrowed for the step. */
 struct kgr_exchange_event {
     enum kgr_exchange_event_type type;
@@ -139,9 +120,9 @@ struct kgr_exchange_event {
     struct kgr_slice kc;        /* CONF_REQ, DONE */
     uint8_t refused_type;       /* NACK */
     uint64_t refused_sequence;  /* NACK */
-    uint8_t reason;             /* NACK: enum kgr_exchange_reason */
+    uint8_t reason;             /* NACK: enum kgr_nack_reason */
     uint32_t retry_after_s;     /* NACK */
-    uint8_t outcome;            /* OUTCOME: enum kgr_exchange_outcome */
+    uint8_t outcome;            /* OUTCOME: enum kgr_sync_outcome */
     const uint8_t *kc_own;      /* KC: kc_len bytes each, as this node's TPM computed them */
     const uint8_t *kc_expected; /* KC: what the peer must have sent */
     size_t kc_len;              /* KC */
@@ -164,7 +145,7 @@ enum kgr_exchange_action_type {
 
 struct kgr_exchange_action {
     enum kgr_exchange_action_type type;
-    uint8_t frame; /* SEND: 7, 10, 12 or 14 */
+    uint8_t frame; /* SEND: enum kgr_frame_type, one of key_req, adv_ans, conf_ans and nack */
     uint8_t xid[KGR_XID_LEN];
     /* The body of SEND; nid1 and nid2 follow from requester. */
     bool requester;

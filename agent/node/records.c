@@ -62,6 +62,14 @@ void kgr_record_recv_restart(struct kgr_record_recv *out, uint64_t ceiling)
     memset(out->seen, ceiling != 0 ? 0xff : 0, sizeof(out->seen));
 }
 
+void kgr_record_recv_restore(struct kgr_record_recv *out, uint64_t ceiling,
+                             const uint64_t seen[KGR_RECORD_WINDOW / 64])
+{
+    out->highest = ceiling;
+    out->ceiling = ceiling;
+    memcpy(out->seen, seen, sizeof(out->seen));
+}
+
 enum kgr_error kgr_record_recv_check(const struct kgr_record_recv *recv, uint64_t sequence)
 {
     if (sequence == 0)

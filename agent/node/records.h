@@ -44,6 +44,9 @@ struct kgr_record_recv {
 
 /* kgr_record_recv_restart takes everything up to the stored ceiling for seen; 0 for a new key. */
 void kgr_record_recv_restart(struct kgr_record_recv *out, uint64_t ceiling);
+/* kgr_record_recv_restore continues from what a clean stop stored. */
+void kgr_record_recv_restore(struct kgr_record_recv *out, uint64_t ceiling,
+                             const uint64_t seen[KGR_RECORD_WINDOW / 64]);
 /* kgr_record_recv_check: KGR_ERR_REPLAY when seen or below the window, KGR_ERR_CORRUPT for 0. Changes nothing. */
 KGR_MUST_CHECK enum kgr_error kgr_record_recv_check(const struct kgr_record_recv *recv,
                                                     uint64_t sequence);
