@@ -1,0 +1,747 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/server/coordinator.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Types of frames, docs/protocol.md section 3. */
+enum {
+    KEY_REQ = 7,
+    KEY_ANS = 8,
+    ADV_REQ = 9,
+    ADV_ANS = 10,
+    CONF_REQ = 11,
+    DONE = 13,
+    NACK = 14,
+};
+
+#define RETRY_FIRST_MS 1000u
+#define RETRY_MAX_MS   60000u
+/* What a requester is told when the KS cannot serve it at the moment. */
+#define BUSY_S 2u
+/* A node that says "busy" for longer is asked again all the same. */
+#define BUSY_MAX_S 3600u
+
+typedef struct kgr_coordinator_row row_t;
+typedef const struct kgr_coordinator_event event_t;
+typedef struct kgr_coordinator_actions actions_t;
+
+static struct kgr_coordinator_action *add(actions_t *out, enum kgr_coordinator_action_type type)
+{
+    struct kgr_coordinator_action *action;
+
+    assert(out->num < KGR_COORDINATOR_MAX_ACTIONS);
+    action = &out->list[out->num++];
+    *action = (struct kgr_coordinator_action){.type = type};
+    return action;
+}
+
+static void report(actions_t *out, const row_t *row)
+{
+    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_REPORT);
+
+    action->phase = row->phase;
+    action->generation = row->generation;
+    action->side = row->requester;
+    action->reason = row->reason;
+}
+
+static void erase(actions_t *out, const row_t *row, uint8_t side)
+{
+    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_ERASE);
+
+    action->generation = row->generation;
+    action->side = side;
+}
+
+static void send_to(actions_t *out, const row_t *row, uint8_t frame, uint8_t side)
+{
+    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
+
+    action->frame = frame;
+    action->side = side;
+    action->row = row;
+    memcpy(action->xid, row->xid[side == row->requester ? 0 : 1], KGR_COORDINATOR_XID_LEN);
+}
+
+static void refuse(actions_t *out, event_t *event, uint8_t refused_type, uint8_t reason,
+                   uint32_t retry_after_s, uint64_t generation)
+{
+    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
+
+    action->frame = NACK;
+    action->side = event->side;
+    memcpy(action->xid, event->xid, KGR_COORDINATOR_XID_LEN);
+    action->refused_type = refused_type;
+    action->refused_sequence = event->sequence;
+    action->reason = reason;
+    action->retry_after_s = retry_after_s;
+    action->generation = generation;
+}
+
+static uint8_t destined(const row_t *row)
+{
+    return row->requester == 0 ? 1 : 0;
+}
+
+static bool is_open(const row_t *row)
+{
+    return row->phase == KGR_COORDINATOR_BIRTH || row->phase == KGR_COORDINATOR_ADVERTISED ||
+           row->phase == KGR_COORDINATOR_COMMITTED;
+}
+
+static row_t *open_row(struct kgr_coordinator *co)
+{
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
+        if (is_open(&co->s.rows[i]))
+            return &co->s.rows[i];
+    return NULL;
+}
+
+static row_t *find_row(struct kgr_coordinator_state *state, uint8_t side, const uint8_t *xid)
+{
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
+        row_t *row = &state->rows[i];
+
+        if (row->phase != KGR_COORDINATOR_FREE &&
+            memcmp(row->xid[side == row->requester ? 0 : 1], xid, KGR_COORDINATOR_XID_LEN) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+static void schedule(struct kgr_coordinator *co, event_t *event)
+{
+    uint64_t delay = RETRY_MAX_MS;
+
+    if (co->attempts < 6) /* 1, 2, 4, 8, 16, 32 s; then the limit */
+        delay = (uint64_t)RETRY_FIRST_MS << co->attempts;
+    if (co->attempts < UINT32_MAX)
+        co->attempts++;
+    co->deadline_ms = event->now_ms + delay - delay / 4 + event->jitter % (delay / 2 + 1);
+}
+
+static void forget(row_t *row)
+{
+    memset(row, 0, sizeof *row);
+}
+
+/*
+ * abort_row ends an exchange of which no decision was revealed. The tombstone is for the requester, which may hold a
+ * candidate; to the destined node an unknown exchange means the same.
+ */
+static void abort_row(struct kgr_coordinator *co, row_t *row, uint8_t reason, actions_t *out)
+{
+    assert(row->phase == KGR_COORDINATOR_BIRTH || row->phase == KGR_COORDINATOR_ADVERTISED);
+    erase(out, row, 0);
+    erase(out, row, 1);
+    row->phase = KGR_COORDINATOR_ABORTED;
+    row->reason = reason;
+    co->job = false;
+    co->deadline_ms = UINT64_MAX;
+    report(out, row);
+}
+
+/* The requester is told at once; if that is lost, it asks again. */
+static void tell_aborted(const row_t *row, actions_t *out)
+{
+    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
+
+    action->frame = NACK;
+    action->side = row->requester;
+    memcpy(action->xid, row->xid[0], KGR_COORDINATOR_XID_LEN);
+    action->refused_type = KEY_REQ;
+    action->refused_sequence = row->request_sequence;
+    action->reason = KGR_COORDINATOR_REASON_ABORTED;
+    action->generation = row->generation;
+}
+
+/*
+ * void_row ends a committed exchange whose requester said that it does not hold the candidate and never will. It
+ * did not send under it, and the destined node was not told that it may: nobody loses a message.
+ */
+static void void_row(struct kgr_coordinator *co, row_t *row, actions_t *out)
+{
+    assert(row->phase == KGR_COORDINATOR_COMMITTED);
+    erase(out, row, 0);
+    erase(out, row, 1);
+    row->phase = KGR_COORDINATOR_ABORTED;
+    row->reason = KGR_COORDINATOR_REASON_ABORTED;
+    co->deadline_ms = UINT64_MAX;
+    report(out, row);
+}
+
+/* left tells that `side` is engaged in none of the ended exchanges but `except`: it needs no answers about them. */
+static void left(struct kgr_coordinator *co, uint8_t side, const row_t *except)
+{
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
+        row_t *row = &co->s.rows[i];
+
+        if (row == except || is_open(row) || row->phase == KGR_COORDINATOR_FREE)
+            continue;
+        if (row->phase == KGR_COORDINATOR_CONFIRMED && side == destined(row))
+            forget(row);
+        else if (row->phase == KGR_COORDINATOR_ABORTED && side == row->requester)
+            forget(row);
+    }
+}
+
+static bool note_sequence(struct kgr_coordinator *co, event_t *event)
+{
+    if (event->sequence <= co->s.seen[event->side])
+        return false;
+    co->s.seen[event->side] = event->sequence;
+    return true;
+}
+
+static void note_highest(struct kgr_coordinator *co, uint64_t generation)
+{
+    if (generation > co->s.highest && generation <= KGR_COORDINATOR_GENERATION_MAX)
+        co->s.highest = generation;
+}
+
+/* A request that the KS knows: its decision is repeated. */
+static void repeat(struct kgr_coordinator *co, row_t *row, event_t *event, actions_t *out)
+{
+    if (event->sequence > row->request_sequence)
+        row->request_sequence = event->sequence;
+    switch (row->phase) {
+    case KGR_COORDINATOR_BIRTH:
+        if (!co->job)
+            refuse(out, event, KEY_REQ, KGR_COORDINATOR_BUSY, BUSY_S, 0);
+        break;
+    case KGR_COORDINATOR_ADVERTISED:
+        send_to(out, row, KEY_ANS, row->requester);
+        break;
+    case KGR_COORDINATOR_COMMITTED:
+        send_to(out, row, KEY_ANS, row->requester);
+        send_to(out, row, CONF_REQ, row->requester);
+        break;
+    case KGR_COORDINATOR_CONFIRMED:
+        send_to(out, row, CONF_REQ, row->requester);
+        break;
+    case KGR_COORDINATOR_ABORTED:
+        refuse(out, event, KEY_REQ, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+        break;
+    case KGR_COORDINATOR_FREE:
+        break;
+    }
+}
+
+static void birth(struct kgr_coordinator *co, row_t *row, actions_t *out)
+{
+    row->generation = ++co->s.highest;
+    co->job = true;
+    co->deadline_ms = UINT64_MAX;
+    add(out, KGR_COORDINATOR_DO_BIRTH)->row = row;
+}
+
+static void begin(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = NULL;
+
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS && row == NULL; i++)
+        if (co->s.rows[i].phase == KGR_COORDINATOR_FREE)
+            row = &co->s.rows[i];
+    if (row == NULL) {
+        refuse(out, event, KEY_REQ, KGR_COORDINATOR_BUSY, 60, 0);
+        return;
+    }
+    *row = (row_t){
+        .phase = KGR_COORDINATOR_BIRTH,
+        .requester = event->side,
+        .suite = event->grant.suite,
+        .custody = event->grant.custody,
+        .lifetime_s = event->grant.lifetime_s,
+        .begun_s = event->now_s,
+        .request_sequence = event->sequence,
+    };
+    memcpy(row->xid[0], event->xid, KGR_COORDINATOR_XID_LEN);
+    memcpy(row->xid[1], event->fresh_xid, KGR_COORDINATOR_XID_LEN);
+    memcpy(row->pxid, event->pxid, KGR_COORDINATOR_XID_LEN);
+    memcpy(row->topic3, event->topic, KGR_TOPIC_LEN);
+    co->attempts = 0;
+    co->num_sent = 0;
+    birth(co, row, out);
+    report(out, row);
+}
+
+/* make_way: true when no exchange is open any more, so that a new request can be served. */
+static bool make_way(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = open_row(co);
+
+    if (row == NULL)
+        return true;
+    if (event->side == row->requester) {
+        /* It asks with another id, later than it asked last: it has given up this one. */
+        if (row->phase != KGR_COORDINATOR_COMMITTED) {
+            abort_row(co, row, KGR_COORDINATOR_SUPERSEDED, out);
+            forget(row);
+            return true;
+        }
+        if (event->highest < row->generation) {
+            void_row(co, row, out);
+            forget(row);
+            return true;
+        }
+        send_to(out, row, CONF_REQ, row->requester);
+    } else if (row->phase == KGR_COORDINATOR_ADVERTISED) {
+        send_to(out, row, ADV_REQ, destined(row));
+    }
+    refuse(out, event, KEY_REQ, KGR_COORDINATOR_SUPERSEDED, 0, row->generation);
+    return false;
+}
+
+static void on_key_req(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = find_row(&co->s, event->side, event->xid);
+    bool latest = note_sequence(co, event);
+
+    if (row != NULL && row->requester == event->side) {
+        repeat(co, row, event, out);
+        return;
+    }
+    /* A request that was on its way for so long that its sender has spoken of the pair since is none any more. */
+    if (row != NULL || !latest) {
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+        return;
+    }
+    if (event->grant.reason != 0) {
+        refuse(out, event, KEY_REQ, event->grant.reason, event->grant.retry_after_s, 0);
+        return;
+    }
+    if (event->topic_known) {
+        refuse(out, event, KEY_REQ, KGR_COORDINATOR_REASON_ABORTED, 0, 0);
+        return;
+    }
+    if (event->highest >= KGR_COORDINATOR_GENERATION_MAX ||
+        co->s.highest >= KGR_COORDINATOR_GENERATION_MAX) {
+        refuse(out, event, KEY_REQ, KGR_COORDINATOR_BAD_GENERATION, 0, co->s.highest);
+        return;
+    }
+    left(co, event->side, NULL);
+    note_highest(co, event->highest);
+    if (make_way(co, event, out))
+        begin(co, event, out);
+}
+
+static row_t *born_row(struct kgr_coordinator *co, event_t *event)
+{
+    row_t *row = open_row(co);
+
+    if (!co->job || row == NULL || row->phase != KGR_COORDINATOR_BIRTH ||
+        row->generation != event->generation)
+        return NULL; /* aborted meanwhile; the owner drops what was born */
+    co->job = false;
+    return row;
+}
+
+static void on_born(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = born_row(co, event);
+
+    if (row == NULL)
+        return;
+    memcpy(row->iv, event->iv, KGR_IV_LEN);
+    row->phase = KGR_COORDINATOR_ADVERTISED;
+    co->attempts = 0;
+    add(out, KGR_COORDINATOR_DO_KEEP)->row = row;
+    report(out, row);
+    send_to(out, row, KEY_ANS, row->requester);
+    send_to(out, row, ADV_REQ, destined(row));
+    schedule(co, event);
+}
+
+static void on_birth_failed(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = born_row(co, event);
+
+    if (row == NULL)
+        return;
+    if (event->final) {
+        abort_row(co, row, KGR_COORDINATOR_REASON_ABORTED, out);
+        tell_aborted(row, out);
+        return;
+    }
+    schedule(co, event);
+}
+
+static bool matches(const row_t *row, event_t *event)
+{
+    return row->generation == event->generation &&
+           memcmp(row->pxid, event->pxid, KGR_COORDINATOR_XID_LEN) == 0;
+}
+
+static void commit(struct kgr_coordinator *co, row_t *row, event_t *event, actions_t *out)
+{
+    row->phase = KGR_COORDINATOR_COMMITTED;
+    memcpy(row->topic4, event->topic, KGR_TOPIC_LEN);
+    kgr_copy(row->kc[1], event->kc.p, event->kc.len);
+    erase(out, row, destined(row));
+    report(out, row);
+    send_to(out, row, CONF_REQ, row->requester);
+    co->attempts = 0;
+    co->num_sent = 0;
+    schedule(co, event);
+}
+
+static void on_adv_ans(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = find_row(&co->s, event->side, event->xid);
+
+    (void)note_sequence(co, event);
+    if (row == NULL) {
+        refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, event->generation);
+        return;
+    }
+    if (destined(row) != event->side || !matches(row, event) ||
+        event->kc.len != kgr_suite_hash_len((enum kgr_suite)row->suite)) {
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+        return;
+    }
+    switch (row->phase) {
+    case KGR_COORDINATOR_ADVERTISED:
+        if (event->topic_known) {
+            abort_row(co, row, KGR_COORDINATOR_REASON_ABORTED, out);
+            refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+            tell_aborted(row, out);
+            break;
+        }
+        left(co, event->side, row);
+        commit(co, row, event, out);
+        break;
+    case KGR_COORDINATOR_COMMITTED:
+        send_to(out, row, CONF_REQ, row->requester);
+        break;
+    case KGR_COORDINATOR_CONFIRMED:
+        send_to(out, row, DONE, event->side);
+        break;
+    case KGR_COORDINATOR_ABORTED:
+        refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+        break;
+    case KGR_COORDINATOR_BIRTH:
+    case KGR_COORDINATOR_FREE:
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+        break;
+    }
+}
+
+static void on_conf_ans(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = find_row(&co->s, event->side, event->xid);
+
+    (void)note_sequence(co, event);
+    if (row == NULL || row->requester != event->side || row->phase != KGR_COORDINATOR_COMMITTED ||
+        !matches(row, event) || event->kc.len != kgr_suite_hash_len((enum kgr_suite)row->suite)) {
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+        return;
+    }
+    row->phase = KGR_COORDINATOR_CONFIRMED;
+    kgr_copy(row->kc[0], event->kc.p, event->kc.len);
+    co->s.generation = row->generation;
+    co->s.generation_s = row->begun_s;
+    co->s.generation_lifetime_s = row->lifetime_s;
+    co->s.generation_suite = row->suite;
+    co->s.generation_custody = row->custody;
+    co->deadline_ms = UINT64_MAX;
+    erase(out, row, row->requester);
+    report(out, row);
+    send_to(out, row, DONE, destined(row));
+}
+
+static bool was_sent(const struct kgr_coordinator *co, uint64_t sequence)
+{
+    size_t n = co->num_sent < KGR_COORDINATOR_SENT ? co->num_sent : KGR_COORDINATOR_SENT;
+
+    for (size_t i = 0; i < n; i++)
+        if (co->sent[i] == sequence)
+            return true;
+    return false;
+}
+
+static void on_nack(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = find_row(&co->s, event->side, event->xid);
+
+    (void)note_sequence(co, event);
+    if (row == NULL || row != open_row(co) || !was_sent(co, event->refused_sequence)) {
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+        return;
+    }
+    if (event->reason == KGR_COORDINATOR_BUSY) {
+        uint32_t s = event->retry_after_s < BUSY_MAX_S ? event->retry_after_s : BUSY_MAX_S;
+
+        co->deadline_ms = event->now_ms + (s > 0 ? s : 1) * 1000ull + event->jitter % 1000;
+        return;
+    }
+    if (event->reason == KGR_COORDINATOR_BAD_GENERATION)
+        note_highest(co, event->generation);
+    if (row->phase == KGR_COORDINATOR_ADVERTISED &&
+        event->refused_type == (event->side == row->requester ? KEY_ANS : ADV_REQ)) {
+        abort_row(co, row, event->reason, out);
+        tell_aborted(row, out);
+    } else if (row->phase == KGR_COORDINATOR_COMMITTED && event->side == row->requester &&
+               event->refused_type == CONF_REQ && event->reason == KGR_COORDINATOR_REASON_ABORTED) {
+        void_row(co, row, out);
+        forget(row);
+    } else {
+        add(out, KGR_COORDINATOR_DO_IGNORED);
+    }
+}
+
+static bool listed(event_t *event, const uint8_t *xid)
+{
+    for (size_t i = 0; i < event->num_open; i++)
+        if (memcmp(event->open_xids + i * KGR_COORDINATOR_XID_LEN, xid, KGR_COORDINATOR_XID_LEN) ==
+            0)
+            return true;
+    return false;
+}
+
+/* What a sync says of one row: a node that saw generation g and does not hold it as a candidate has ended it. */
+static void sync_row(struct kgr_coordinator *co, row_t *row, event_t *event, actions_t *out)
+{
+    bool requester = row->requester == event->side;
+    bool ended = event->complete && event->highest >= row->generation &&
+                 !listed(event, row->xid[requester ? 0 : 1]);
+
+    switch (row->phase) {
+    case KGR_COORDINATOR_CONFIRMED:
+        if (!requester && (ended || event->current >= row->generation))
+            forget(row);
+        break;
+    case KGR_COORDINATOR_ABORTED:
+        if (requester && ended)
+            forget(row);
+        break;
+    case KGR_COORDINATOR_COMMITTED:
+        if (requester && ended && event->current < row->generation) {
+            void_row(co, row, out);
+            forget(row);
+        }
+        break;
+    case KGR_COORDINATOR_BIRTH:
+    case KGR_COORDINATOR_ADVERTISED:
+    case KGR_COORDINATOR_FREE:
+        break;
+    }
+}
+
+static void on_sync(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    (void)note_sequence(co, event);
+    note_highest(co, event->highest);
+    note_highest(co, event->current);
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
+        sync_row(co, &co->s.rows[i], event, out);
+}
+
+static void send_due(struct kgr_coordinator *co, row_t *row, event_t *event, actions_t *out)
+{
+    if (row->phase == KGR_COORDINATOR_BIRTH) {
+        birth(co, row, out);
+        return;
+    }
+    if (row->phase == KGR_COORDINATOR_ADVERTISED)
+        send_to(out, row, ADV_REQ, destined(row));
+    else
+        send_to(out, row, CONF_REQ, row->requester);
+    schedule(co, event);
+}
+
+static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row;
+
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
+        row = &co->s.rows[i];
+        if (row->phase == KGR_COORDINATOR_FREE || event->now_s < row->begun_s + row->lifetime_s)
+            continue;
+        if (is_open(row)) {
+            erase(out, row, 0);
+            erase(out, row, 1);
+            co->job = false;
+            co->deadline_ms = UINT64_MAX;
+        }
+        forget(row);
+    }
+    row = open_row(co);
+    if (row == NULL || co->job)
+        return;
+    if (row->phase != KGR_COORDINATOR_COMMITTED &&
+        event->now_s >= row->begun_s + co->advert_keep_s) {
+        abort_row(co, row, KGR_COORDINATOR_EXPIRED, out);
+        tell_aborted(row, out);
+        return;
+    }
+    if (event->now_ms >= co->deadline_ms)
+        send_due(co, row, event, out);
+}
+
+static void on_resume(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = open_row(co);
+
+    if (row == NULL || co->job || row->phase == KGR_COORDINATOR_BIRTH)
+        return;
+    co->attempts = 0;
+    if (row->phase == KGR_COORDINATOR_ADVERTISED)
+        send_to(out, row, KEY_ANS, row->requester);
+    send_due(co, row, event, out);
+}
+
+static void on_denied(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = open_row(co);
+
+    /* What was committed is carried to its end: both nodes then agree on what they must give up. */
+    if (row == NULL || row->phase == KGR_COORDINATOR_COMMITTED)
+        return;
+    abort_row(co, row, event->reason, out);
+    tell_aborted(row, out);
+}
+
+enum kgr_error kgr_coordinator_init(struct kgr_coordinator *out, const struct kgr_nid *a,
+                                    const struct kgr_nid *b, uint32_t advert_keep_s)
+{
+    int order = kgr_nid_cmp(a, b);
+
+    if (order == 0)
+        return KGR_ERR_INVALID;
+    *out = (struct kgr_coordinator){
+        .s = {.nids = {order < 0 ? *a : *b, order < 0 ? *b : *a}},
+        .advert_keep_s = advert_keep_s,
+        .deadline_ms = UINT64_MAX,
+    };
+    return KGR_OK;
+}
+
+void kgr_coordinator_restart(struct kgr_coordinator *out, const struct kgr_coordinator_state *state,
+                             uint32_t advert_keep_s, uint64_t now_ms)
+{
+    *out = (struct kgr_coordinator){
+        .s = *state,
+        .advert_keep_s = advert_keep_s,
+        .deadline_ms = UINT64_MAX,
+    };
+    if (open_row(out) != NULL)
+        out->deadline_ms = now_ms;
+}
+
+/* persist_first puts PERSIST before everything that the step does. */
+static void persist_first(actions_t *out)
+{
+    assert(out->num < KGR_COORDINATOR_MAX_ACTIONS);
+    memmove(out->list + 1, out->list, out->num * sizeof out->list[0]);
+    out->num++;
+    out->list[0] = (struct kgr_coordinator_action){.type = KGR_COORDINATOR_DO_PERSIST};
+}
+
+void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinator_event *event,
+                          struct kgr_coordinator_actions *out)
+{
+    static void (*const handlers[])(struct kgr_coordinator *, event_t *, actions_t *) = {
+        [KGR_COORDINATOR_KEY_REQ] = on_key_req,   [KGR_COORDINATOR_ADV_ANS] = on_adv_ans,
+        [KGR_COORDINATOR_CONF_ANS] = on_conf_ans, [KGR_COORDINATOR_NACK] = on_nack,
+        [KGR_COORDINATOR_BORN] = on_born,         [KGR_COORDINATOR_BIRTH_FAILED] = on_birth_failed,
+        [KGR_COORDINATOR_SYNC] = on_sync,         [KGR_COORDINATOR_TIMER] = on_timer,
+        [KGR_COORDINATOR_RESUME] = on_resume,     [KGR_COORDINATOR_DENIED] = on_denied,
+    };
+    struct kgr_coordinator_state before = co->s;
+
+    assert((size_t)event->type < KGR_ARRAY_LEN(handlers));
+    out->num = 0;
+    handlers[event->type](co, event, out);
+    if (memcmp(&before, &co->s, sizeof before) != 0)
+        persist_first(out);
+}
+
+void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence)
+{
+    co->sent[co->num_sent % KGR_COORDINATOR_SENT] = sequence;
+    co->num_sent++;
+}
+
+uint8_t kgr_coordinator_side(const struct kgr_coordinator_state *state, const struct kgr_nid *nid)
+{
+    return kgr_nid_cmp(nid, &state->nids[0]) == 0 ? 0 : 1;
+}
+
+const struct kgr_coordinator_row *kgr_coordinator_open(const struct kgr_coordinator_state *state)
+{
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
+        if (is_open(&state->rows[i]))
+            return &state->rows[i];
+    return NULL;
+}
+
+bool kgr_coordinator_holds(const struct kgr_coordinator_state *state)
+{
+    const row_t *row = kgr_coordinator_open(state);
+
+    return row != NULL && row->phase != KGR_COORDINATOR_BIRTH;
+}
+
+enum kgr_coordinator_outcome kgr_coordinator_outcome(const struct kgr_coordinator_state *state,
+                                                     uint8_t side,
+                                                     const uint8_t xid[KGR_COORDINATOR_XID_LEN],
+                                                     uint64_t *out_generation)
+{
+    static const enum kgr_coordinator_outcome outcomes[] = {
+        [KGR_COORDINATOR_FREE] = KGR_COORDINATOR_OUTCOME_UNKNOWN,
+        [KGR_COORDINATOR_BIRTH] = KGR_COORDINATOR_OUTCOME_OPEN,
+        [KGR_COORDINATOR_ADVERTISED] = KGR_COORDINATOR_OUTCOME_OPEN,
+        [KGR_COORDINATOR_COMMITTED] = KGR_COORDINATOR_OUTCOME_COMMITTED,
+        [KGR_COORDINATOR_CONFIRMED] = KGR_COORDINATOR_OUTCOME_COMMITTED,
+        [KGR_COORDINATOR_ABORTED] = KGR_COORDINATOR_OUTCOME_ABORTED,
+    };
+
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
+        const row_t *row = &state->rows[i];
+
+        if (row->phase == KGR_COORDINATOR_FREE ||
+            memcmp(row->xid[side == row->requester ? 0 : 1], xid, KGR_COORDINATOR_XID_LEN) != 0)
+            continue;
+        *out_generation = row->generation;
+        return outcomes[row->phase];
+    }
+    *out_generation = 0;
+    return KGR_COORDINATOR_OUTCOME_UNKNOWN;
+}
+
+static struct kgr_coordinator_grant deny(uint8_t reason, uint32_t retry_after_s)
+{
+    return (struct kgr_coordinator_grant){.reason = reason, .retry_after_s = retry_after_s};
+}
+
+struct kgr_coordinator_grant
+kgr_coordinator_authorise(const struct kgr_coordinator_parties *parties)
+{
+    const uint8_t resident = 1u << 0, sealed = 1u << 2; /* masks of what a node can do */
+    uint8_t common = parties->suites[0] & parties->suites[1] & parties->own_suites;
+    uint8_t suite = 0, custody;
+
+    if (!parties->allowed)
+        return deny(KGR_COORDINATOR_NOT_AUTHORIZED, 0);
+    if (!parties->peer_ready)
+        return deny(KGR_COORDINATOR_BUSY, 15);
+    for (uint8_t s = 1; s <= 8; s++)
+        if ((common & (1u << (s - 1))) != 0 && s >= parties->min_suite)
+            suite = s;
+    if (suite == 0)
+        return deny(KGR_COORDINATOR_BAD_SUITE, 0);
+    if ((parties->custodies[0] & parties->custodies[1] & resident) != 0)
+        custody = 1;
+    else if (((parties->custodies[0] | parties->custodies[1]) & resident) != 0)
+        custody = 2;
+    else
+        custody = 3;
+    if ((parties->custodies[0] & (resident | sealed)) == 0 ||
+        (parties->custodies[1] & (resident | sealed)) == 0 ||
+        (parties->own_custodies & (1u << (custody - 1))) == 0 ||
+        (parties->min_custody != 0 && custody > parties->min_custody))
+        return deny(KGR_COORDINATOR_BAD_CUSTODY, 0);
+    return (struct kgr_coordinator_grant){
+        .suite = suite, .custody = custody, .lifetime_s = parties->lifetime_s};
+}
