@@ -1,121 +1,108 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "agent/wire/common.h"
 
-#include "agent/base/buf.h"
-#include "agent/base/text.h"
-#include "agent/wire/frame.h"
-#include "agent/wire/object.h"
+/* Bodies of the exchange and of nack: docs/protocol.md, sections 6 and 7. Slices borrow the input. */
 
-/*
- * Bodies of frames 7 to 13 (docs/protocol.md, "Exchange"). nid1 is the requester, nid2 the destined node; equal
- * ones and generation 0 are malformed. For encoders and decoders see
- * agent/wire/body_registration.h.
- */
+enum kgr_cause { KGR_CAUSE_FIRST = 0, KGR_CAUSE_RENEWAL = 1, KGR_CAUSE_DEMAND = 2 };
 
-#define KGR_PXID_LEN 16
-
-enum kgr_request_cause {
-    KGR_CAUSE_FIRST = 0,
-    KGR_CAUSE_RENEWAL = 1,
-    KGR_CAUSE_DEMAND = 2,
+/* What every frame but the first begins with. nid1 requested, nid2 is destined. */
+struct kgr_exchange_head {
+    struct kgr_nid nid1;
+    struct kgr_nid nid2;
+    uint8_t pxid[KGR_XID_LEN];
+    uint64_t generation; /* from 1 */
 };
 
-struct kgr_nnsk_key_req {
+struct kgr_key_req {
     struct kgr_nid nid1;
     struct kgr_nid nid2;
     uint8_t topic3[KGR_TOPIC_LEN];
-    uint64_t highest; /* generation that N1 knows; 0: none */
-    uint8_t cause;    /* enum kgr_request_cause */
+    uint64_t highest; /* generation that N1 knows */
+    uint8_t cause;
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_key_req_encode(struct kgr_wr *wr,
-                                                      const struct kgr_nnsk_key_req *m);
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_key_req_decode(struct kgr_nnsk_key_req *out,
-                                                      struct kgr_slice body);
-
-struct kgr_nnsk_key_ans {
-    struct kgr_nid nid1;
-    struct kgr_nid nid2;
-    uint8_t pxid[KGR_PXID_LEN];
-    uint64_t generation;
+struct kgr_key_ans {
+    struct kgr_exchange_head head;
     uint8_t suite;
-    uint8_t custody; /* 1 resident, 2 mixed, 3 sealed */
+    uint8_t custody;
     uint32_t lifetime_s;
     uint8_t iv[KGR_IV_LEN];
-    struct kgr_object nnsk;
-    struct kgr_object nnsksign;
+    struct kgr_wire_object nnsk;
+    struct kgr_wire_object nnsksign;
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_key_ans_encode(struct kgr_wr *wr,
-                                                      const struct kgr_nnsk_key_ans *m);
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_key_ans_decode(struct kgr_nnsk_key_ans *out,
-                                                      struct kgr_slice body);
-
-struct kgr_nnsk_adv_req {
-    struct kgr_nnsk_key_ans keys;
+struct kgr_adv_req {
+    struct kgr_key_ans key;
     uint8_t topic3[KGR_TOPIC_LEN];
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_adv_req_encode(struct kgr_wr *wr,
-                                                      const struct kgr_nnsk_adv_req *m);
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_adv_req_decode(struct kgr_nnsk_adv_req *out,
-                                                      struct kgr_slice body);
-
-/* A key confirmation: as long as the hash of the suite, 32 or 48 bytes. */
-struct kgr_kc {
-    uint8_t len;
-    uint8_t b[KGR_HASH_MAX];
-};
-
-/* nnsk_adv_ans and nnsk_conf_req have one layout: topic4 and the key confirmation of N2. */
-struct kgr_nnsk_topic_kc {
-    struct kgr_nid nid1;
-    struct kgr_nid nid2;
-    uint8_t pxid[KGR_PXID_LEN];
-    uint64_t generation;
+/* adv_ans and conf_req, both with topic4 and the kc of N2. */
+struct kgr_adv_ans {
+    struct kgr_exchange_head head;
     uint8_t topic4[KGR_TOPIC_LEN];
-    struct kgr_kc kc;
+    struct kgr_slice kc; /* 32 or 48 bytes */
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_topic_kc_encode(struct kgr_wr *wr,
-                                                       const struct kgr_nnsk_topic_kc *m);
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_topic_kc_decode(struct kgr_nnsk_topic_kc *out,
-                                                       struct kgr_slice body);
+/* conf_ans and done, both with the kc of N1. */
+struct kgr_conf_ans {
+    struct kgr_exchange_head head;
+    struct kgr_slice kc;
+};
 
-/* nnsk_conf_ans and nnsk_done have one layout: the key confirmation of N1. */
-struct kgr_nnsk_kc {
-    struct kgr_nid nid1;
-    struct kgr_nid nid2;
-    uint8_t pxid[KGR_PXID_LEN];
+enum kgr_nack_reason {
+    KGR_NACK_NOT_AUTHORIZED = 1,
+    KGR_NACK_BUSY = 2,
+    KGR_NACK_EXPIRED = 3,
+    KGR_NACK_SUITE = 4,
+    KGR_NACK_CUSTODY = 5,
+    KGR_NACK_QUOTA = 6,
+    KGR_NACK_GENERATION = 7,
+    KGR_NACK_SUPERSEDED = 8,
+    KGR_NACK_REVOKED = 9,
+    KGR_NACK_ABORTED = 10,
+};
+
+struct kgr_nack {
+    uint8_t type; /* of the refused frame */
+    uint64_t sequence;
+    uint8_t reason;
+    uint32_t retry_after_s;
     uint64_t generation;
-    struct kgr_kc kc;
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_kc_encode(struct kgr_wr *wr, const struct kgr_nnsk_kc *m);
-KGR_MUST_CHECK enum kgr_error kgr_nnsk_kc_decode(struct kgr_nnsk_kc *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_key_req_decode(struct kgr_key_req *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_key_req_encode(struct kgr_wr *wr, const struct kgr_key_req *in);
+KGR_MUST_CHECK enum kgr_error kgr_key_ans_decode(struct kgr_key_ans *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_key_ans_encode(struct kgr_wr *wr, const struct kgr_key_ans *in);
+KGR_MUST_CHECK enum kgr_error kgr_adv_req_decode(struct kgr_adv_req *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_adv_req_encode(struct kgr_wr *wr, const struct kgr_adv_req *in);
+/* Also for nnsk_conf_req. */
+KGR_MUST_CHECK enum kgr_error kgr_adv_ans_decode(struct kgr_adv_ans *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_adv_ans_encode(struct kgr_wr *wr, const struct kgr_adv_ans *in);
+/* Also for nnsk_done. */
+KGR_MUST_CHECK enum kgr_error kgr_conf_ans_decode(struct kgr_conf_ans *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_conf_ans_encode(struct kgr_wr *wr, const struct kgr_conf_ans *in);
+KGR_MUST_CHECK enum kgr_error kgr_nack_decode(struct kgr_nack *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_nack_encode(struct kgr_wr *wr, const struct kgr_nack *in);
 
 /*
- * What a key confirmation is the HMAC of. Written only: nobody ever parses it. At most
- * KGR_KC_INPUT_MAX bytes.
+ * kgr_kc_input writes what is confirmed under NNSKsign by the node in role (docs/protocol.md, section 6):
+ * nids and listening topics in the order of roles, Names of NNSK and NNSKsign.
  */
-#define KGR_KC_MAGIC     "KGRkc\0\0\1" /* 8 bytes */
-#define KGR_NAME_MAX     66            /* of a TPM object: nameAlg and the longest digest */
-#define KGR_KC_INPUT_MAX 384
-
-struct kgr_kc_input {
-    uint8_t role; /* of the node that confirms: 1 or 2 */
-    uint8_t suite;
-    uint8_t pxid[KGR_PXID_LEN];
+struct kgr_kc {
+    uint8_t role; /* 1 or 2: of the node that confirms */
+    uint8_t pxid[KGR_XID_LEN];
     uint64_t generation;
-    struct kgr_nid nid_role1;
-    struct kgr_nid nid_role2;
-    uint8_t topic_role1[KGR_TOPIC_LEN]; /* where role 1 listens */
-    uint8_t topic_role2[KGR_TOPIC_LEN];
-    struct kgr_slice name_nnsk;
-    struct kgr_slice name_nnsksign;
+    uint8_t suite;
+    struct kgr_nid nids[2];
+    uint8_t topics[2][KGR_TOPIC_LEN];
+    struct kgr_slice name_enc;
+    struct kgr_slice name_mac;
 };
+#define KGR_KC_INPUT_MAX 512
+KGR_MUST_CHECK enum kgr_error kgr_kc_input(struct kgr_wr *wr, const struct kgr_kc *in);
 
-KGR_MUST_CHECK enum kgr_error kgr_kc_input_encode(struct kgr_wr *wr, const struct kgr_kc_input *m);
+/* The 8 bytes that kc's input begins with: raw MACs refuse data that begins so. */
+extern const uint8_t kgr_kc_magic[8];

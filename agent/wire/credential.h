@@ -1,63 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "agent/base/buf.h"
-#include "agent/base/text.h"
-#include "agent/wire/body_registration.h"
-#include "agent/wire/field.h"
+#include "agent/wire/common.h"
 
 /*
- * The credential file and the sealed credential that carries it (docs/protocol.md, "Files" and "Orders"). For
- * encoders and decoders see agent/wire/body_registration.h.
+ * Files: docs/protocol.md, section 10. The hash at their end is the caller's to compute (it needs
+ * a library that this layer does not have): encoders write all before it, decoders hand it out with what
+ * it covers.
  */
+#define KGR_NTAG_LEN       32
+#define KGR_HOST_MAX       255
+#define KGR_CREDENTIAL_MAX 1024 /* bytes of a whole credential file */
+#define KGR_IDENTITY_MAX   1024 /* bytes of a whole ac.pub or ks.pub */
 
-#define KGR_NTAG_LEN        32
-#define KGR_FILE_HASH_LEN   32
-#define KGR_SIGN_PUBLIC_MAX 256
-#define KGR_CREDENTIAL_MAX  1024
-
-/* SHA-256 over the parts: kgr_sha256 of agent/seal/digest.h, which wire must not link. */
-typedef enum kgr_error kgr_hash_fn(uint8_t out[KGR_FILE_HASH_LEN], const struct kgr_slice *parts,
-                                   size_t num_parts);
-
-struct kgr_credential {
-    struct kgr_nid nid;
-    const uint8_t
-        *ntag; /* borrowed, KGR_NTAG_LEN bytes: a secret, so the file belongs in the arena */
+struct kgr_credential_file {
+    struct kgr_nid node;
+    const uint8_t *ntag; /* KGR_NTAG_LEN secret bytes, borrowed */
     uint8_t key_id[KGR_KEY_ID_LEN];
     uint8_t topic0[KGR_TOPIC_LEN];
-    struct kgr_slice ks_public; /* signing public of the KS */
-    uint64_t expires;           /* Unix time in s */
-    char broker_host[KGR_HOST_MAX + 1];
-    uint16_t broker_port; /* not 0 */
+    struct kgr_slice ks_signing; /* TPMT_PUBLIC */
+    uint64_t expires;            /* Unix time in s */
+    struct kgr_slice host;       /* of the broker */
+    uint16_t port;
+    struct kgr_slice covered; /* decoder: what the hash is over */
+    const uint8_t *hash;      /* decoder: 32 bytes, borrowed */
 };
 
-/* Both handle the whole file, the hash at its end included; a failure of hash is passed on. */
-KGR_MUST_CHECK enum kgr_error
-kgr_credential_encode(struct kgr_wr *wr, const struct kgr_credential *m, kgr_hash_fn *hash);
-KGR_MUST_CHECK enum kgr_error kgr_credential_decode(struct kgr_credential *out,
-                                                    struct kgr_slice file, kgr_hash_fn *hash);
+KGR_MUST_CHECK enum kgr_error kgr_credential_decode(struct kgr_credential_file *out,
+                                                    struct kgr_slice file);
+/* Without the hash, which the caller appends (KGR_DIGEST_LEN bytes). */
+KGR_MUST_CHECK enum kgr_error kgr_credential_encode(struct kgr_wr *wr,
+                                                    const struct kgr_credential_file *in);
 
-/* The body of a successful node_add: under suite 1, with the N_ID as associated data. */
-#define KGR_SEALED_TAG_LEN        16
-#define KGR_SEALED_CREDENTIAL_MAX (2 + 256 + 2 + 512 + 16 + 2 + KGR_CREDENTIAL_MAX + 16 + 16)
-#define KGR_INFO_CRED_ENC         "kgr cred enc"
-#define KGR_INFO_CRED_MAC         "kgr cred mac"
-#define KGR_INFO_NTAG_ENC         "kgr ntag enc"
-#define KGR_INFO_NTAG_MAC         "kgr ntag mac"
+enum kgr_identity_kind { KGR_IDENTITY_AC = 1, KGR_IDENTITY_KS = 2 };
 
-struct kgr_sealed_credential {
-    struct kgr_slice credential_blob;
-    struct kgr_slice credential_secret;
-    uint8_t iv[KGR_IV_LEN];
-    struct kgr_slice ciphertext; /* a positive multiple of 16 */
-    uint8_t tag[KGR_SEALED_TAG_LEN];
+struct kgr_identity {
+    enum kgr_identity_kind kind;
+    struct kgr_slice signing; /* TPMT_PUBLIC each */
+    struct kgr_slice storage;
+    struct kgr_slice ek;
+    struct kgr_slice covered;
+    const uint8_t *hash;
 };
 
-KGR_MUST_CHECK enum kgr_error kgr_sealed_credential_encode(struct kgr_wr *wr,
-                                                           const struct kgr_sealed_credential *m);
-KGR_MUST_CHECK enum kgr_error kgr_sealed_credential_decode(struct kgr_sealed_credential *out,
-                                                           struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_identity_decode(struct kgr_identity *out, struct kgr_slice file);
+KGR_MUST_CHECK enum kgr_error kgr_identity_encode(struct kgr_wr *wr, const struct kgr_identity *in);

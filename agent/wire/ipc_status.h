@@ -1,69 +1,82 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "agent/wire/ipc.h"
 
-#include <kgr/client.h>
+/* What the services tell of themselves: peers, status, ks_status (docs/protocol.md, section 11). */
+#define KGR_IPC_ALARMS_MAX 1000
+#define KGR_IPC_BROKER_MAX 270
 
-#include "agent/base/buf.h"
-#include "agent/base/text.h"
-
-/*
- * What the agent tells of peers and of itself, and the KS of itself. The structs are libkgr's own,
- * so that the client hands out what it decoded. Texts are cleaned of control characters and cut to
- * their fields. For encoders and decoders see agent/wire/body_registration.h.
- */
-
-/* One peer entry alone: replies of key and wait. */
-KGR_MUST_CHECK enum kgr_error kgr_ipc_peer_encode(struct kgr_wr *wr, const struct kgr_peer *m);
-KGR_MUST_CHECK enum kgr_error kgr_ipc_peer_decode(struct kgr_peer *out, struct kgr_slice body);
-
-/*
- * The reply of peers, written entry by entry: begin, add while there is room, end. add returns
- * false, with nothing written, when the entry does not fit any more.
- */
-struct kgr_ipc_peers_writer {
-    struct kgr_wr *wr; /* borrowed */
-    size_t mark;
-    uint16_t num;
+struct kgr_ipc_peer {
+    struct kgr_nid peer;
+    uint64_t generation;
+    uint8_t state;   /* enum kgr_pair_state of kgr/client.h, 0 to 6 */
+    uint8_t custody; /* 0 to 3 */
+    uint8_t suite;   /* 0 to 2 */
+    bool may_send;
+    bool may_receive;
+    uint64_t age_s;     /* KGR_IPC_NONE_S: none */
+    uint64_t expires_s; /* likewise */
+    uint8_t iv[KGR_IV_LEN];
+    struct kgr_slice receive_topic; /* text of 47 characters, or empty */
+    struct kgr_slice send_topic;
+    uint32_t error; /* enum kgr_error */
+    struct kgr_slice reason;
 };
+/* Room that any peer entry needs. */
+#define KGR_IPC_PEER_MAX                                                                           \
+    (1 + KGR_NID_MAX + 8 + 4 + 16 + KGR_IV_LEN + 2 * (1 + KGR_TOPIC_TEXT_LEN) + 4 + 256)
 
-void kgr_ipc_peers_begin(struct kgr_ipc_peers_writer *w, struct kgr_wr *wr, uint32_t total);
-KGR_MUST_CHECK bool kgr_ipc_peers_add(struct kgr_ipc_peers_writer *w, const struct kgr_peer *m);
-KGR_MUST_CHECK enum kgr_error kgr_ipc_peers_end(struct kgr_ipc_peers_writer *w);
+/* Entries are read and written one by one. */
+void kgr_ipc_peer_read(struct kgr_rd *rd, struct kgr_ipc_peer *out);
+void kgr_ipc_peer_write(struct kgr_wr *wr, const struct kgr_ipc_peer *in);
+/* The replies to key and wait: exactly one entry. */
+KGR_MUST_CHECK enum kgr_error kgr_ipc_peer_decode(struct kgr_ipc_peer *out, struct kgr_slice body);
 
-/* The reply as read: verified as a whole by decode, then handed out by next until it says false. */
-struct kgr_ipc_peers {
+/* The head of the reply to peers; num entries follow. */
+struct kgr_ipc_peers_head {
     uint32_t total;
     uint16_t num;
-    struct kgr_rd rest; /* of the entries */
 };
+void kgr_ipc_peers_head_read(struct kgr_rd *rd, struct kgr_ipc_peers_head *out);
+void kgr_ipc_peers_head_write(struct kgr_wr *wr, const struct kgr_ipc_peers_head *in);
 
-KGR_MUST_CHECK enum kgr_error kgr_ipc_peers_decode(struct kgr_ipc_peers *out,
-                                                   struct kgr_slice body);
-bool kgr_ipc_peers_next(struct kgr_ipc_peers *peers, struct kgr_peer *out);
+struct kgr_ipc_status {
+    bool registered;
+    bool broker_connected;
+    bool resident;
+    struct kgr_slice node; /* N_ID, may be empty */
+    struct kgr_slice version;
+    struct kgr_slice broker;
+    uint64_t ks_answer_age_s; /* KGR_IPC_NONE_S: never */
+    uint64_t lease_s;
+    uint32_t epoch;
+    uint32_t num_peers;
+    struct kgr_slice tpm;
+    uint32_t modes;
+    uint32_t frames_refused;
+    struct kgr_slice alarms; /* one a line */
+};
+KGR_MUST_CHECK enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out,
+                                                    struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr,
+                                                    const struct kgr_ipc_status *in);
 
-KGR_MUST_CHECK enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr, const struct kgr_status *m);
-KGR_MUST_CHECK enum kgr_error kgr_ipc_status_decode(struct kgr_status *out, struct kgr_slice body);
-
-struct kgr_ks_status {
-    char version[32];
+struct kgr_ipc_ks_status {
+    struct kgr_slice version;
     uint32_t epoch;
     bool broker_connected;
-    char broker[280];
-    uint32_t num_nodes;
-    uint32_t num_registered;
-    uint32_t num_open;         /* exchanges */
-    uint32_t num_with_objects; /* exchanges that hold duplicates */
+    struct kgr_slice broker;
+    uint32_t nodes;
+    uint32_t registered;
+    uint32_t open_exchanges;
+    uint32_t holding_duplicates;
     uint32_t frames_refused;
-    char tpm[128];
+    struct kgr_slice tpm;
     uint8_t topic0[KGR_TOPIC_LEN];
-    char alarms[1024];
+    struct kgr_slice alarms;
 };
-
-KGR_MUST_CHECK enum kgr_error kgr_ks_status_encode(struct kgr_wr *wr,
-                                                   const struct kgr_ks_status *m);
-KGR_MUST_CHECK enum kgr_error kgr_ks_status_decode(struct kgr_ks_status *out,
-                                                   struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out,
+                                                       struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr,
+                                                       const struct kgr_ipc_ks_status *in);
