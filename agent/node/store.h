@@ -38,6 +38,7 @@ KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_db **out, const cha
 #define KGR_META_COUNTER_HANDLE "counter-handle"
 #define KGR_META_COUNTER_NAME   "counter-name"
 #define KGR_META_EPOCH          "epoch"            /* of the last start */
+#define KGR_META_EPOCH_NEXT     "epoch-next"       /* while the counter is moved */
 #define KGR_META_ROOT_PUBLIC    "auth-root-public" /* root of the authorisation values, sealed */
 #define KGR_META_ROOT_PRIVATE   "auth-root-private"
 #define KGR_META_NTAG_PUBLIC    "ntag-public"

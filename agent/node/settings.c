@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/settings.h"
+
+#include "agent/daemon/config.h"
+
+static const char *const custodies[] = {"auto", "resident", NULL};
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+static const struct kgr_config_key tpm_keys[] = {
+    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
+    {.name = NULL},
+};
+
+static const struct kgr_config_key broker_keys[] = {
+    {.name = "host", .type = KGR_CONFIG_TEXT, .min = 1, .max = 255, .required = true},
+    {.name = "port", .type = KGR_CONFIG_INT, .min = 1, .max = 65535, .def = 1883},
+    {.name = NULL},
+};
+
+static const struct kgr_config_key limit_keys[] = {
+    {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
+    {.name = "waits", .type = KGR_CONFIG_INT, .min = 1, .max = 65536, .def = 1024},
+    {.name = NULL},
+};
+
+static const struct kgr_config_key log_keys[] = {
+    {.name = "level", .type = KGR_CONFIG_TEXT, .choices = levels, .def_text = "info"},
+    {.name = NULL},
+};
+
+static const struct kgr_config_key schema[] = {
+    {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/agent"},
+    {.name = "socket",
+     .type = KGR_CONFIG_TEXT,
+     .min = 1,
+     .max = 107,
+     .def_text = "/run/kgr/agent.sock"},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
+    {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
+    {.name = "request_timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 86400, .def = 30},
+    {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},
+    {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
+    {.name = NULL},
+};
+
+enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
+{
+    struct kgr_config *config = NULL;
+    struct kgr_config_group root;
+    struct kgr_config_group limits;
+    enum kgr_error err = kgr_config_load(&config, path, schema, diag);
+
+    if (err != KGR_OK)
+        return err;
+    root = kgr_config_root(config);
+    limits = kgr_config_group(root, "limits");
+    *out = (struct kgr_settings){
+        .config = config,
+        .state = kgr_config_text(root, "state"),
+        .socket = kgr_config_text(root, "socket"),
+        .tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti"),
+        .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
+        .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
+        .waits = (uint32_t)kgr_config_int(limits, "waits"),
+        .log_level = (enum kgr_log_level)kgr_config_choice(kgr_config_group(root, "log"), "level"),
+    };
+    if (kgr_config_has(root, "broker")) {
+        struct kgr_config_group broker = kgr_config_group(root, "broker");
+
+        out->broker_host = kgr_config_text(broker, "host");
+        out->broker_port = (uint16_t)kgr_config_int(broker, "port");
+    }
+    return KGR_OK;
+}
+
+void kgr_settings_deinit(struct kgr_settings *settings)
+{
+    kgr_config_free(settings->config);
+    *settings = (struct kgr_settings){0};
+}

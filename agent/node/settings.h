@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/diag.h"
+#include "agent/base/log.h"
+
+struct kgr_config;
+
+/* The configuration of kgr-agent. Texts are borrowed from the loaded file, which this owns. */
+struct kgr_settings {
+    struct kgr_config *config; /* owned */
+    const char *state;         /* folder */
+    const char *socket;
+    const char *tcti;
+    const char *broker_host; /* NULL: as the credential says */
+    uint16_t broker_port;
+    uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
+    uint32_t mac_streams;       /* open MAC computations of one connection */
+    uint32_t waits;             /* requests of all applications that wait for a key */
+    enum kgr_log_level log_level;
+};
+
+/* kgr_settings_load: KGR_ERR_CONFIG with `FILE:LINE: ...`. Free with kgr_settings_deinit. */
+KGR_MUST_CHECK enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path,
+                                                struct kgr_diag *diag);
+void kgr_settings_deinit(struct kgr_settings *settings);
