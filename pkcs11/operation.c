@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pkcs11/operation.h"
+
+#include "pkcs11/module.h"
+#include "pkcs11/translate.h"
+
+static bool is_for(const struct kgr_p11_mechanism *mech, enum kgr_p11_op op)
+{
+    bool is_cipher_op = op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_DECRYPT;
+
+    return is_cipher_op == (mech->kind == KGR_P11_CIPHER_KEY);
+}
+
+static bool is_permitted(const struct kgr_peer *info, enum kgr_p11_op op)
+{
+    return op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_SIGN ? info->may_send : info->may_receive;
+}
+
+CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,
+                            const struct kgr_p11_mechanism **out_mech,
+                            struct kgr_p11_session *session, enum kgr_p11_op op,
+                            const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+    const struct kgr_p11_mechanism *mech = kgr_p11_mechanism_find(mechanism->mechanism);
+    struct kgr_p11_object object;
+    struct kgr_p11_token token;
+    enum kgr_error err;
+
+    if (session->op != KGR_P11_OP_NONE) {
+        return CKR_OPERATION_ACTIVE;
+    }
+    if (mech == NULL || !is_for(mech, op)) {
+        return CKR_MECHANISM_INVALID;
+    }
+    err = kgr_p11_token_peek(session->module, &token);
+    if (err != KGR_OK) {
+        return kgr_p11_rv(err);
+    }
+    if (mech->kind == KGR_P11_CIPHER_KEY &&
+        !kgr_p11_mechanism_works(session->module, mech, token.modes)) {
+        return CKR_MECHANISM_INVALID;
+    }
+    err = kgr_p11_key_get_fresh(session->module, key, &object);
+    if (err != KGR_OK) {
+        return kgr_p11_rv_key(err);
+    }
+    if (!kgr_p11_mechanism_fits(mech, &object)) {
+        return CKR_KEY_TYPE_INCONSISTENT;
+    }
+    if (!is_permitted(&object.info, op)) {
+        return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    }
+    *out_object = object;
+    *out_mech = mech;
+    return CKR_OK;
+}
+
+CK_RV kgr_p11_operation_cancel(struct kgr_p11_session *session, enum kgr_p11_op op)
+{
+    if (session->op != op) {
+        return CKR_ARGUMENTS_BAD;
+    }
+    kgr_p11_session_end(session);
+    return CKR_OK;
+}
