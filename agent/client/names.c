@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <kgr/client.h>
+
+#include "agent/base/attr.h"
+
+KGR_EXPORT const char *kgr_state_name(enum kgr_pair_state state)
+{
+    switch (state) {
+    case KGR_STATE_IDLE:
+        return "idle";
+    case KGR_STATE_REQUESTING:
+        return "requesting";
+    case KGR_STATE_WAITING:
+        return "waiting";
+    case KGR_STATE_READY:
+        return "ready";
+    case KGR_STATE_RENEWING:
+        return "renewing";
+    case KGR_STATE_REVOKED:
+        return "revoked";
+    case KGR_STATE_FAILED:
+        return "failed";
+    default:
+        return "unknown";
+    }
+}
+
+KGR_EXPORT const char *kgr_custody_name(enum kgr_custody custody)
+{
+    switch (custody) {
+    case KGR_CUSTODY_NONE:
+        return "none";
+    case KGR_CUSTODY_RESIDENT:
+        return "resident";
+    case KGR_CUSTODY_MIXED:
+        return "mixed";
+    case KGR_CUSTODY_SEALED:
+        return "sealed";
+    default:
+        return "unknown";
+    }
+}
+
+KGR_EXPORT const char *kgr_suite_name(enum kgr_suite_id suite)
+{
+    switch (suite) {
+    case KGR_SUITE_NONE:
+        return "none";
+    case KGR_SUITE_AES_128_CBC_HMAC_SHA256:
+        return "aes-128-cbc-hmac-sha256";
+    case KGR_SUITE_AES_256_CBC_HMAC_SHA384:
+        return "aes-256-cbc-hmac-sha384";
+    default:
+        return "unknown";
+    }
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <kgr/client.h>
+
+#include <string.h>
+
+#include "agent/client/call.h"
+#include "agent/client/reason.h"
+#include "agent/wire/ipc_status.h"
+
+static int64_t seconds(uint64_t s)
+{
+    return s > INT64_MAX ? -1 : (int64_t)s;
+}
+
+static void copy_status(struct kgr_status *out, const struct kgr_ipc_status *in)
+{
+    memset(out, 0, sizeof(*out));
+    kgr_text_clean(out->node, sizeof(out->node), in->node.p, in->node.len, false);
+    kgr_text_clean(out->version, sizeof(out->version), in->version.p, in->version.len, false);
+    kgr_text_clean(out->broker, sizeof(out->broker), in->broker.p, in->broker.len, false);
+    kgr_text_clean(out->tpm, sizeof(out->tpm), in->tpm.p, in->tpm.len, false);
+    kgr_text_clean(out->alarms, sizeof(out->alarms), in->alarms.p, in->alarms.len, true);
+    out->registered = in->registered;
+    out->broker_connected = in->broker_connected;
+    out->ks_answer_age_s = seconds(in->ks_answer_age_s);
+    out->lease_s = seconds(in->lease_s);
+    out->epoch = in->epoch;
+    out->num_peers = in->num_peers;
+    out->tpm_resident = in->resident;
+    out->modes = in->modes;
+    out->frames_refused = in->frames_refused;
+}
+
+KGR_EXPORT enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out)
+{
+    struct kgr_ipc_status status;
+    struct kgr_client_call call;
+    enum kgr_error err = kgr_call_begin(&call, client, KGR_IPC_STATUS);
+
+    if (err == KGR_OK)
+        err = kgr_call_run(&call, KGR_OK);
+    if (err == KGR_OK)
+        err = kgr_call_check(kgr_ipc_status_decode(&status, call.exchange.reply));
+    if (err == KGR_OK)
+        copy_status(out, &status);
+    kgr_call_end(&call);
+    return err;
+}
