@@ -79,8 +79,9 @@ uint64_t kgr_mqtt_drain(struct kgr_mqtt *mqtt);
 
 /*
  * kgr_mqtt_subscribe adds a topic to the wanted set, which is subscribed at every connect; while ready, at
- * once, and a refusal by the broker then costs the connection (on_lost names it). Adding a topic twice
- * is KGR_OK. Wildcards are KGR_ERR_INVALID. The set is kept without a connection, before start too.
+ * once, and before anything that is published after this call. A refusal by the broker costs the
+ * connection (on_lost says why). Adding a topic twice is KGR_OK. A wildcard, and more than 1,023 bytes, is
+ * KGR_ERR_INVALID. The set is kept without a connection, and before start too.
  */
 KGR_MUST_CHECK enum kgr_error kgr_mqtt_subscribe(struct kgr_mqtt *mqtt, const char *topic);
 /* kgr_mqtt_unsubscribe takes a topic out; nothing of it is delivered any more. */

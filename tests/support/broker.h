@@ -14,7 +14,10 @@ struct broker {
     pid_t pid; /* 0: not running */
 };
 
-/* broker_start returns when the broker accepts connections; extra lines go into its configuration (NULL: none). */
+/*
+ * broker_start returns when the broker accepts connections. extra (NULL: none) are more lines of its configuration;
+ * anybody may do anything unless they say otherwise.
+ */
 void broker_start(struct broker *broker, const char *extra);
 /* broker_kill is kill -9, and waits for the end. */
 void broker_kill(struct broker *broker);
