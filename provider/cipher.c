@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "provider/cipher.h"
+
+#include "agent/base/secret.h"
+#include "provider/error.h"
+#include "provider/param.h"
+#include "provider/provider.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static OSSL_FUNC_cipher_freectx_fn cipher_freectx;
+static OSSL_FUNC_cipher_dupctx_fn cipher_dupctx;
+static OSSL_FUNC_cipher_encrypt_init_fn cipher_encrypt_init;
+static OSSL_FUNC_cipher_decrypt_init_fn cipher_decrypt_init;
+static OSSL_FUNC_cipher_update_fn cipher_update;
+static OSSL_FUNC_cipher_final_fn cipher_final;
+static OSSL_FUNC_cipher_cipher_fn cipher_cipher;
+static OSSL_FUNC_cipher_get_ctx_params_fn cipher_get_ctx_params;
+static OSSL_FUNC_cipher_set_ctx_params_fn cipher_set_ctx_params;
+static OSSL_FUNC_cipher_gettable_params_fn cipher_gettable_params;
+static OSSL_FUNC_cipher_gettable_ctx_params_fn cipher_gettable_ctx_params;
+static OSSL_FUNC_cipher_settable_ctx_params_fn cipher_settable_ctx_params;
+
+enum kgr_error kgr_prov_cipher_run(struct kgr_prov_cipher *c, const uint8_t *in, size_t len,
+                                   uint8_t *out)
+{
+    uint8_t *iv = c->spec->iv_len > 0 ? c->iv : NULL;
+    char uri[KGR_DIAG_MAX];
+    enum kgr_error err;
+
+    if (c->encrypt) {
+        err = kgr_encrypt(c->prov->client, &c->key.pinned, c->spec->mode, iv, in, len, out);
+    } else {
+        err = kgr_decrypt(c->prov->client, &c->key.pinned, c->spec->mode, iv, in, len, out);
+    }
+    if (err != KGR_OK) {
+        c->broken = true;
+        return kgr_prov_refused(c->prov, err, kgr_prov_key_uri(uri, &c->key));
+    }
+    return KGR_OK;
+}
+
+static void drop_scratch(struct kgr_prov_cipher *c)
+{
+    if (c->scratch != NULL) {
+        kgr_cleanse(c->scratch, c->scratch_cap);
+    }
+    free(c->scratch);
+    c->scratch = NULL;
+    c->scratch_cap = 0;
+}
+
+enum kgr_error kgr_prov_cipher_reserve(struct kgr_prov_cipher *c, size_t len)
+{
+    if (len <= c->scratch_cap) {
+        return KGR_OK;
+    }
+    drop_scratch(c);
+    c->scratch = malloc(len);
+    if (c->scratch == NULL) {
+        return kgr_prov_no_memory(c->prov);
+    }
+    c->scratch_cap = len;
+    return KGR_OK;
+}
+
+static void *cipher_new(const struct kgr_prov *prov, const struct kgr_prov_cipher_spec *spec)
+{
+    struct kgr_prov_cipher *c = calloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        (void)kgr_prov_no_memory(prov);
+        return NULL;
+    }
+    c->prov = prov;
+    c->spec = spec;
+    c->padding = true;
+    return c;
+}
+
+static void cipher_freectx(void *cctx)
+{
+    struct kgr_prov_cipher *c = cctx;
+
+    if (c == NULL) {
+        return;
+    }
+    drop_scratch(c);
+    kgr_cleanse(c, sizeof(*c));
+    free(c);
+}
+
+static void *cipher_dupctx(void *cctx)
+{
+    const struct kgr_prov_cipher *c = cctx;
+    struct kgr_prov_cipher *copy = malloc(sizeof(*copy));
+
+    if (copy == NULL) {
+        (void)kgr_prov_no_memory(c->prov);
+        return NULL;
+    }
+    *copy = *c;
+    copy->scratch = NULL;
+    copy->scratch_cap = 0;
+    return copy;
+}
+
+static enum kgr_error set_iv(struct kgr_prov_cipher *c, const uint8_t *iv, size_t iv_len)
+{
+    if (iv != NULL && c->spec->iv_len > 0) {
+        if (iv_len != c->spec->iv_len) {
+            return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_IV_LENGTH,
+                                   "%zu bytes for %s, which takes %zu", iv_len, c->spec->name,
+                                   c->spec->iv_len);
+        }
+        memcpy(c->first_iv, iv, iv_len);
+        memcpy(c->iv, iv, iv_len);
+        c->iv_set = true;
+    } else if (c->spec->mode != KGR_MODE_CTR) {
+        /* As OpenSSL's own: without a new IV the others begin again, a counter goes on. */
+        memcpy(c->iv, c->first_iv, sizeof(c->iv));
+    }
+    return KGR_OK;
+}
+
+/* Pins the key's generation, and refuses one of a suite whose keys have another length. */
+static enum kgr_error pin(struct kgr_prov_cipher *c)
+{
+    char uri[KGR_DIAG_MAX];
+    enum kgr_error err = kgr_prov_key_pin(c->prov, &c->key);
+
+    if (err == KGR_OK && c->key.suite != c->spec->suite) {
+        err = kgr_prov_refuse(c->prov, KGR_ERR_UNSUPPORTED, KGR_PROV_R_WRONG_SUITE,
+                              "%s is a key for %s, not for %s", kgr_prov_key_uri(uri, &c->key),
+                              kgr_suite_name(c->key.suite), c->spec->name);
+        kgr_prov_key_unpin(&c->key);
+    }
+    return err;
+}
+
+/*
+ * Key, IV and parameters may come in any order and in several calls (provider-cipher(7)); what is
+ * still missing is an error of the first update only.
+ */
+static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, size_t key_len,
+                const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    c->started = true;
+    c->encrypt = encrypt;
+    c->broken = false;
+    kgr_cleanse(c->pending, sizeof(c->pending));
+    c->num_pending = 0;
+    kgr_prov_key_unpin(&c->key);
+    if (set_iv(c, iv, iv_len) != KGR_OK) {
+        return 0;
+    }
+    if (key != NULL && key_len > 0) {
+        if (key_len != c->spec->key_len) {
+            (void)kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
+                                  "%zu bytes for %s, which takes %zu", key_len, c->spec->name,
+                                  c->spec->key_len);
+            return 0;
+        }
+        if (kgr_prov_key_set_handle(c->prov, &c->key, key, key_len) != KGR_OK) {
+            return 0;
+        }
+    }
+    if (!cipher_set_ctx_params(c, params)) {
+        return 0;
+    }
+    /* The default peer is asked about at the first update: a key may still be named. */
+    return c->key.named.peer[0] == '\0' || pin(c) == KGR_OK;
+}
+
+static int cipher_encrypt_init(void *cctx, const unsigned char *key, size_t keylen,
+                               const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
+{
+    return init(cctx, true, key, keylen, iv, ivlen, params);
+}
+
+static int cipher_decrypt_init(void *cctx, const unsigned char *key, size_t keylen,
+                               const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
+{
+    return init(cctx, false, key, keylen, iv, ivlen, params);
+}
+
+/* What every step needs before it touches data. */
+static enum kgr_error ready(struct kgr_prov_cipher *c)
+{
+    if (!c->started) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_NOT_STARTED, "%s", c->spec->name);
+    }
+    if (c->broken) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_BROKEN,
+                               "%s must be initialised again", c->spec->name);
+    }
+    if (!kgr_prov_key_is_pinned(&c->key)) {
+        enum kgr_error err = pin(c);
+
+        if (err != KGR_OK) {
+            return err;
+        }
+    }
+    if (!c->iv_set && c->spec->iv_len > 0) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_NO_IV,
+                               "%s takes one of %zu bytes", c->spec->name, c->spec->iv_len);
+    }
+    return KGR_OK;
+}
+
+static enum kgr_error check_room(const struct kgr_prov_cipher *c, size_t len, size_t room)
+{
+    if (len > room) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_SHORT_BUFFER, KGR_ERR_SHORT_BUFFER,
+                               "%zu bytes of output, room for %zu", len, room);
+    }
+    return KGR_OK;
+}
+
+static int cipher_update(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    struct kgr_prov_cipher *c = cctx;
+
+    if (ready(c) != KGR_OK) {
+        return 0;
+    }
+    if (c->spec->block_len > 1) {
+        return kgr_prov_block_update(c, out, outl, outsize, in, inl) == KGR_OK;
+    }
+    if (check_room(c, inl, outsize) != KGR_OK ||
+        kgr_prov_keystream_update(c, out, in, inl) != KGR_OK) {
+        return 0;
+    }
+    *outl = inl;
+    return 1;
+}
+
+static int cipher_final(void *cctx, unsigned char *out, size_t *outl, size_t outsize)
+{
+    struct kgr_prov_cipher *c = cctx;
+
+    if (ready(c) != KGR_OK) {
+        return 0;
+    }
+    if (c->spec->block_len > 1) {
+        return kgr_prov_block_final(c, out, outl, outsize) == KGR_OK;
+    }
+    *outl = 0;
+    return 1;
+}
+
+/* EVP_Cipher(): the bare mode, without padding. */
+static int cipher_cipher(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    struct kgr_prov_cipher *c = cctx;
+    enum kgr_error err = ready(c);
+
+    if (err == KGR_OK) {
+        err = check_room(c, inl, outsize);
+    }
+    if (err == KGR_OK) {
+        err = c->spec->block_len > 1 ? kgr_prov_block_raw(c, out, in, inl)
+                                     : kgr_prov_keystream_update(c, out, in, inl);
+    }
+    if (err != KGR_OK) {
+        return 0;
+    }
+    *outl = inl;
+    return 1;
+}
+
+/* EVP_CIPHER_CTX_rand_key(): the only key we can think of is the default peer's. */
+static bool get_random_key(const struct kgr_prov_cipher *c, OSSL_PARAM *p)
+{
+    uint8_t handle[KGR_PROV_KEY_MAX];
+    enum kgr_error err;
+
+    if (kgr_prov_check_usable(c->prov) != KGR_OK) {
+        return false;
+    }
+    if (c->prov->peer[0] == '\0') {
+        (void)kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_NO_KEY, "%s",
+                              "only the handle of `peer` in the provider's section of openssl.cnf "
+                              "can be drawn as a key");
+        return false;
+    }
+    /* EVP_CIPHER_CTX_rand_key() passes a buffer for a key, but 0 for its size. */
+    if (p->data_type != OSSL_PARAM_OCTET_STRING || p->data == NULL ||
+        (p->data_size != 0 && p->data_size < c->spec->key_len)) {
+        return false;
+    }
+    err = kgr_make_handle(c->prov->client, c->prov->peer, handle, c->spec->key_len);
+    if (err != KGR_OK) {
+        (void)kgr_prov_refused(c->prov, err, c->prov->peer);
+        return false;
+    }
+    memcpy(p->data, handle, c->spec->key_len);
+    p->return_size = c->spec->key_len;
+    return true;
+}
+
+static bool get_param(const struct kgr_prov_cipher *c, OSSL_PARAM *p)
+{
+    char uri[KGR_DIAG_MAX];
+
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN)) {
+        return kgr_param_set_uint(p, c->spec->key_len);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN)) {
+        return kgr_param_set_uint(p, c->spec->iv_len);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_PADDING)) {
+        return kgr_param_set_uint(p, c->padding ? 1 : 0);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_NUM)) {
+        return kgr_param_set_uint(p, c->spec->block_len > 1 ? 0 : c->num_pending);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IV)) {
+        return kgr_param_set_octets(p, c->first_iv, c->spec->iv_len);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_UPDATED_IV)) {
+        return kgr_param_set_octets(p, c->iv, c->spec->iv_len);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_RANDOM_KEY)) {
+        return get_random_key(c, p);
+    }
+    if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI) && p->data_type == OSSL_PARAM_UTF8_STRING) {
+        return kgr_param_set_text(p, kgr_prov_key_uri(uri, &c->key));
+    }
+    return true; /* others are none of ours */
+}
+
+static int cipher_get_ctx_params(void *cctx, OSSL_PARAM params[])
+{
+    for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        if (!get_param(cctx, p)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static enum kgr_error set_param(struct kgr_prov_cipher *c, const OSSL_PARAM *p)
+{
+    uint64_t n;
+
+    if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
+        return kgr_prov_key_set_uri(c->prov, &c->key, p);
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_PADDING)) {
+        if (!kgr_param_get_uint(p, &n)) {
+            return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
+                                   p->key);
+        }
+        c->padding = n != 0;
+    }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN) &&
+        (!kgr_param_get_uint(p, &n) || n != c->spec->key_len)) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
+                               "%s always takes %zu bytes", c->spec->name, c->spec->key_len);
+    }
+    return KGR_OK;
+}
+
+static int cipher_set_ctx_params(void *cctx, const OSSL_PARAM params[])
+{
+    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        if (set_param(cctx, p) != KGR_OK) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PARAM params[])
+{
+    for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        bool ok = true;
+
+        if (kgr_param_is(p, OSSL_CIPHER_PARAM_MODE)) {
+            ok = kgr_param_set_uint(p, spec->evp_mode);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN)) {
+            ok = kgr_param_set_uint(p, spec->key_len);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN)) {
+            ok = kgr_param_set_uint(p, spec->iv_len);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_BLOCK_SIZE)) {
+            ok = kgr_param_set_uint(p, spec->block_len);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_HAS_RAND_KEY)) {
+            ok = kgr_param_set_uint(p, 1);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_AEAD) ||
+                   kgr_param_is(p, OSSL_CIPHER_PARAM_CUSTOM_IV) ||
+                   kgr_param_is(p, OSSL_CIPHER_PARAM_CTS) ||
+                   kgr_param_is(p, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK)) {
+            ok = kgr_param_set_uint(p, 0);
+        }
+        if (!ok) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static const OSSL_PARAM *cipher_gettable_params(void *provctx)
+{
+    static const OSSL_PARAM table[] = {OSSL_PARAM_uint(OSSL_CIPHER_PARAM_MODE, NULL),
+                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
+                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
+                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_BLOCK_SIZE, NULL),
+                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_AEAD, NULL),
+                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_CUSTOM_IV, NULL),
+                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_CTS, NULL),
+                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK, NULL),
+                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_HAS_RAND_KEY, NULL),
+                                       OSSL_PARAM_END};
+
+    (void)provctx;
+    return table;
+}
+
+static const OSSL_PARAM *cipher_gettable_ctx_params(void *cctx, void *provctx)
+{
+    static const OSSL_PARAM table[] = {
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
+        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
+        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_NUM, NULL),
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_IV, NULL, 0),
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, NULL, 0),
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_RANDOM_KEY, NULL, 0),
+        OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
+        OSSL_PARAM_END};
+
+    (void)cctx;
+    (void)provctx;
+    return table;
+}
+
+static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
+{
+    static const OSSL_PARAM table[] = {OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
+                                       OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
+                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
+                                       OSSL_PARAM_END};
+
+    (void)cctx;
+    (void)provctx;
+    return table;
+}
+
+/* Entries of dispatch tables are kept as pointers to functions without arguments. */
+#define FN(f) ((void (*)(void))(f))
+
+/* One cipher: its description and what cannot be told from the context alone. */
+#define CIPHER(id, text, mode_id, evp_mode_id, key, block, iv, suite_id)                           \
+    static const struct kgr_prov_cipher_spec id##_spec = {.name = (text),                          \
+                                                          .mode = (mode_id),                       \
+                                                          .evp_mode = (evp_mode_id),               \
+                                                          .key_len = (key),                        \
+                                                          .block_len = (block),                    \
+                                                          .iv_len = (iv),                          \
+                                                          .suite = (suite_id)};                    \
+    static OSSL_FUNC_cipher_newctx_fn id##_newctx;                                                 \
+    static void *id##_newctx(void *provctx)                                                        \
+    {                                                                                              \
+        return cipher_new(provctx, &id##_spec);                                                    \
+    }                                                                                              \
+    static OSSL_FUNC_cipher_get_params_fn id##_get_params;                                         \
+    static int id##_get_params(OSSL_PARAM params[])                                                \
+    {                                                                                              \
+        return get_params(&id##_spec, params);                                                     \
+    }                                                                                              \
+    static const OSSL_DISPATCH id##_functions[] = {                                                \
+        {OSSL_FUNC_CIPHER_NEWCTX, FN(id##_newctx)},                                                \
+        {OSSL_FUNC_CIPHER_FREECTX, FN(cipher_freectx)},                                            \
+        {OSSL_FUNC_CIPHER_DUPCTX, FN(cipher_dupctx)},                                              \
+        {OSSL_FUNC_CIPHER_ENCRYPT_INIT, FN(cipher_encrypt_init)},                                  \
+        {OSSL_FUNC_CIPHER_DECRYPT_INIT, FN(cipher_decrypt_init)},                                  \
+        {OSSL_FUNC_CIPHER_UPDATE, FN(cipher_update)},                                              \
+        {OSSL_FUNC_CIPHER_FINAL, FN(cipher_final)},                                                \
+        {OSSL_FUNC_CIPHER_CIPHER, FN(cipher_cipher)},                                              \
+        {OSSL_FUNC_CIPHER_GET_PARAMS, FN(id##_get_params)},                                        \
+        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, FN(cipher_get_ctx_params)},                              \
+        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, FN(cipher_set_ctx_params)},                              \
+        {OSSL_FUNC_CIPHER_GETTABLE_PARAMS, FN(cipher_gettable_params)},                            \
+        {OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS, FN(cipher_gettable_ctx_params)},                    \
+        {OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS, FN(cipher_settable_ctx_params)},                    \
+        {0, NULL}};
+
+#define CIPHER_128(id, mode, block, iv)                                                            \
+    CIPHER(aes_128_##id, "KGR-AES-128-" #mode, KGR_MODE_##mode, EVP_CIPH_##mode##_MODE, 16, block, \
+           iv, KGR_SUITE_AES_128_CBC_HMAC_SHA256)
+#define CIPHER_256(id, mode, block, iv)                                                            \
+    CIPHER(aes_256_##id, "KGR-AES-256-" #mode, KGR_MODE_##mode, EVP_CIPH_##mode##_MODE, 32, block, \
+           iv, KGR_SUITE_AES_256_CBC_HMAC_SHA384)
+
+CIPHER_128(ecb, ECB, 16, 0)
+CIPHER_128(cbc, CBC, 16, 16)
+CIPHER_128(ctr, CTR, 1, 16)
+CIPHER_128(cfb, CFB, 1, 16)
+CIPHER_128(ofb, OFB, 1, 16)
+CIPHER_256(ecb, ECB, 16, 0)
+CIPHER_256(cbc, CBC, 16, 16)
+CIPHER_256(ctr, CTR, 1, 16)
+CIPHER_256(cfb, CFB, 1, 16)
+CIPHER_256(ofb, OFB, 1, 16)
+
+#define OFFER(names, id)                                                                           \
+    {                                                                                              \
+        names, KGR_PROV_PROPERTIES, id##_functions, "AES with a key of a node pair"                \
+    }
+
+#define OFFER_OWN                                                                                  \
+    OFFER("KGR-AES-128-CBC", aes_128_cbc), OFFER("KGR-AES-128-ECB", aes_128_ecb),                  \
+        OFFER("KGR-AES-128-CTR", aes_128_ctr), OFFER("KGR-AES-128-CFB", aes_128_cfb),              \
+        OFFER("KGR-AES-128-OFB", aes_128_ofb), OFFER("KGR-AES-256-CBC", aes_256_cbc),              \
+        OFFER("KGR-AES-256-ECB", aes_256_ecb), OFFER("KGR-AES-256-CTR", aes_256_ctr),              \
+        OFFER("KGR-AES-256-CFB", aes_256_cfb), OFFER("KGR-AES-256-OFB", aes_256_ofb)
+
+const OSSL_ALGORITHM kgr_prov_ciphers[] = {OFFER_OWN, {NULL, NULL, NULL, NULL}};
+
+/*
+ * The standard names are entries of their own, never aliases of ours: names of one entry become one
+ * name for the whole library context, and a fetch of KGR-AES-128-CBC could then give the default
+ * provider's cipher, with a handle for its key.
+ */
+const OSSL_ALGORITHM kgr_prov_ciphers_standard[] = {
+    OFFER_OWN,
+    OFFER("AES-128-CBC:AES128:2.16.840.1.101.3.4.1.2", aes_128_cbc),
+    OFFER("AES-128-ECB:2.16.840.1.101.3.4.1.1", aes_128_ecb),
+    OFFER("AES-128-CTR", aes_128_ctr),
+    OFFER("AES-128-CFB:2.16.840.1.101.3.4.1.4", aes_128_cfb),
+    OFFER("AES-128-OFB:2.16.840.1.101.3.4.1.3", aes_128_ofb),
+    OFFER("AES-256-CBC:AES256:2.16.840.1.101.3.4.1.42", aes_256_cbc),
+    OFFER("AES-256-ECB:2.16.840.1.101.3.4.1.41", aes_256_ecb),
+    OFFER("AES-256-CTR", aes_256_ctr),
+    OFFER("AES-256-CFB:2.16.840.1.101.3.4.1.44", aes_256_cfb),
+    OFFER("AES-256-OFB:2.16.840.1.101.3.4.1.43", aes_256_ofb),
+    {NULL, NULL, NULL, NULL}};

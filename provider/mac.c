@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/base/secret.h"
+#include "provider/error.h"
+#include "provider/key.h"
+#include "provider/param.h"
+#include "provider/provider.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FIRST_CAP 512
+
+/* The hash of a suite, under the names that OpenSSL knows it by. */
+struct digest {
+    const char *names[4]; /* the first is the one we tell */
+    size_t len;
+    size_t block_len;
+    enum kgr_suite_id suite;
+};
+
+static const struct digest digests[] = {
+    {{"SHA2-256", "SHA256", "SHA-256", NULL}, 32, 64, KGR_SUITE_AES_128_CBC_HMAC_SHA256},
+    {{"SHA2-384", "SHA384", "SHA-384", NULL}, 48, 128, KGR_SUITE_AES_256_CBC_HMAC_SHA384}};
+
+/*
+ * KGR-HMAC: HMAC (FIPS 198-1) under the MAC key of a pair. Up to KGR_DATA_MAX bytes wait here and go
+ * to the agent in one request, so that a copy or a fork continues rightly; with more of them the
+ * state moves into the agent, where it can be neither copied nor shared with a child.
+ */
+struct mac {
+    const struct kgr_prov *prov; /* borrowed */
+    struct kgr_prov_key key;
+    const struct digest *wanted; /* what the caller asked for; NULL for what the suite says */
+    bool started;
+    bool broken;   /* a step failed: only a new init helps */
+    bool streamed; /* the agent holds a state */
+    uint32_t stream;
+    uint8_t *data; /* owned; not yet with the agent */
+    size_t data_len;
+    size_t data_cap;
+};
+
+static OSSL_FUNC_mac_newctx_fn mac_newctx;
+static OSSL_FUNC_mac_dupctx_fn mac_dupctx;
+static OSSL_FUNC_mac_freectx_fn mac_freectx;
+static OSSL_FUNC_mac_init_fn mac_init;
+static OSSL_FUNC_mac_update_fn mac_update;
+static OSSL_FUNC_mac_final_fn mac_final;
+static OSSL_FUNC_mac_gettable_ctx_params_fn mac_gettable_ctx_params;
+static OSSL_FUNC_mac_settable_ctx_params_fn mac_settable_ctx_params;
+static OSSL_FUNC_mac_get_ctx_params_fn mac_get_ctx_params;
+static OSSL_FUNC_mac_set_ctx_params_fn mac_set_ctx_params;
+
+static const struct digest *digest_of(enum kgr_suite_id suite)
+{
+    for (size_t i = 0; i < KGR_ARRAY_LEN(digests); i++) {
+        if (digests[i].suite == suite) {
+            return &digests[i];
+        }
+    }
+    return NULL;
+}
+
+static enum kgr_error refused(struct mac *m, enum kgr_error err)
+{
+    char uri[KGR_DIAG_MAX];
+
+    m->broken = true;
+    return kgr_prov_refused(m->prov, err, kgr_prov_key_uri(uri, &m->key));
+}
+
+/* Forgets the data, here and in the agent. */
+static void restart(struct mac *m)
+{
+    if (m->streamed) {
+        kgr_mac_abort(m->prov->client, m->stream);
+        m->streamed = false;
+    }
+    if (m->data != NULL) {
+        kgr_cleanse(m->data, m->data_len);
+    }
+    m->data_len = 0;
+    m->broken = false;
+}
+
+static void *mac_newctx(void *provctx)
+{
+    struct mac *m = calloc(1, sizeof(*m));
+
+    if (m == NULL) {
+        (void)kgr_prov_no_memory(provctx);
+        return NULL;
+    }
+    m->prov = provctx;
+    return m;
+}
+
+static void mac_freectx(void *mctx)
+{
+    struct mac *m = mctx;
+
+    if (m == NULL) {
+        return;
+    }
+    restart(m);
+    free(m->data);
+    free(m);
+}
+
+/* Makes room for cap bytes; what is there stays. */
+static enum kgr_error reserve(struct mac *m, size_t cap)
+{
+    size_t grown = m->data_cap > 0 ? m->data_cap : FIRST_CAP;
+    uint8_t *data;
+
+    if (cap <= m->data_cap) {
+        return KGR_OK;
+    }
+    while (grown < cap) {
+        grown *= 2;
+    }
+    data = malloc(grown);
+    if (data == NULL) {
+        return kgr_prov_no_memory(m->prov);
+    }
+    if (m->data != NULL) {
+        memcpy(data, m->data, m->data_len);
+        kgr_cleanse(m->data, m->data_len);
+    }
+    free(m->data);
+    m->data = data;
+    m->data_cap = grown;
+    return KGR_OK;
+}
+
+static void *mac_dupctx(void *mctx)
+{
+    struct mac *m = mctx;
+    struct mac *copy;
+
+    if (m->streamed) {
+        (void)kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_NO_COPY,
+                              "after %d bytes the agent holds the state of a MAC", KGR_DATA_MAX);
+        return NULL;
+    }
+    copy = malloc(sizeof(*copy));
+    if (copy == NULL) {
+        (void)kgr_prov_no_memory(m->prov);
+        return NULL;
+    }
+    *copy = *m;
+    copy->data = NULL;
+    copy->data_len = 0;
+    copy->data_cap = 0;
+    if (m->data_len > 0) {
+        if (reserve(copy, m->data_len) != KGR_OK) {
+            free(copy);
+            return NULL;
+        }
+        memcpy(copy->data, m->data, m->data_len);
+        copy->data_len = m->data_len;
+    }
+    return copy;
+}
+
+/* Pins the key's generation, and refuses a suite that has another hash than was asked for. */
+static enum kgr_error pin(struct mac *m)
+{
+    char uri[KGR_DIAG_MAX];
+    enum kgr_error err = kgr_prov_key_pin(m->prov, &m->key);
+    const struct digest *digest;
+
+    if (err != KGR_OK) {
+        return err;
+    }
+    digest = digest_of(m->key.suite);
+    if (digest == NULL || (m->wanted != NULL && digest != m->wanted)) {
+        err = kgr_prov_refuse(m->prov, KGR_ERR_UNSUPPORTED, KGR_PROV_R_DIGEST, "%s is a key for %s",
+                              kgr_prov_key_uri(uri, &m->key),
+                              digest != NULL ? digest->names[0] : "a hash unknown here");
+        kgr_prov_key_unpin(&m->key);
+    }
+    return err;
+}
+
+static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const OSSL_PARAM params[])
+{
+    struct mac *m = mctx;
+
+    restart(m);
+    m->started = false;
+    if (key != NULL && keylen > 0 &&
+        kgr_prov_key_set_handle(m->prov, &m->key, key, keylen) != KGR_OK) {
+        return 0;
+    }
+    if (!mac_set_ctx_params(m, params) || pin(m) != KGR_OK) {
+        return 0;
+    }
+    m->started = true;
+    return 1;
+}
+
+static enum kgr_error ready(struct mac *m)
+{
+    if (!m->started) {
+        return kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_NOT_STARTED, "%s", "KGR-HMAC");
+    }
+    if (m->broken) {
+        return kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_BROKEN, "%s",
+                               "KGR-HMAC must be initialised again");
+    }
+    /* A key that was named after init. */
+    return kgr_prov_key_is_pinned(&m->key) ? KGR_OK : pin(m);
+}
+
+/* Moves what waits here into the agent. */
+static enum kgr_error flush(struct mac *m)
+{
+    enum kgr_error err;
+
+    if (!m->streamed) {
+        err = kgr_mac_start(m->prov->client, &m->key.pinned, &m->stream);
+        if (err != KGR_OK) {
+            return refused(m, err);
+        }
+        m->streamed = true;
+    }
+    err = kgr_mac_update(m->prov->client, m->stream, m->data, m->data_len);
+    if (err != KGR_OK) {
+        return refused(m, err);
+    }
+    kgr_cleanse(m->data, m->data_len);
+    m->data_len = 0;
+    return KGR_OK;
+}
+
+static int mac_update(void *mctx, const unsigned char *data, size_t datalen)
+{
+    struct mac *m = mctx;
+
+    if (ready(m) != KGR_OK) {
+        return 0;
+    }
+    while (datalen > 0) {
+        size_t n = KGR_DATA_MAX - m->data_len;
+
+        /* A full buffer is flushed only when more comes: exactly KGR_DATA_MAX are one request. */
+        if (n == 0) {
+            if (flush(m) != KGR_OK) {
+                return 0;
+            }
+            n = KGR_DATA_MAX;
+        }
+        n = datalen < n ? datalen : n;
+        if (reserve(m, m->data_len + n) != KGR_OK) {
+            m->broken = true;
+            return 0;
+        }
+        memcpy(m->data + m->data_len, data, n);
+        m->data_len += n;
+        data += n;
+        datalen -= n;
+    }
+    return 1;
+}
+
+static enum kgr_error finish(struct mac *m, uint8_t tag[KGR_MAC_MAX], size_t *out_len)
+{
+    enum kgr_error err;
+
+    if (!m->streamed) {
+        err = kgr_mac(m->prov->client, &m->key.pinned, m->data, m->data_len, tag, out_len);
+        return err == KGR_OK ? KGR_OK : refused(m, err);
+    }
+    if (m->data_len > 0) {
+        err = flush(m);
+        if (err != KGR_OK) {
+            return err;
+        }
+    }
+    err = kgr_mac_final(m->prov->client, m->stream, tag, out_len);
+    m->streamed = false;
+    return err == KGR_OK ? KGR_OK : refused(m, err);
+}
+
+static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsize)
+{
+    struct mac *m = mctx;
+    const struct digest *digest;
+    uint8_t tag[KGR_MAC_MAX];
+    size_t tag_len;
+
+    if (ready(m) != KGR_OK) {
+        return 0;
+    }
+    digest = digest_of(m->key.suite);
+    if (outsize < digest->len) {
+        (void)kgr_prov_refuse(m->prov, KGR_ERR_SHORT_BUFFER, KGR_ERR_SHORT_BUFFER,
+                              "%zu bytes of MAC, room for %zu", digest->len, outsize);
+        return 0;
+    }
+    if (finish(m, tag, &tag_len) != KGR_OK) {
+        return 0;
+    }
+    restart(m);
+    m->started = false;
+    if (tag_len != digest->len) {
+        (void)kgr_prov_refuse(m->prov, KGR_ERR_FAILED, KGR_ERR_FAILED,
+                              "%zu bytes of MAC from the agent, not %zu", tag_len, digest->len);
+        return 0;
+    }
+    memcpy(out, tag, tag_len);
+    *outl = tag_len;
+    return 1;
+}
+
+/*
+ * The digest that the MAC will have. Asked before init, a key that was named is looked up; without
+ * any it is that of the default suite.
+ */
+static const struct digest *current_digest(struct mac *m)
+{
+    if (!kgr_prov_key_is_pinned(&m->key) && kgr_prov_key_is_named(m->prov, &m->key) &&
+        pin(m) != KGR_OK) {
+        return NULL;
+    }
+    if (kgr_prov_key_is_pinned(&m->key)) {
+        return digest_of(m->key.suite);
+    }
+    return m->wanted != NULL ? m->wanted : &digests[0];
+}
+
+static int mac_get_ctx_params(void *mctx, OSSL_PARAM params[])
+{
+    struct mac *m = mctx;
+    char uri[KGR_DIAG_MAX];
+
+    for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        const struct digest *digest = NULL;
+        bool ok = true;
+
+        if (kgr_param_is(p, OSSL_MAC_PARAM_SIZE) || kgr_param_is(p, OSSL_MAC_PARAM_BLOCK_SIZE) ||
+            kgr_param_is(p, OSSL_MAC_PARAM_DIGEST)) {
+            digest = current_digest(m);
+            ok = digest != NULL;
+        }
+        if (ok && kgr_param_is(p, OSSL_MAC_PARAM_SIZE)) {
+            ok = kgr_param_set_uint(p, digest->len);
+        } else if (ok && kgr_param_is(p, OSSL_MAC_PARAM_BLOCK_SIZE)) {
+            ok = kgr_param_set_uint(p, digest->block_len);
+        } else if (ok && kgr_param_is(p, OSSL_MAC_PARAM_DIGEST)) {
+            ok = kgr_param_set_text(p, digest->names[0]);
+        } else if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI) &&
+                   p->data_type == OSSL_PARAM_UTF8_STRING) {
+            ok = kgr_param_set_text(p, kgr_prov_key_uri(uri, &m->key));
+        }
+        if (!ok) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static enum kgr_error set_digest(struct mac *m, const OSSL_PARAM *p)
+{
+    char name[32];
+
+    if (!kgr_param_get_text(p, name, sizeof(name))) {
+        return kgr_prov_refuse(m->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s", p->key);
+    }
+    for (size_t i = 0; i < KGR_ARRAY_LEN(digests); i++) {
+        for (size_t j = 0; digests[i].names[j] != NULL; j++) {
+            if (strcasecmp(digests[i].names[j], name) == 0) {
+                m->wanted = &digests[i];
+                kgr_prov_key_unpin(&m->key);
+                return KGR_OK;
+            }
+        }
+    }
+    return kgr_prov_refuse(m->prov, KGR_ERR_UNSUPPORTED, KGR_PROV_R_DIGEST,
+                           "%s: no suite has this one", name);
+}
+
+static enum kgr_error set_param(struct mac *m, const OSSL_PARAM *p)
+{
+    const uint8_t *handle;
+    size_t handle_len;
+
+    if (kgr_param_is(p, OSSL_MAC_PARAM_DIGEST)) {
+        return set_digest(m, p);
+    }
+    if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
+        restart(m);
+        return kgr_prov_key_set_uri(m->prov, &m->key, p);
+    }
+    if (kgr_param_is(p, OSSL_MAC_PARAM_KEY)) {
+        if (!kgr_param_get_octets(p, &handle, &handle_len) || handle == NULL) {
+            return kgr_prov_refuse(m->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
+                                   p->key);
+        }
+        restart(m);
+        return kgr_prov_key_set_handle(m->prov, &m->key, handle, handle_len);
+    }
+    return KGR_OK; /* others are none of ours */
+}
+
+static int mac_set_ctx_params(void *mctx, const OSSL_PARAM params[])
+{
+    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        if (set_param(mctx, p) != KGR_OK) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static const OSSL_PARAM *mac_gettable_ctx_params(void *mctx, void *provctx)
+{
+    static const OSSL_PARAM table[] = {OSSL_PARAM_size_t(OSSL_MAC_PARAM_SIZE, NULL),
+                                       OSSL_PARAM_size_t(OSSL_MAC_PARAM_BLOCK_SIZE, NULL),
+                                       OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, NULL, 0),
+                                       OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
+                                       OSSL_PARAM_END};
+
+    (void)mctx;
+    (void)provctx;
+    return table;
+}
+
+static const OSSL_PARAM *mac_settable_ctx_params(void *mctx, void *provctx)
+{
+    static const OSSL_PARAM table[] = {OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
+                                       OSSL_PARAM_octet_string(OSSL_MAC_PARAM_KEY, NULL, 0),
+                                       OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, NULL, 0),
+                                       OSSL_PARAM_END};
+
+    (void)mctx;
+    (void)provctx;
+    return table;
+}
+
+#define FN(f) ((void (*)(void))(f))
+
+static const OSSL_DISPATCH hmac_functions[] = {
+    {OSSL_FUNC_MAC_NEWCTX, FN(mac_newctx)},
+    {OSSL_FUNC_MAC_DUPCTX, FN(mac_dupctx)},
+    {OSSL_FUNC_MAC_FREECTX, FN(mac_freectx)},
+    {OSSL_FUNC_MAC_INIT, FN(mac_init)},
+    {OSSL_FUNC_MAC_UPDATE, FN(mac_update)},
+    {OSSL_FUNC_MAC_FINAL, FN(mac_final)},
+    {OSSL_FUNC_MAC_GET_CTX_PARAMS, FN(mac_get_ctx_params)},
+    {OSSL_FUNC_MAC_SET_CTX_PARAMS, FN(mac_set_ctx_params)},
+    {OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS, FN(mac_gettable_ctx_params)},
+    {OSSL_FUNC_MAC_SETTABLE_CTX_PARAMS, FN(mac_settable_ctx_params)},
+    {0, NULL}};
+
+const OSSL_ALGORITHM kgr_prov_macs[] = {
+    {"KGR-HMAC", KGR_PROV_PROPERTIES, hmac_functions, "HMAC with a key of a node pair"},
+    {NULL, NULL, NULL, NULL}};
