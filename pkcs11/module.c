@@ -10,6 +10,12 @@
 
 static _Atomic(struct kgr_p11_module *) current;
 
+/*
+ * Modules of parents, at the time of a fork. Their memory is abandoned, not freed: threads that are
+ * not in this process may have held its locks, and its operations are the parent's to end.
+ */
+static _Atomic(struct kgr_p11_module *) abandoned;
+
 /* The module, if this process made it. */
 static struct kgr_p11_module *mine(void)
 {
@@ -99,14 +105,17 @@ CK_RV kgr_p11_module_start(const CK_C_INITIALIZE_ARGS *args)
     if (rv != CKR_OK) {
         return rv;
     }
-    /*
-     * What a parent left is abandoned, not freed: threads that are not in this process may have held
-     * its locks, and its operations are the parent's to end.
-     */
-    module->inherited = old;
     if (!atomic_compare_exchange_strong(&current, &old, module)) {
         free_parts(module); /* another thread was first */
         return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+    }
+    if (old != NULL) {
+        kgr_client_free(
+            old->client); /* it knows about forks, and must not keep the parent's socket */
+        old->client = NULL;
+        old->next = atomic_load(&abandoned);
+        while (!atomic_compare_exchange_weak(&abandoned, &old->next, old)) {
+        }
     }
     return CKR_OK;
 }

@@ -26,7 +26,7 @@ struct kgr_p11_module {
     CK_UNLOCKMUTEX unlock_mutex;
     CK_DESTROYMUTEX destroy_mutex;
     CK_VOID_PTR mutex;
-    struct kgr_p11_module *inherited; /* what fork left of a parent's; never used */
+    struct kgr_p11_module *next; /* in the list of what forks left behind */
     struct kgr_p11_session_table sessions;
     struct kgr_p11_key_table keys;
     struct kgr_p11_token_cache token;
