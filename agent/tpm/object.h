@@ -5,6 +5,8 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/tpm/sealed.h"
+#include "agent/tpm/sign.h"
 #include "agent/tpm/types.h"
 
 struct kgr_tpm;
@@ -65,32 +67,3 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_evict(struct kgr_tpm *tpm, uint32_t handle
                                             struct kgr_diag *diag);
 /* kgr_tpm_release flushes a transient object and forgets any other; accepts a zero object. */
 void kgr_tpm_release(struct kgr_tpm *tpm, struct kgr_tpm_object *object);
-
-/* kgr_tpm_sign signs a SHA-256 digest with an ECDSA P-256 key: r[32] || s[32]. */
-KGR_MUST_CHECK enum kgr_error kgr_tpm_sign(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
-                                           uint8_t out[KGR_TPM_SIGNATURE_LEN],
-                                           const uint8_t digest[KGR_TPM_HASH_LEN],
-                                           struct kgr_diag *diag);
-/*
- * kgr_tpm_verify verifies in software under a public area that kgr_tpm_check_signing accepts:
- * KGR_ERR_CORRUPT when the signature does not fit or the key is none. Thread-safe.
- */
-KGR_MUST_CHECK enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,
-                                             const uint8_t digest[KGR_TPM_HASH_LEN],
-                                             const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);
-
-/*
- * kgr_tpm_seal makes a data object below parent: 1 to 128 bytes that TPM2_Unseal returns for auth, and nothing
- * else does. Both ways the data is encrypted on the bus.
- */
-#define KGR_TPM_SEAL_MAX 128
-KGR_MUST_CHECK enum kgr_error kgr_tpm_seal(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
-                                           const struct kgr_tpm_object *parent,
-                                           const struct kgr_tpm_auth *auth, struct kgr_slice data,
-                                           struct kgr_diag *diag);
-/* kgr_tpm_unseal: out stands in the arena and takes exactly out_len bytes; another length is KGR_ERR_CORRUPT. */
-KGR_MUST_CHECK enum kgr_error kgr_tpm_unseal(struct kgr_tpm *tpm, uint8_t *out, size_t out_len,
-                                             const struct kgr_tpm_object *parent,
-                                             const struct kgr_tpm_auth *auth,
-                                             const struct kgr_tpm_blob *blob,
-                                             struct kgr_diag *diag);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/tpm/types.h"
+
+/*
+ * What a session needs of OpenSSL, fetched once and kept: fetching per command is what makes other
+ * stacks slow. Internal to agent/tpm; one thread. Failures of libcrypto are KGR_ERR_FAILED.
+ */
+struct kgr_tpm_crypto;
+
+KGR_MUST_CHECK enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out);
+void kgr_tpm_crypto_free(struct kgr_tpm_crypto *crypto);
+
+KGR_MUST_CHECK enum kgr_error kgr_tpm_sha256(struct kgr_tpm_crypto *crypto,
+                                             uint8_t out[KGR_TPM_HASH_LEN],
+                                             const struct kgr_slice *parts, size_t num_parts);
+KGR_MUST_CHECK enum kgr_error kgr_tpm_hmac256(struct kgr_tpm_crypto *crypto,
+                                              uint8_t out[KGR_TPM_HASH_LEN], struct kgr_slice key,
+                                              const struct kgr_slice *parts, size_t num_parts);
+/* kgr_tpm_kdfa256 is KDFa with SHA-256 and 256 bits (TPM 2.0 Part 1, "KDFa"). */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_kdfa256(struct kgr_tpm_crypto *crypto,
+                                              uint8_t out[KGR_TPM_HASH_LEN], struct kgr_slice key,
+                                              const char *label, struct kgr_slice u,
+                                              struct kgr_slice v);
+/* kgr_tpm_cfb128 encrypts or decrypts len bytes in place with AES-128-CFB. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_cfb128(struct kgr_tpm_crypto *crypto, bool encrypt,
+                                             const uint8_t key[16], const uint8_t iv[16],
+                                             uint8_t *data, size_t len);
+/*
+ * kgr_tpm_p256_salt agrees on a secret with the P-256 point (x, y): an ephemeral key, ECDH, KDFe with SHA-256 and
+ * label "SECRET" (TPM 2.0 Part 1, "Secret sharing", ECC). out_x and out_y are the ephemeral point.
+ */
+#define KGR_P256_LEN 32
+KGR_MUST_CHECK enum kgr_error
+kgr_tpm_p256_salt(struct kgr_tpm_crypto *crypto, uint8_t out_salt[KGR_TPM_HASH_LEN],
+                  uint8_t out_x[KGR_P256_LEN], uint8_t out_y[KGR_P256_LEN],
+                  const uint8_t x[KGR_P256_LEN], const uint8_t y[KGR_P256_LEN]);
+/* kgr_tpm_p256_verify: KGR_ERR_CORRUPT when r || s is no signature of digest under (x, y). Thread-safe. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_p256_verify(const uint8_t x[KGR_P256_LEN],
+                                                  const uint8_t y[KGR_P256_LEN],
+                                                  const uint8_t digest[KGR_TPM_HASH_LEN],
+                                                  const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdint.h>
+
+#include "agent/base/diag.h"
+#include "agent/tpm/types.h"
+
+struct kgr_tpm;
+
+/* kgr_tpm_sign signs a SHA-256 digest with an ECDSA P-256 key: r[32] || s[32]. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_sign(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
+                                           uint8_t out[KGR_TPM_SIGNATURE_LEN],
+                                           const uint8_t digest[KGR_TPM_HASH_LEN],
+                                           struct kgr_diag *diag);
+/*
+ * kgr_tpm_verify verifies in software under a public area that kgr_tpm_check_signing accepts:
+ * KGR_ERR_CORRUPT when the signature does not fit or the key is none. Thread-safe.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,
+                                             const uint8_t digest[KGR_TPM_HASH_LEN],
+                                             const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tpm/template.h"
+
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <tss2/tss2_mu.h>
+
+#include "agent/tpm/public.h"
+
+#define FIXED (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT)
+
+/* PolicyA of the EK Credential Profile: TPM2_PolicySecret(TPM_RH_ENDORSEMENT). */
+static const uint8_t ek_policy[KGR_TPM_HASH_LEN] = {
+    0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
+    0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
+};
+
+static void ecc_p256(TPM2B_PUBLIC *out, TPMA_OBJECT attributes)
+{
+    TPMS_ECC_PARMS *ecc = &out->publicArea.parameters.eccDetail;
+    TPMS_ECC_POINT *point = &out->publicArea.unique.ecc;
+
+    memset(out, 0, sizeof(*out));
+    out->publicArea.type = TPM2_ALG_ECC;
+    out->publicArea.nameAlg = TPM2_ALG_SHA256;
+    out->publicArea.objectAttributes = attributes;
+    ecc->symmetric.algorithm = TPM2_ALG_NULL;
+    ecc->scheme.scheme = TPM2_ALG_NULL;
+    ecc->curveID = TPM2_ECC_NIST_P256;
+    ecc->kdf.scheme = TPM2_ALG_NULL;
+    /* The TCG's templates for primary keys have 32 zeroes here; TPM2_Create does not look at it. */
+    point->x.size = KGR_P256_LEN;
+    point->y.size = KGR_P256_LEN;
+}
+
+static void parent(TPM2B_PUBLIC *out)
+{
+    TPMT_SYM_DEF_OBJECT *sym = &out->publicArea.parameters.eccDetail.symmetric;
+
+    sym->algorithm = TPM2_ALG_AES;
+    sym->keyBits.aes = 128;
+    sym->mode.aes = TPM2_ALG_CFB;
+}
+
+void kgr_tpm_template_storage(TPM2B_PUBLIC *out)
+{
+    ecc_p256(out, FIXED | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                      TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
+    parent(out);
+}
+
+void kgr_tpm_template_ek(TPM2B_PUBLIC *out)
+{
+    ecc_p256(out, FIXED | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_ADMINWITHPOLICY |
+                      TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
+    parent(out);
+    out->publicArea.authPolicy.size = sizeof(ek_policy);
+    memcpy(out->publicArea.authPolicy.buffer, ek_policy, sizeof(ek_policy));
+}
+
+void kgr_tpm_template_signing(TPM2B_PUBLIC *out)
+{
+    TPMT_ECC_SCHEME *scheme = &out->publicArea.parameters.eccDetail.scheme;
+
+    ecc_p256(out, FIXED | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                      TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT);
+    scheme->scheme = TPM2_ALG_ECDSA;
+    scheme->details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+}
+
+void kgr_tpm_template_data(TPM2B_PUBLIC *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->publicArea.type = TPM2_ALG_KEYEDHASH;
+    out->publicArea.nameAlg = TPM2_ALG_SHA256;
+    out->publicArea.objectAttributes = FIXED | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA;
+    out->publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL;
+}
+
+void kgr_tpm_template_resident(TPM2B_PUBLIC *out, enum kgr_suite suite, enum kgr_tpm_kind kind,
+                               const uint8_t policy[KGR_TPM_HASH_LEN])
+{
+    TPMT_PUBLIC *area = &out->publicArea;
+
+    memset(out, 0, sizeof(*out));
+    area->nameAlg = TPM2_ALG_SHA256;
+    area->objectAttributes = TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                             TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT;
+    area->authPolicy.size = KGR_TPM_HASH_LEN;
+    memcpy(area->authPolicy.buffer, policy, KGR_TPM_HASH_LEN);
+    if (kind == KGR_TPM_ENC) {
+        TPMT_SYM_DEF_OBJECT *sym = &area->parameters.symDetail.sym;
+
+        area->type = TPM2_ALG_SYMCIPHER;
+        area->objectAttributes |= TPMA_OBJECT_DECRYPT;
+        sym->algorithm = TPM2_ALG_AES;
+        sym->keyBits.aes = (TPMI_AES_KEY_BITS)(8 * kgr_suite_enc_key_len(suite));
+        sym->mode.aes = TPM2_ALG_NULL;
+    } else {
+        TPMT_KEYEDHASH_SCHEME *scheme = &area->parameters.keyedHashDetail.scheme;
+
+        area->type = TPM2_ALG_KEYEDHASH;
+        scheme->scheme = TPM2_ALG_HMAC;
+        scheme->details.hmac.hashAlg =
+            suite == KGR_SUITE_AES256_SHA384 ? TPM2_ALG_SHA384 : TPM2_ALG_SHA256;
+    }
+}
+
+enum kgr_error kgr_tpm_public_marshal(struct kgr_tpm_public *out, const TPM2B_PUBLIC *pub)
+{
+    struct kgr_tpm_public area = {.len = 0};
+    size_t offset = 0;
+
+    if (Tss2_MU_TPMT_PUBLIC_Marshal(&pub->publicArea, area.bytes, sizeof(area.bytes), &offset) !=
+        TSS2_RC_SUCCESS)
+        return KGR_ERR_CORRUPT;
+    area.len = (uint16_t)offset;
+    *out = area;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_public_parse(TPM2B_PUBLIC *out, const struct kgr_tpm_public *pub)
+{
+    TPM2B_PUBLIC parsed;
+    struct kgr_tpm_public again;
+    size_t offset = 0;
+
+    if (pub->len == 0 || pub->len > sizeof(pub->bytes))
+        return KGR_ERR_CORRUPT;
+    memset(&parsed, 0, sizeof(parsed));
+    /* What the library lets through in unmarshalling, the comparison below does not. */
+    if (Tss2_MU_TPMT_PUBLIC_Unmarshal(pub->bytes, pub->len, &offset, &parsed.publicArea) !=
+            TSS2_RC_SUCCESS ||
+        offset != pub->len || kgr_tpm_public_marshal(&again, &parsed) != KGR_OK ||
+        !kgr_tpm_public_equal(&again, pub))
+        return KGR_ERR_CORRUPT;
+    *out = parsed;
+    return KGR_OK;
+}
+
+/* Whether pub is what the template marshals to, once its own unique field is put in. */
+static enum kgr_error same_as(const struct kgr_tpm_public *pub, TPM2B_PUBLIC *template,
+                              const TPM2B_PUBLIC *parsed)
+{
+    struct kgr_tpm_public expected;
+    enum kgr_error err;
+
+    template->publicArea.unique = parsed->publicArea.unique;
+    err = kgr_tpm_public_marshal(&expected, template);
+    if (err != KGR_OK)
+        return err;
+    return kgr_tpm_public_equal(&expected, pub) ? KGR_OK : KGR_ERR_CORRUPT;
+}
+
+static enum kgr_error check_p256(const struct kgr_tpm_public *pub,
+                                 void (*make_template)(TPM2B_PUBLIC *out))
+{
+    TPM2B_PUBLIC parsed;
+    TPM2B_PUBLIC template;
+    enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
+
+    if (err != KGR_OK)
+        return err;
+    if (parsed.publicArea.type != TPM2_ALG_ECC ||
+        parsed.publicArea.unique.ecc.x.size != KGR_P256_LEN ||
+        parsed.publicArea.unique.ecc.y.size != KGR_P256_LEN)
+        return KGR_ERR_CORRUPT;
+    make_template(&template);
+    return same_as(pub, &template, &parsed);
+}
+
+enum kgr_error kgr_tpm_check_storage(const struct kgr_tpm_public *pub)
+{
+    return check_p256(pub, kgr_tpm_template_storage);
+}
+
+enum kgr_error kgr_tpm_check_ek(const struct kgr_tpm_public *pub)
+{
+    return check_p256(pub, kgr_tpm_template_ek);
+}
+
+enum kgr_error kgr_tpm_check_signing(const struct kgr_tpm_public *pub)
+{
+    return check_p256(pub, kgr_tpm_template_signing);
+}
+
+enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub, enum kgr_suite suite,
+                                      enum kgr_tpm_kind kind)
+{
+    TPM2B_PUBLIC parsed;
+    TPM2B_PUBLIC template;
+    const TPM2B_DIGEST *unique;
+    enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
+
+    if (err != KGR_OK)
+        return err;
+    if (parsed.publicArea.type != (kind == KGR_TPM_ENC ? TPM2_ALG_SYMCIPHER : TPM2_ALG_KEYEDHASH))
+        return KGR_ERR_CORRUPT;
+    unique =
+        kind == KGR_TPM_ENC ? &parsed.publicArea.unique.sym : &parsed.publicArea.unique.keyedHash;
+    if (unique->size != KGR_TPM_HASH_LEN || parsed.publicArea.authPolicy.size != KGR_TPM_HASH_LEN)
+        return KGR_ERR_CORRUPT;
+    kgr_tpm_template_resident(&template, suite, kind, parsed.publicArea.authPolicy.buffer);
+    return same_as(pub, &template, &parsed);
+}
+
+enum kgr_error kgr_tpm_public_p256(const struct kgr_tpm_public *pub, uint8_t x[KGR_P256_LEN],
+                                   uint8_t y[KGR_P256_LEN])
+{
+    TPM2B_PUBLIC parsed;
+    const TPMS_ECC_POINT *point = &parsed.publicArea.unique.ecc;
+    enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
+
+    if (err != KGR_OK)
+        return err;
+    if (parsed.publicArea.type != TPM2_ALG_ECC ||
+        parsed.publicArea.parameters.eccDetail.curveID != TPM2_ECC_NIST_P256 ||
+        point->x.size != KGR_P256_LEN || point->y.size != KGR_P256_LEN)
+        return KGR_ERR_CORRUPT;
+    memcpy(x, point->x.buffer, KGR_P256_LEN);
+    memcpy(y, point->y.buffer, KGR_P256_LEN);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_public_set(struct kgr_tpm_public *out, struct kgr_slice bytes)
+{
+    if (bytes.len == 0 || bytes.len > sizeof(out->bytes))
+        return KGR_ERR_CORRUPT;
+    memset(out, 0, sizeof(*out));
+    out->len = (uint16_t)bytes.len;
+    memcpy(out->bytes, bytes.p, bytes.len);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_public_hash(uint8_t out[KGR_TPM_HASH_LEN], const struct kgr_tpm_public *pub)
+{
+    if (pub->len > sizeof(pub->bytes))
+        return KGR_ERR_CORRUPT;
+    return EVP_Digest(pub->bytes, pub->len, out, NULL, EVP_sha256(), NULL) == 1 ? KGR_OK
+                                                                                : KGR_ERR_FAILED;
+}
+
+enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out, const struct kgr_tpm_public *pub)
+{
+    struct kgr_tpm_name name = {.len = 2 + KGR_TPM_HASH_LEN};
+    struct kgr_rd rd;
+    struct kgr_wr wr;
+    uint16_t name_alg;
+    enum kgr_error err;
+
+    if (pub->len > sizeof(pub->bytes))
+        return KGR_ERR_CORRUPT;
+    kgr_rd_init(&rd, pub->bytes, pub->len);
+    (void)kgr_rd_u16(&rd); /* the type stands first */
+    name_alg = kgr_rd_u16(&rd);
+    if (!kgr_rd_ok(&rd) || name_alg != TPM2_ALG_SHA256)
+        return KGR_ERR_CORRUPT;
+    kgr_wr_init(&wr, name.bytes, sizeof(name.bytes));
+    kgr_wr_u16(&wr, name_alg);
+    err = kgr_tpm_public_hash(name.bytes + 2, pub);
+    if (err == KGR_OK)
+        *out = name;
+    return err;
+}
+
+bool kgr_tpm_public_equal(const struct kgr_tpm_public *a, const struct kgr_tpm_public *b)
+{
+    return kgr_slice_equal(kgr_slice(a->bytes, a->len), kgr_slice(b->bytes, b->len));
+}
+
+bool kgr_tpm_name_equal(const struct kgr_tpm_name *a, const struct kgr_tpm_name *b)
+{
+    return kgr_slice_equal(kgr_slice(a->bytes, a->len), kgr_slice(b->bytes, b->len));
+}

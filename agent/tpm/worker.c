@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/tpm/worker.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "agent/tpm/tpm.h"
+
+/* A job on its way: waiting, running or ended. */
+struct item {
+    struct item *next;
+    struct kgr_tpm_job job;
+    enum kgr_tpm_priority priority;
+    enum kgr_error err;
+    struct kgr_diag diag;
+};
+
+struct list {
+    struct item *first;
+    struct item *last;
+};
+
+struct kgr_tpm_worker {
+    struct kgr_tpm *tpm; /* owned; used on the worker thread only */
+    void (*notify)(void *ctx);
+    void *notify_ctx;
+    size_t max_jobs;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t wake;
+    struct list waiting[KGR_TPM_NUM_PRIORITIES];
+    struct list ended;
+    size_t num_jobs[KGR_TPM_NUM_PRIORITIES]; /* accepted and not drained */
+    bool stopping;
+};
+
+static void append(struct list *list, struct item *item)
+{
+    item->next = NULL;
+    if (list->last == NULL)
+        list->first = item;
+    else
+        list->last->next = item;
+    list->last = item;
+}
+
+static struct item *take_first(struct list *list)
+{
+    struct item *item = list->first;
+
+    if (item == NULL)
+        return NULL;
+    list->first = item->next;
+    if (list->first == NULL)
+        list->last = NULL;
+    return item;
+}
+
+/* The next job, waiting for one; NULL when the worker stops. Called with the lock. */
+static struct item *next_job(struct kgr_tpm_worker *worker)
+{
+    while (!worker->stopping) {
+        for (size_t i = 0; i < KGR_TPM_NUM_PRIORITIES; i++) {
+            struct item *item = take_first(&worker->waiting[i]);
+
+            if (item != NULL)
+                return item;
+        }
+        (void)pthread_cond_wait(&worker->wake, &worker->lock); /* cannot fail on a valid pair */
+    }
+    return NULL;
+}
+
+static void *run(void *arg)
+{
+    struct kgr_tpm_worker *worker = arg;
+    struct item *item;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    while ((item = next_job(worker)) != NULL) {
+        (void)pthread_mutex_unlock(&worker->lock);
+        item->err = item->job.run(worker->tpm, item->job.ctx, &item->diag);
+        (void)pthread_mutex_lock(&worker->lock);
+        append(&worker->ended, item);
+        (void)pthread_mutex_unlock(&worker->lock);
+        worker->notify(worker->notify_ctx);
+        (void)pthread_mutex_lock(&worker->lock);
+    }
+    (void)pthread_mutex_unlock(&worker->lock);
+    return NULL;
+}
+
+enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm *tpm,
+                                    size_t max_jobs, void (*notify)(void *ctx), void *notify_ctx)
+{
+    struct kgr_tpm_worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL)
+        return KGR_ERR_NO_MEMORY;
+    worker->notify = notify;
+    worker->notify_ctx = notify_ctx;
+    worker->max_jobs = max_jobs;
+    worker->tpm = tpm;
+    if (pthread_mutex_init(&worker->lock, NULL) != 0)
+        goto no_lock;
+    if (pthread_cond_init(&worker->wake, NULL) != 0)
+        goto no_cond;
+    if (pthread_create(&worker->thread, NULL, run, worker) != 0)
+        goto no_thread;
+    *out = worker;
+    return KGR_OK;
+no_thread:
+    (void)pthread_cond_destroy(&worker->wake);
+no_cond:
+    (void)pthread_mutex_destroy(&worker->lock);
+no_lock:
+    free(worker);
+    return KGR_ERR_FAILED;
+}
+
+enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worker, enum kgr_tpm_priority priority,
+                                     const struct kgr_tpm_job *job)
+{
+    struct item *item = calloc(1, sizeof(*item));
+    enum kgr_error err = KGR_OK;
+
+    if (item == NULL)
+        return KGR_ERR_NO_MEMORY;
+    item->job = *job;
+    item->priority = priority;
+    (void)pthread_mutex_lock(&worker->lock);
+    if (worker->stopping) {
+        err = KGR_ERR_STATE;
+    } else if (worker->num_jobs[priority] >= worker->max_jobs) {
+        err = KGR_ERR_BUSY;
+    } else {
+        worker->num_jobs[priority]++;
+        append(&worker->waiting[priority], item);
+        (void)pthread_cond_signal(&worker->wake);
+        item = NULL;
+    }
+    (void)pthread_mutex_unlock(&worker->lock);
+    free(item);
+    return err;
+}
+
+size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker)
+{
+    struct list ended;
+    struct item *item;
+    size_t num = 0;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    ended = worker->ended;
+    worker->ended.first = NULL;
+    worker->ended.last = NULL;
+    for (item = ended.first; item != NULL; item = item->next)
+        worker->num_jobs[item->priority]--;
+    (void)pthread_mutex_unlock(&worker->lock);
+    while ((item = take_first(&ended)) != NULL) {
+        item->job.done(item->job.ctx, item->err, &item->diag);
+        free(item);
+        num++;
+    }
+    return num;
+}
+
+/* What still waits ends without having run. */
+static void cancel_waiting(struct kgr_tpm_worker *worker)
+{
+    struct item *item;
+
+    for (size_t i = 0; i < KGR_TPM_NUM_PRIORITIES; i++) {
+        while ((item = take_first(&worker->waiting[i])) != NULL) {
+            item->err = kgr_diag_set(&item->diag, KGR_ERR_STATE, "the service is stopping");
+            append(&worker->ended, item);
+        }
+    }
+}
+
+void kgr_tpm_worker_stop(struct kgr_tpm_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    (void)pthread_mutex_lock(&worker->lock);
+    worker->stopping = true;
+    (void)pthread_cond_signal(&worker->wake);
+    (void)pthread_mutex_unlock(&worker->lock);
+    (void)pthread_join(worker->thread, NULL);
+    cancel_waiting(worker);
+    (void)kgr_tpm_worker_drain(worker); /* nobody asks how many */
+    kgr_tpm_close(worker->tpm);
+    (void)pthread_cond_destroy(&worker->wake);
+    (void)pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
