@@ -40,6 +40,7 @@ typedef void kgr_server_handler(void *arg, const struct kgr_server_request *requ
 
 struct kgr_server_options {
     const char *path;           /* of the socket; copied */
+    const char *node;           /* N_ID told in the hello; NULL or empty: none; borrowed */
     uint32_t max_conns;         /* in all; 0: 256 */
     uint32_t max_conns_per_uid; /* 0: 64; uid 0 and the daemon's own uid count as well */
     uint32_t max_in_flight;     /* unanswered requests of one connection; 0: 64 */
@@ -74,9 +75,13 @@ void kgr_server_free(struct kgr_server *server);
 /*
  * kgr_server_reply answers call with status and body (copied). Without effect if the client has gone or
  * the call was answered before. A body longer than a packet allows is answered with KGR_ERR_TOO_LARGE.
+ * The body of an error is what docs/protocol.md gives for it: mostly a text, see kgr_server_fail.
  */
 void kgr_server_reply(struct kgr_server *server, struct kgr_call call, enum kgr_error status,
                       struct kgr_slice body);
+/* kgr_server_fail answers call with an error and its reason for people (cut at 255 bytes; NULL: none). */
+void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_error status,
+                     const char *reason);
 /* kgr_server_is_open tells whether the client of call is still there. */
 bool kgr_server_is_open(const struct kgr_server *server, struct kgr_call call);
 

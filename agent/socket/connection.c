@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/socket/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/base/secret.h"
+#include "agent/wire/ipc.h"
+
+/* Packets taken from one client before the others have their turn. */
+#define MAX_PACKETS_A_TURN 8
+
+struct pending {
+    uint64_t call; /* 0: free */
+    uint32_t id;   /* the client's */
+    uint16_t op;
+};
+
+struct packet {
+    struct packet *next;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct kgr_connection {
+    struct kgr_connection_options options;
+    int fd;
+    struct kgr_watch *watch;
+    struct kgr_timer *timer; /* the hello's time-out, and the end of a broken connection */
+    bool greeted;
+    bool broken; /* nothing more can be sent or read */
+    bool malformed;
+    uint64_t last_call;
+    struct pending *pending; /* max_in_flight of them */
+    uint32_t num_pending;
+    struct packet *first, *last; /* replies that the client has not taken */
+    uint32_t num_packets;
+};
+
+static void update_watch(struct kgr_connection *c)
+{
+    unsigned events = KGR_WATCH_HANGUP;
+    if (c->num_pending + c->num_packets < c->options.max_in_flight)
+        events |= KGR_WATCH_READ;
+    if (c->first != NULL)
+        events |= KGR_WATCH_WRITE;
+    if (!c->broken && kgr_watch_set(c->watch, events) != KGR_OK)
+        c->broken = true;
+}
+
+/* The end comes from the loop, never within a call of the owner's. */
+static void break_off(struct kgr_connection *c, bool malformed)
+{
+    c->broken = true;
+    c->malformed = c->malformed || malformed;
+    if (kgr_watch_set(c->watch, 0) != KGR_OK) {
+        kgr_watch_free(c->watch);
+        c->watch = NULL;
+    }
+    kgr_timer_start(c->timer, 0);
+}
+
+static void drop_packet(struct kgr_connection *c)
+{
+    struct packet *p = c->first;
+    c->first = p->next;
+    if (c->first == NULL)
+        c->last = NULL;
+    c->num_packets--;
+    kgr_cleanse(p->bytes, p->len);
+    free(p);
+}
+
+/* Sends bytes at once: 1 sent, 0 not now, -1 never. */
+static int try_send(struct kgr_connection *c, const uint8_t *bytes, size_t len)
+{
+    ssize_t n;
+    do {
+        n = send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return 1;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -1;
+}
+
+static void flush_packets(struct kgr_connection *c)
+{
+    while (c->first != NULL) {
+        int sent = try_send(c, c->first->bytes, c->first->len);
+        if (sent < 0)
+            break_off(c, false);
+        if (sent != 1)
+            return;
+        drop_packet(c);
+    }
+}
+
+static void send_packet(struct kgr_connection *c, struct packet *p)
+{
+    p->next = NULL;
+    if (c->last != NULL)
+        c->last->next = p;
+    else
+        c->first = p;
+    c->last = p;
+    c->num_packets++;
+    flush_packets(c);
+}
+
+static void send_reply(struct kgr_connection *c, const struct kgr_ipc_header *header,
+                       struct kgr_slice body)
+{
+    static const uint8_t no_text[1] = {0};
+    struct kgr_ipc_header h = *header;
+    h.reply = true;
+    if (body.len > KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN) {
+        h.status = KGR_ERR_TOO_LARGE;
+        body.len = 0;
+    }
+    if (h.status != KGR_OK && body.len == 0)
+        body = kgr_slice(no_text, sizeof no_text);
+    struct packet *p = malloc(sizeof *p + KGR_IPC_HEADER_LEN + body.len);
+    if (p == NULL) {
+        break_off(c, false);
+        return;
+    }
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, p->bytes, KGR_IPC_HEADER_LEN + body.len);
+    kgr_ipc_header_encode(&wr, &h);
+    kgr_wr_bytes(&wr, body.p, body.len);
+    p->len = wr.len;
+    send_packet(c, p);
+}
+
+static void send_error(struct kgr_connection *c, const struct kgr_ipc_header *request,
+                       enum kgr_error status, const char *text)
+{
+    uint8_t body[1 + KGR_IPC_TEXT_MAX];
+    struct kgr_wr wr;
+    struct kgr_ipc_header h = *request;
+    kgr_wr_init(&wr, body, sizeof body);
+    kgr_wr_vec8(&wr, kgr_slice(text, strnlen(text, KGR_IPC_TEXT_MAX)));
+    h.status = (uint32_t)status;
+    send_reply(c, &h, kgr_wr_slice(&wr));
+}
+
+static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, struct kgr_slice body)
+{
+    struct kgr_ipc_hello hello;
+    if (kgr_ipc_hello_decode(&hello, body) != KGR_OK) {
+        send_error(c, h, KGR_ERR_CORRUPT, "malformed hello");
+        break_off(c, true);
+        return;
+    }
+    if (hello.lowest > KGR_IPC_VERSION || hello.highest < KGR_IPC_VERSION) {
+        send_error(c, h, KGR_ERR_VERSION, "this service speaks version 1 of the local protocol");
+        break_off(c, true);
+        return;
+    }
+    const char *node = c->options.node == NULL ? "" : c->options.node;
+    const struct kgr_ipc_hello_reply reply = {KGR_IPC_VERSION,
+                                              kgr_slice(KGR_VERSION, strlen(KGR_VERSION)),
+                                              kgr_slice(node, strlen(node))};
+    uint8_t buf[128];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    if (kgr_ipc_hello_reply_encode(&wr, &reply) != KGR_OK) {
+        break_off(c, false);
+        return;
+    }
+    c->greeted = true;
+    kgr_timer_stop(c->timer);
+    send_reply(c, h, kgr_wr_slice(&wr));
+}
+
+static void start_call(struct kgr_connection *c, const struct kgr_ipc_header *h,
+                       struct kgr_slice body)
+{
+    for (uint32_t i = 0; i < c->options.max_in_flight; i++) {
+        struct pending *p = &c->pending[i];
+        if (p->call != 0)
+            continue;
+        p->call = ++c->last_call;
+        p->id = h->id;
+        p->op = h->op;
+        c->num_pending++;
+        c->options.request(c->options.arg, p->call, h->op, body);
+        return;
+    }
+}
+
+static void take_packet(struct kgr_connection *c, size_t len)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    enum kgr_error err = kgr_ipc_header_decode(&h, &body, kgr_slice(c->options.scratch, len));
+    if (err != KGR_OK || h.reply) {
+        /* A malformed header names no request that could be answered. */
+        if (err == KGR_OK)
+            send_error(c, &h, KGR_ERR_CORRUPT, "a reply was sent to the service");
+        break_off(c, true);
+    } else if (!c->greeted && h.op == KGR_IPC_HELLO) {
+        greet(c, &h, body);
+    } else if (!c->greeted) {
+        send_error(c, &h, KGR_ERR_STATE, "the first message must be hello");
+        break_off(c, true);
+    } else if (h.op == KGR_IPC_HELLO) {
+        send_error(c, &h, KGR_ERR_STATE, "hello was said before");
+    } else {
+        start_call(c, &h, body);
+    }
+}
+
+/* A packet over the limit is cut by the kernel; its header is enough to say why the client is sent away. */
+static void refuse_oversized(struct kgr_connection *c)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    struct kgr_slice head = kgr_slice(c->options.scratch, KGR_IPC_HEADER_LEN);
+    if (kgr_ipc_header_decode(&h, &body, head) == KGR_OK && !h.reply)
+        send_error(c, &h, KGR_ERR_TOO_LARGE, "the packet is larger than 73,728 bytes");
+    break_off(c, true);
+}
+
+static void read_packets(struct kgr_connection *c)
+{
+    for (int i = 0; i < MAX_PACKETS_A_TURN && !c->broken; i++) {
+        if (c->num_pending + c->num_packets >= c->options.max_in_flight)
+            return;
+        ssize_t n = recv(c->fd, c->options.scratch, KGR_IPC_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (n <= 0) {
+            break_off(c, false);
+            return;
+        }
+        if (n > KGR_IPC_PACKET_MAX)
+            refuse_oversized(c);
+        else
+            take_packet(c, (size_t)n);
+        /* Plaintext of an application may stand there. */
+        size_t used = n > KGR_IPC_PACKET_MAX ? KGR_IPC_PACKET_MAX : (size_t)n;
+        kgr_cleanse(c->options.scratch, used);
+    }
+}
+
+static void on_events(void *arg, unsigned events)
+{
+    struct kgr_connection *c = arg;
+    if ((events & KGR_WATCH_WRITE) != 0)
+        flush_packets(c);
+    if ((events & KGR_WATCH_READ) != 0)
+        read_packets(c);
+    else if ((events & (KGR_WATCH_HANGUP | KGR_WATCH_ERROR)) != 0)
+        break_off(c, false);
+    if (!c->broken)
+        update_watch(c);
+}
+
+static void on_timer(void *arg)
+{
+    struct kgr_connection *c = arg;
+    c->options.ended(c->options.arg, c->malformed);
+}
+
+void kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
+                          struct kgr_slice body)
+{
+    for (uint32_t i = 0; i < conn->options.max_in_flight; i++) {
+        struct pending *p = &conn->pending[i];
+        if (call == 0 || p->call != call)
+            continue;
+        const struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
+        p->call = 0;
+        conn->num_pending--;
+        if (conn->broken)
+            return;
+        send_reply(conn, &h, body);
+        if (!conn->broken)
+            update_watch(conn);
+        return;
+    }
+}
+
+enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *loop, int fd,
+                                  const struct kgr_connection_options *options)
+{
+    struct kgr_connection *c = calloc(1, sizeof *c);
+    enum kgr_error err = KGR_ERR_NO_MEMORY;
+    if (c == NULL)
+        return err;
+    c->fd = -1;
+    c->options = *options;
+    c->pending = calloc(options->max_in_flight, sizeof *c->pending);
+    if (c->pending == NULL)
+        goto out;
+    err = kgr_timer_new(&c->timer, loop, on_timer, c);
+    if (err != KGR_OK)
+        goto out;
+    err = kgr_watch_new(&c->watch, loop, fd, on_events, c);
+    if (err != KGR_OK)
+        goto out;
+    err = kgr_watch_set(c->watch, KGR_WATCH_READ | KGR_WATCH_HANGUP);
+    if (err != KGR_OK)
+        goto out;
+    c->fd = fd;
+    kgr_timer_start(c->timer, options->hello_timeout_ms);
+    *out = c;
+    return KGR_OK;
+out:
+    kgr_connection_free(c);
+    return err;
+}
+
+void kgr_connection_free(struct kgr_connection *conn)
+{
+    if (conn == NULL)
+        return;
+    kgr_watch_free(conn->watch);
+    kgr_timer_free(conn->timer);
+    while (conn->first != NULL)
+        drop_packet(conn);
+    if (conn->fd >= 0)
+        close(conn->fd);
+    free(conn->pending);
+    free(conn);
+}

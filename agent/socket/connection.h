@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/buf.h"
+#include "agent/daemon/loop.h"
+
+/*
+ * One client: its packets, its hello, what it has asked and what it has not yet taken. Reading stops while
+ * unanswered requests and untaken replies together reach max_in_flight, so that a client that does not read
+ * makes us hold no more than that many packets.
+ */
+struct kgr_connection;
+
+struct kgr_connection_options {
+    uint32_t max_in_flight;
+    uint32_t hello_timeout_ms;
+    const char *node; /* N_ID told in the hello, may be empty; borrowed */
+    uint8_t
+        *scratch; /* KGR_IPC_PACKET_MAX + 1 bytes, borrowed, shared by connections of one thread */
+    /* body is borrowed for the call. Answer by kgr_connection_reply with call, now or later. */
+    void (*request)(void *arg, uint64_t call, uint16_t op, struct kgr_slice body);
+    /* The client is gone, or was sent away as malformed. The owner frees the connection in this call. */
+    void (*ended)(void *arg, bool malformed);
+    void *arg;
+};
+
+/* kgr_connection_new takes fd when it succeeds. options is copied. */
+KGR_MUST_CHECK enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *loop,
+                                                 int fd,
+                                                 const struct kgr_connection_options *options);
+/* kgr_connection_free closes and wipes what was not sent; accepts NULL. */
+void kgr_connection_free(struct kgr_connection *conn);
+
+/*
+ * kgr_connection_reply answers a call with status and body (copied); without effect when it was answered
+ * before. An error without a body gets an empty text. Never calls ended: that comes from the loop.
+ */
+void kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
+                          struct kgr_slice body);
