@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/socket/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/base/log.h"
+#include "agent/wire/ipc.h"
+
+enum { OP_ECHO = 100, OP_HOLD = 101, OP_RELEASE = 102, OP_LARGE = 103 };
+
+struct fixture {
+    char dir[64];
+    char path[96];
+    struct kgr_loop *loop;
+    struct kgr_server *server;
+    struct kgr_wakeup *stopper;
+    pthread_t thread;
+    struct kgr_call held[256];
+    size_t num_held;
+    int closed;
+    bool refuse;
+};
+
+static void handle(void *arg, const struct kgr_server_request *r)
+{
+    struct fixture *f = arg;
+    static uint8_t large[KGR_IPC_PACKET_MAX];
+    switch (r->op) {
+    case OP_ECHO:
+        kgr_server_reply(f->server, r->call, KGR_OK, r->body);
+        break;
+    case OP_HOLD:
+        assert_true(f->num_held < KGR_ARRAY_LEN(f->held));
+        f->held[f->num_held++] = r->call;
+        break;
+    case OP_RELEASE: /* newest first: replies out of order */
+        while (f->num_held > 0)
+            kgr_server_reply(f->server, f->held[--f->num_held], KGR_OK, kgr_slice("late", 4));
+        kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
+        kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice("twice", 5));
+        break;
+    case OP_LARGE:
+        kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(large, sizeof large));
+        break;
+    default:
+        kgr_server_fail(f->server, r->call, KGR_ERR_UNSUPPORTED, "no such operation");
+    }
+}
+
+static void closed(void *arg, uint32_t slot, uint32_t generation)
+{
+    struct fixture *f = arg;
+    (void)slot;
+    (void)generation;
+    f->closed++;
+}
+
+static bool may_connect(void *arg, const struct kgr_peercred *peer)
+{
+    struct fixture *f = arg;
+    assert_int_equal(peer->uid, geteuid());
+    return !f->refuse;
+}
+
+static void *serve(void *arg)
+{
+    struct fixture *f = arg;
+    kgr_loop_run(f->loop);
+    return NULL;
+}
+
+static void stop(void *arg)
+{
+    struct fixture *f = arg;
+    kgr_loop_stop(f->loop);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    kgr_log_set_level(KGR_LOG_ERROR);
+    strcpy(f->dir, "/tmp/kgr-server.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof f->path, "%s/s", f->dir);
+    assert_int_equal(kgr_loop_new(&f->loop), KGR_OK);
+    assert_int_equal(kgr_wakeup_new(&f->stopper, f->loop, stop, f), KGR_OK);
+    const struct kgr_server_options options = {.path = f->path,
+                                               .node = "gateway-00001",
+                                               .max_conns_per_uid = 4,
+                                               .max_in_flight = 8,
+                                               .hello_timeout_ms = 300,
+                                               .handler = handle,
+                                               .closed = closed,
+                                               .access = may_connect,
+                                               .arg = f};
+    assert_int_equal(kgr_server_new(&f->server, f->loop, &options, NULL), KGR_OK);
+    assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    kgr_wakeup_signal(f->stopper);
+    pthread_join(f->thread, NULL);
+    kgr_server_free(f->server);
+    kgr_wakeup_free(f->stopper);
+    kgr_loop_free(f->loop);
+    assert_int_equal(access(f->path, F_OK), -1);
+    rmdir(f->dir);
+    free(f);
+    return 0;
+}
+
+static int dial(const struct fixture *f)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    strcpy(a.sun_path, f->path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const struct timeval limit = {10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+static void ask(int fd, uint16_t op, uint32_t id, const void *body, size_t len)
+{
+    static uint8_t buf[KGR_IPC_PACKET_MAX];
+    const struct kgr_ipc_header h = {op, false, id, 0};
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_ipc_header_encode(&wr, &h);
+    kgr_wr_bytes(&wr, body, len);
+    assert_true(kgr_wr_ok(&wr));
+    assert_int_equal(send(fd, buf, wr.len, MSG_NOSIGNAL), wr.len);
+}
+
+/* The next reply; false when the connection was closed. */
+static bool answer(int fd, struct kgr_ipc_header *h, struct kgr_slice *body)
+{
+    static uint8_t buf[KGR_IPC_PACKET_MAX];
+    ssize_t n = recv(fd, buf, sizeof buf, 0);
+    if (n <= 0)
+        return false;
+    assert_int_equal(kgr_ipc_header_decode(h, body, kgr_slice(buf, (size_t)n)), KGR_OK);
+    assert_true(h->reply);
+    return true;
+}
+
+static void say_hello(int fd, uint16_t lowest, uint16_t highest)
+{
+    uint8_t buf[64];
+    struct kgr_wr wr;
+    const struct kgr_ipc_hello hello = {lowest, highest, kgr_slice("test", 4)};
+    kgr_wr_init(&wr, buf, sizeof buf);
+    assert_int_equal(kgr_ipc_hello_encode(&wr, &hello), KGR_OK);
+    ask(fd, KGR_IPC_HELLO, 1, buf, wr.len);
+}
+
+static int greeted(const struct fixture *f)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    struct kgr_ipc_hello_reply reply;
+    int fd = dial(f);
+    say_hello(fd, 1, 1);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_OK);
+    assert_int_equal(kgr_ipc_hello_reply_decode(&reply, body), KGR_OK);
+    assert_int_equal(reply.version, 1);
+    assert_memory_equal(reply.node.p, "gateway-00001", reply.node.len);
+    return fd;
+}
+
+static void expect_error_then_end(int fd, enum kgr_error status)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, status);
+    assert_false(answer(fd, &h, &body));
+    close(fd);
+}
+
+static void server_request_is_echoed(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    struct stat st;
+    struct fixture *f = *state;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660);
+    int fd = greeted(f);
+    ask(fd, OP_ECHO, 77, "abc", 3);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.id, 77);
+    assert_int_equal(h.op, OP_ECHO);
+    assert_int_equal(body.len, 3);
+    ask(fd, 999, 78, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_ERR_UNSUPPORTED);
+    char text[KGR_IPC_TEXT_MAX + 1];
+    assert_int_equal(kgr_ipc_error_decode(text, body), KGR_OK);
+    assert_string_equal(text, "no such operation");
+    close(fd);
+}
+
+static void server_replies_come_in_any_order_and_once(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(*state);
+    for (uint32_t id = 10; id < 15; id++)
+        ask(fd, OP_HOLD, id, NULL, 0);
+    ask(fd, OP_RELEASE, 20, NULL, 0);
+    for (uint32_t id = 14; id >= 10; id--) {
+        assert_true(answer(fd, &h, &body));
+        assert_int_equal(h.id, id);
+    }
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.id, 20);
+    ask(fd, OP_ECHO, 21, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.id, 21);
+    close(fd);
+}
+
+static void server_in_flight_limit_stops_reading(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(f), other = greeted(f);
+    for (uint32_t id = 0; id < 20; id++)
+        ask(fd, OP_HOLD, id, NULL, 0);
+    for (int i = 0; i < 50; i++) { /* the other client is served meanwhile */
+        ask(other, OP_ECHO, 1, NULL, 0);
+        assert_true(answer(other, &h, &body));
+    }
+    assert_int_equal(f->num_held, 8);
+    ask(other, OP_RELEASE, 2, NULL, 0);
+    assert_true(answer(other, &h, &body));
+    for (int i = 0; i < 8; i++)
+        assert_true(answer(fd, &h, &body));
+    close(fd);
+    close(other);
+}
+
+static void server_client_that_does_not_read_is_bounded(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    static uint8_t data[60000];
+    int fd = greeted(*state), other = greeted(*state);
+    int sent = 0;
+    for (; sent < 200; sent++) {
+        static uint8_t buf[KGR_IPC_PACKET_MAX];
+        const struct kgr_ipc_header q = {OP_ECHO, false, (uint32_t)sent, 0};
+        struct kgr_wr wr;
+        kgr_wr_init(&wr, buf, sizeof buf);
+        kgr_ipc_header_encode(&wr, &q);
+        kgr_wr_bytes(&wr, data, sizeof data);
+        if (send(fd, buf, wr.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+            ask(other, OP_ECHO, 1, NULL, 0);
+            assert_true(answer(other, &h, &body));
+            if (send(fd, buf, wr.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+                break;
+        }
+    }
+    assert_true(sent < 100); /* the kernel's buffers and eight replies of ours, no more */
+    for (int i = 0; i < sent; i++) {
+        assert_true(answer(fd, &h, &body));
+        assert_int_equal(h.id, i);
+        assert_int_equal(body.len, sizeof data);
+    }
+    close(fd);
+    close(other);
+}
+
+static void server_large_reply_is_an_error(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(*state);
+    ask(fd, OP_LARGE, 5, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_ERR_TOO_LARGE);
+    close(fd);
+}
+
+static void server_anything_before_hello_ends_it(void **state)
+{
+    int fd = dial(*state);
+    ask(fd, OP_ECHO, 1, NULL, 0);
+    expect_error_then_end(fd, KGR_ERR_STATE);
+}
+
+static void server_unknown_version_ends_it(void **state)
+{
+    int fd = dial(*state);
+    say_hello(fd, 2, 9);
+    expect_error_then_end(fd, KGR_ERR_VERSION);
+}
+
+static void server_silence_ends_it(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = dial(*state);
+    assert_false(answer(fd, &h, &body));
+    close(fd);
+}
+
+static void server_malformed_packets_end_it(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    static uint8_t large[KGR_IPC_PACKET_MAX + 1];
+    static const char *const bad[] = {"x", "KGRJ0000000000000000", "KGRI"};
+    for (size_t i = 0; i < KGR_ARRAY_LEN(bad); i++) {
+        int fd = greeted(*state);
+        assert_true(send(fd, bad[i], strlen(bad[i]), 0) > 0);
+        assert_false(answer(fd, &h, &body));
+        close(fd);
+    }
+    int fd = greeted(*state);
+    struct kgr_wr wr;
+    const struct kgr_ipc_header q = {OP_ECHO, false, 9, 0};
+    kgr_wr_init(&wr, large, sizeof large);
+    kgr_ipc_header_encode(&wr, &q);
+    assert_int_equal(send(fd, large, sizeof large, 0), sizeof large);
+    expect_error_then_end(fd, KGR_ERR_TOO_LARGE);
+}
+
+static void server_gone_client_is_harmless(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    for (int i = 0; i < 20; i++) {
+        int fd = greeted(f);
+        ask(fd, OP_HOLD, 1, NULL, 0);
+        ask(fd, OP_ECHO, 2, NULL, 0);
+        assert_true(answer(fd, &h, &body));
+        close(fd);
+    }
+    int fd = greeted(f);
+    ask(fd, OP_RELEASE, 3, NULL, 0); /* answers clients that have gone */
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.id, 3);
+    assert_int_equal(f->closed, 20);
+    close(fd);
+}
+
+static void server_quota_per_uid_holds(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        fds[i] = greeted(f);
+    int fifth = dial(f);
+    assert_false(answer(fifth, &h, &body));
+    close(fifth);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
+static void server_access_is_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    f->refuse = true;
+    int fd = dial(f);
+    assert_false(answer(fd, &h, &body));
+    close(fd);
+}
+
+static void server_path_in_use_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_diag diag = {0};
+    struct kgr_loop *loop = NULL;
+    struct kgr_server *second = NULL;
+    assert_int_equal(kgr_loop_new(&loop), KGR_OK);
+    struct kgr_server_options options = {.path = f->path, .handler = handle, .arg = f};
+    assert_int_equal(kgr_server_new(&second, loop, &options, &diag), KGR_ERR_BUSY);
+    assert_non_null(strstr(diag.text, f->path));
+
+    char file[128];
+    snprintf(file, sizeof file, "%s/file", f->dir);
+    FILE *out = fopen(file, "w");
+    fclose(out);
+    options.path = file;
+    assert_int_equal(kgr_server_new(&second, loop, &options, NULL), KGR_ERR_IO);
+    unlink(file);
+
+    /* What a crashed process leaves behind is replaced. */
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/stale", f->dir);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    close(fd);
+    options.path = a.sun_path;
+    assert_int_equal(kgr_server_new(&second, loop, &options, NULL), KGR_OK);
+    kgr_server_free(second);
+    kgr_loop_free(loop);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(server_request_is_echoed),
+        T(server_replies_come_in_any_order_and_once),
+        T(server_in_flight_limit_stops_reading),
+        T(server_client_that_does_not_read_is_bounded),
+        T(server_large_reply_is_an_error),
+        T(server_anything_before_hello_ends_it),
+        T(server_unknown_version_ends_it),
+        T(server_silence_ends_it),
+        T(server_malformed_packets_end_it),
+        T(server_gone_client_is_harmless),
+        T(server_quota_per_uid_holds),
+        T(server_access_is_asked),
+        T(server_path_in_use_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
