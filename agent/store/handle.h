@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/store/db.h"
+
+#include <sqlite3.h>
+
+/* What db.c and stmt.c share. Within agent/store only. */
+struct kgr_stmt {
+    struct kgr_db *db;    /* borrowed */
+    sqlite3_stmt *handle; /* owned */
+    char *sql;            /* owned */
+    int bind_rc;          /* the first failure of a bind, or SQLITE_OK */
+    struct kgr_stmt *next;
+};
+
+struct kgr_db {
+    sqlite3 *handle;        /* owned */
+    char *path;             /* owned */
+    struct kgr_stmt *stmts; /* owned */
+};
+
+/*
+ * kgr_db_fail translates a result of SQLite's, puts its text into diag, and rolls back where SQLite left the
+ * transaction in doubt.
+ */
+enum kgr_error kgr_db_fail(struct kgr_db *db, int rc, struct kgr_diag *diag);
+/* kgr_stmt_free_all finalizes every statement of db. */
+void kgr_stmt_free_all(struct kgr_db *db);
