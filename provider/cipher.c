@@ -455,9 +455,6 @@ static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
     return table;
 }
 
-/* Entries of dispatch tables are kept as pointers to functions without arguments. */
-#define FN(f) ((void (*)(void))(f))
-
 /* One cipher: its description and what cannot be told from the context alone. */
 #define CIPHER(id, text, mode_id, evp_mode_id, key, block, iv, suite_id)                           \
     static const struct kgr_prov_cipher_spec id##_spec = {.name = (text),                          \
@@ -478,20 +475,20 @@ static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
         return get_params(&id##_spec, params);                                                     \
     }                                                                                              \
     static const OSSL_DISPATCH id##_functions[] = {                                                \
-        {OSSL_FUNC_CIPHER_NEWCTX, FN(id##_newctx)},                                                \
-        {OSSL_FUNC_CIPHER_FREECTX, FN(cipher_freectx)},                                            \
-        {OSSL_FUNC_CIPHER_DUPCTX, FN(cipher_dupctx)},                                              \
-        {OSSL_FUNC_CIPHER_ENCRYPT_INIT, FN(cipher_encrypt_init)},                                  \
-        {OSSL_FUNC_CIPHER_DECRYPT_INIT, FN(cipher_decrypt_init)},                                  \
-        {OSSL_FUNC_CIPHER_UPDATE, FN(cipher_update)},                                              \
-        {OSSL_FUNC_CIPHER_FINAL, FN(cipher_final)},                                                \
-        {OSSL_FUNC_CIPHER_CIPHER, FN(cipher_cipher)},                                              \
-        {OSSL_FUNC_CIPHER_GET_PARAMS, FN(id##_get_params)},                                        \
-        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, FN(cipher_get_ctx_params)},                              \
-        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, FN(cipher_set_ctx_params)},                              \
-        {OSSL_FUNC_CIPHER_GETTABLE_PARAMS, FN(cipher_gettable_params)},                            \
-        {OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS, FN(cipher_gettable_ctx_params)},                    \
-        {OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS, FN(cipher_settable_ctx_params)},                    \
+        {OSSL_FUNC_CIPHER_NEWCTX, KGR_PROV_FN(id##_newctx)},                                       \
+        {OSSL_FUNC_CIPHER_FREECTX, KGR_PROV_FN(cipher_freectx)},                                   \
+        {OSSL_FUNC_CIPHER_DUPCTX, KGR_PROV_FN(cipher_dupctx)},                                     \
+        {OSSL_FUNC_CIPHER_ENCRYPT_INIT, KGR_PROV_FN(cipher_encrypt_init)},                         \
+        {OSSL_FUNC_CIPHER_DECRYPT_INIT, KGR_PROV_FN(cipher_decrypt_init)},                         \
+        {OSSL_FUNC_CIPHER_UPDATE, KGR_PROV_FN(cipher_update)},                                     \
+        {OSSL_FUNC_CIPHER_FINAL, KGR_PROV_FN(cipher_final)},                                       \
+        {OSSL_FUNC_CIPHER_CIPHER, KGR_PROV_FN(cipher_cipher)},                                     \
+        {OSSL_FUNC_CIPHER_GET_PARAMS, KGR_PROV_FN(id##_get_params)},                               \
+        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, KGR_PROV_FN(cipher_get_ctx_params)},                     \
+        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, KGR_PROV_FN(cipher_set_ctx_params)},                     \
+        {OSSL_FUNC_CIPHER_GETTABLE_PARAMS, KGR_PROV_FN(cipher_gettable_params)},                   \
+        {OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS, KGR_PROV_FN(cipher_gettable_ctx_params)},           \
+        {OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS, KGR_PROV_FN(cipher_settable_ctx_params)},           \
         {0, NULL}};
 
 #define CIPHER_128(id, mode, block, iv)                                                            \

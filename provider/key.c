@@ -5,10 +5,14 @@
 #include "provider/param.h"
 #include "provider/provider.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #define HANDLE_MIN 16
 #define HANDLE_MAX 64
+
+/* How a handle begins: docs/protocol.md, "Local protocol". */
+static const uint8_t handle_magic[] = {0x4b, 0x47, 0x52, 0x68, 0x00, 0x01};
 
 /* Room for a URI of the greatest length and for what a wrong one may look like in an error text. */
 #define URI_CAP 128
@@ -52,8 +56,10 @@ enum kgr_error kgr_prov_key_set_handle(const struct kgr_prov *prov, struct kgr_p
     if (err != KGR_OK) {
         return err;
     }
+    /* What does not look like a handle may be a real key: it goes nowhere. */
     err = KGR_ERR_UNKNOWN_PEER;
-    if (handle_len >= HANDLE_MIN && handle_len <= HANDLE_MAX) {
+    if (handle_len >= HANDLE_MIN && handle_len <= HANDLE_MAX &&
+        memcmp(handle, handle_magic, sizeof(handle_magic)) == 0) {
         err = kgr_resolve_handle(prov->client, handle, handle_len, &named);
     }
     if (err == KGR_ERR_UNKNOWN_PEER || err == KGR_ERR_INVALID) {

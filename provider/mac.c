@@ -445,19 +445,17 @@ static const OSSL_PARAM *mac_settable_ctx_params(void *mctx, void *provctx)
     return table;
 }
 
-#define FN(f) ((void (*)(void))(f))
-
 static const OSSL_DISPATCH hmac_functions[] = {
-    {OSSL_FUNC_MAC_NEWCTX, FN(mac_newctx)},
-    {OSSL_FUNC_MAC_DUPCTX, FN(mac_dupctx)},
-    {OSSL_FUNC_MAC_FREECTX, FN(mac_freectx)},
-    {OSSL_FUNC_MAC_INIT, FN(mac_init)},
-    {OSSL_FUNC_MAC_UPDATE, FN(mac_update)},
-    {OSSL_FUNC_MAC_FINAL, FN(mac_final)},
-    {OSSL_FUNC_MAC_GET_CTX_PARAMS, FN(mac_get_ctx_params)},
-    {OSSL_FUNC_MAC_SET_CTX_PARAMS, FN(mac_set_ctx_params)},
-    {OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS, FN(mac_gettable_ctx_params)},
-    {OSSL_FUNC_MAC_SETTABLE_CTX_PARAMS, FN(mac_settable_ctx_params)},
+    {OSSL_FUNC_MAC_NEWCTX, KGR_PROV_FN(mac_newctx)},
+    {OSSL_FUNC_MAC_DUPCTX, KGR_PROV_FN(mac_dupctx)},
+    {OSSL_FUNC_MAC_FREECTX, KGR_PROV_FN(mac_freectx)},
+    {OSSL_FUNC_MAC_INIT, KGR_PROV_FN(mac_init)},
+    {OSSL_FUNC_MAC_UPDATE, KGR_PROV_FN(mac_update)},
+    {OSSL_FUNC_MAC_FINAL, KGR_PROV_FN(mac_final)},
+    {OSSL_FUNC_MAC_GET_CTX_PARAMS, KGR_PROV_FN(mac_get_ctx_params)},
+    {OSSL_FUNC_MAC_SET_CTX_PARAMS, KGR_PROV_FN(mac_set_ctx_params)},
+    {OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS, KGR_PROV_FN(mac_gettable_ctx_params)},
+    {OSSL_FUNC_MAC_SETTABLE_CTX_PARAMS, KGR_PROV_FN(mac_settable_ctx_params)},
     {0, NULL}};
 
 const OSSL_ALGORITHM kgr_prov_macs[] = {

@@ -84,6 +84,8 @@ static const OSSL_ALGORITHM *prov_query(void *provctx, int operation_id, int *no
         return prov->standard_names ? kgr_prov_ciphers_standard : kgr_prov_ciphers;
     case OSSL_OP_MAC:
         return kgr_prov_macs;
+    case OSSL_OP_RAND:
+        return kgr_prov_rands;
     default:
         return NULL;
     }
@@ -193,11 +195,11 @@ int OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
                        const OSSL_DISPATCH **out, void **provctx)
 {
     static const OSSL_DISPATCH functions[] = {
-        {OSSL_FUNC_PROVIDER_TEARDOWN, (void (*)(void))prov_teardown},
-        {OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, (void (*)(void))prov_gettable_params},
-        {OSSL_FUNC_PROVIDER_GET_PARAMS, (void (*)(void))prov_get_params},
-        {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))prov_query},
-        {OSSL_FUNC_PROVIDER_GET_REASON_STRINGS, (void (*)(void))prov_get_reason_strings},
+        {OSSL_FUNC_PROVIDER_TEARDOWN, KGR_PROV_FN(prov_teardown)},
+        {OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, KGR_PROV_FN(prov_gettable_params)},
+        {OSSL_FUNC_PROVIDER_GET_PARAMS, KGR_PROV_FN(prov_get_params)},
+        {OSSL_FUNC_PROVIDER_QUERY_OPERATION, KGR_PROV_FN(prov_query)},
+        {OSSL_FUNC_PROVIDER_GET_REASON_STRINGS, KGR_PROV_FN(prov_get_reason_strings)},
         {0, NULL}};
     OSSL_FUNC_core_get_params_fn *get_params = NULL;
     struct kgr_prov *prov = calloc(1, sizeof(*prov));

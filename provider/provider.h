@@ -45,5 +45,9 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_check_usable(const struct kgr_prov *prov)
 extern const OSSL_ALGORITHM kgr_prov_ciphers[];
 extern const OSSL_ALGORITHM kgr_prov_ciphers_standard[];
 extern const OSSL_ALGORITHM kgr_prov_macs[];
+extern const OSSL_ALGORITHM kgr_prov_rands[];
 
 #define KGR_PROV_PROPERTIES "provider=kgr"
+
+/* Dispatch tables keep functions as pointers to functions without arguments. */
+#define KGR_PROV_FN(f) ((void (*)(void))(f))
