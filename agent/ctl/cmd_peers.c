@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/ctl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/ctl/json.h"
+#include "agent/ctl/table.h"
+#include "agent/ctl/terminal.h"
+
+static const struct kgr_table_column columns[] = {
+    {"PEER", false, 0},  {"GEN", true, 1}, {"STATE", false, 0},  {"CUSTODY", false, 5},
+    {"SUITE", false, 6}, {"AGE", true, 4}, {"EXPIRES", true, 3}, {"ERROR", false, 2},
+};
+
+#define NUM_COLUMNS  (sizeof(columns) / sizeof(columns[0]))
+#define STATE_COLUMN 2
+
+static enum kgr_table_colour colour_of(enum kgr_pair_state state)
+{
+    switch (state) {
+    case KGR_STATE_READY:
+        return KGR_TABLE_GOOD;
+    case KGR_STATE_REQUESTING:
+    case KGR_STATE_WAITING:
+    case KGR_STATE_RENEWING:
+        return KGR_TABLE_WARN;
+    case KGR_STATE_REVOKED:
+    case KGR_STATE_FAILED:
+        return KGR_TABLE_BAD;
+    case KGR_STATE_IDLE:
+    default:
+        return KGR_TABLE_PLAIN;
+    }
+}
+
+static void add_row(struct kgr_table *table, const struct kgr_peer *peer)
+{
+    char generation[24] = "-";
+    char age[KGR_CTL_DURATION_MAX];
+    char expires[KGR_CTL_DURATION_MAX];
+    bool has_key = peer->generation != 0;
+    const char *cells[NUM_COLUMNS] = {
+        peer->peer,
+        generation,
+        kgr_state_name(peer->state),
+        has_key ? kgr_custody_name(peer->custody) : "-",
+        has_key ? kgr_suite_name(peer->suite) : "-",
+        kgr_ctl_duration(age, peer->age_s),
+        kgr_ctl_duration(expires, peer->expires_s),
+        peer->error == KGR_OK ? "" : kgr_strerror(peer->error),
+    };
+
+    if (has_key)
+        (void)snprintf(generation, sizeof(generation), "%" PRIu64, peer->generation);
+    kgr_table_add(table, colour_of(peer->state), cells);
+}
+
+static int print_table(const struct kgr_peer *peers, size_t num)
+{
+    struct kgr_table table;
+    bool any_error = false;
+    bool printed;
+
+    for (size_t i = 0; i < num; i++)
+        any_error |= peers[i].error != KGR_OK;
+    /* The last column is that of errors. */
+    kgr_table_init(&table, columns, any_error ? NUM_COLUMNS : NUM_COLUMNS - 1, STATE_COLUMN);
+    for (size_t i = 0; i < num; i++)
+        add_row(&table, &peers[i]);
+    printed = kgr_table_print(&table, stdout, kgr_ctl_width(stdout), kgr_ctl_colours(stdout));
+    kgr_table_deinit(&table);
+    return printed ? kgr_ctl_flush() : kgr_ctl_fail_text(KGR_ERR_NO_MEMORY, "peers", "");
+}
+
+static int print_json(const struct kgr_peer *peers, size_t num)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < num && array != NULL; i++) {
+        if (json_array_append_new(array, kgr_json_peer(&peers[i])) != 0) {
+            json_decref(array);
+            array = NULL;
+        }
+    }
+    return kgr_json_print(array);
+}
+
+int kgr_ctl_peers(const struct kgr_ctl *ctl)
+{
+    struct kgr_peer *peers = NULL;
+    size_t num = 0;
+    enum kgr_error err = kgr_list_peers(ctl->client, &peers, &num);
+    int code;
+
+    if (err != KGR_OK)
+        return kgr_ctl_fail(err, "peers");
+    code = ctl->options->json ? print_json(peers, num) : print_table(peers, num);
+    free(peers);
+    return code;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/ctl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/client/ks_status.h"
+#include "agent/ctl/json.h"
+#include "agent/ctl/terminal.h"
+
+static const struct {
+    enum kgr_mode mode;
+    const char *name;
+} modes[] = {
+    {KGR_MODE_ECB, "ecb"}, {KGR_MODE_CBC, "cbc"}, {KGR_MODE_CTR, "ctr"},
+    {KGR_MODE_CFB, "cfb"}, {KGR_MODE_OFB, "ofb"},
+};
+
+#define NUM_MODES (sizeof(modes) / sizeof(modes[0]))
+
+static json_t *json_modes(uint32_t mask)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < NUM_MODES; i++)
+        if ((mask >> modes[i].mode & 1) != 0)
+            (void)json_array_append_new(array, json_string(modes[i].name));
+    return array;
+}
+
+static int print_json(const struct kgr_status *s)
+{
+    json_t *tpm = json_pack("{s:o, s:b, s:o}", "name", kgr_json_text(s->tpm), "resident",
+                            (int)s->tpm_resident, "modes", json_modes(s->modes));
+
+    return kgr_json_print(json_pack(
+        "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "version",
+        KGR_CTL_JSON_VERSION, "node", kgr_json_text(s->node), "agent_version", s->version,
+        "registered", (int)s->registered, "broker", kgr_json_text(s->broker), "broker_connected",
+        (int)s->broker_connected, "ks_answer_age_s", kgr_json_seconds(s->ks_answer_age_s),
+        "lease_s", kgr_json_seconds(s->lease_s), "epoch", (json_int_t)s->epoch, "num_peers",
+        (json_int_t)s->num_peers, "frames_refused", (json_int_t)s->frames_refused, "tpm", tpm,
+        "alarms", kgr_json_lines(s->alarms)));
+}
+
+static void print_line(const char *name, const char *value)
+{
+    (void)printf("%-16s %s\n", name, value[0] == '\0' ? "-" : value);
+}
+
+/* One line each; those after the first have no name. */
+static void print_alarms(const char *alarms)
+{
+    const char *name = "alarms";
+
+    if (*alarms == '\0')
+        print_line(name, "none");
+    while (*alarms != '\0') {
+        int len = (int)strcspn(alarms, "\n");
+
+        (void)printf("%-16s %.*s\n", name, len, alarms);
+        name = "";
+        alarms += len;
+        alarms += *alarms == '\n' ? 1 : 0;
+    }
+}
+
+static void print_broker(const char *broker, bool connected)
+{
+    (void)printf("%-16s %s%s\n", "broker", broker[0] == '\0' ? "-" : broker,
+                 connected ? ", connected" : ", not connected");
+}
+
+static int print_text(const struct kgr_status *s)
+{
+    char text[KGR_CTL_DURATION_MAX];
+
+    print_line("node", s->node);
+    print_line("registered", s->registered ? "yes" : "no");
+    print_line("agent", s->version);
+    print_broker(s->broker, s->broker_connected);
+    (void)printf("%-16s %s%s\n", "KS answered", kgr_ctl_duration(text, s->ks_answer_age_s),
+                 s->ks_answer_age_s < 0 ? "" : " ago");
+    print_line("lease left", kgr_ctl_duration(text, s->lease_s));
+    (void)printf("%-16s %" PRIu32 "\n", "peers", s->num_peers);
+    (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
+    (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
+    (void)printf("%-16s %s%s\n", "TPM", s->tpm[0] == '\0' ? "-" : s->tpm,
+                 s->tpm_resident ? ", holds resident keys" : "");
+    (void)printf("%-16s", "cipher modes");
+    for (size_t i = 0; i < NUM_MODES; i++)
+        if ((s->modes >> modes[i].mode & 1) != 0)
+            (void)printf(" %s", modes[i].name);
+    (void)putchar('\n');
+    print_alarms(s->alarms);
+    return kgr_ctl_flush();
+}
+
+static int print_ks_json(const struct kgr_ks_status *s)
+{
+    return kgr_json_print(
+        json_pack("{s:i, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "version",
+                  KGR_CTL_JSON_VERSION, "ks_version", s->version, "epoch", (json_int_t)s->epoch,
+                  "broker", kgr_json_text(s->broker), "broker_connected", (int)s->broker_connected,
+                  "nodes", (json_int_t)s->nodes, "registered", (json_int_t)s->registered,
+                  "open_exchanges", (json_int_t)s->open_exchanges, "exchanges_holding_duplicates",
+                  (json_int_t)s->holding_duplicates, "frames_refused",
+                  (json_int_t)s->frames_refused, "tpm", kgr_json_text(s->tpm), "topic0",
+                  kgr_json_text(s->topic0), "alarms", kgr_json_lines(s->alarms)));
+}
+
+static int print_ks_text(const struct kgr_ks_status *s)
+{
+    print_line("KS", s->version);
+    print_broker(s->broker, s->broker_connected);
+    (void)printf("%-16s %" PRIu32 ", %" PRIu32 " registered\n", "nodes", s->nodes, s->registered);
+    (void)printf("%-16s %" PRIu32 " open, %" PRIu32 " holding duplicates\n", "exchanges",
+                 s->open_exchanges, s->holding_duplicates);
+    (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
+    (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
+    print_line("TPM", s->tpm);
+    print_line("topic0", s->topic0);
+    print_alarms(s->alarms);
+    return kgr_ctl_flush();
+}
+
+static int ks_status(const struct kgr_ctl *ctl)
+{
+    struct kgr_ks_status status;
+    enum kgr_error err = kgr_get_ks_status(ctl->client, &status);
+
+    if (err != KGR_OK)
+        return kgr_ctl_fail(err, "status of the KS");
+    return ctl->options->json ? print_ks_json(&status) : print_ks_text(&status);
+}
+
+int kgr_ctl_status(const struct kgr_ctl *ctl)
+{
+    struct kgr_status status;
+    enum kgr_error err;
+
+    if (ctl->options->ks)
+        return ks_status(ctl);
+    err = kgr_get_status(ctl->client, &status);
+    if (err != KGR_OK)
+        return kgr_ctl_fail(err, "status");
+    return ctl->options->json ? print_json(&status) : print_text(&status);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/ctl.h"
+
+#include <stddef.h>
+
+const struct kgr_ctl_command kgr_ctl_commands[] = {
+    {"status", "", 0, 0, "", true, "what the agent and its surroundings are doing", kgr_ctl_status},
+    {"peers", "", 0, 0, "", true, "the peers and their keys", kgr_ctl_peers},
+    {"topics", "PEER", 1, 1, "", true, "the MQTT topics shared with PEER", kgr_ctl_topics},
+    {"request", "PEER", 1, 1, "tn", true, "get a key with PEER and wait for it", kgr_ctl_request},
+    {"wait", "PEER", 1, 1, "tg", true, "wait until there is a key with PEER", kgr_ctl_wait},
+    {"handle", "PEER", 1, 1, "c", true, "name PEER's key in the shape of key bytes",
+     kgr_ctl_handle},
+    {"seal", "PEER", 1, 1, "ioas", false, "make a record that only PEER can open", kgr_ctl_seal},
+    {"open", "PEER", 1, 1, "ioas", false, "open a record from PEER", kgr_ctl_open},
+    {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
+};

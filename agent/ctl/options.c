@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TIMEOUT_S 30
+#define TIMEOUT_MAX_S     86400
+
+/* Options without a short form, above all characters. */
+enum { OPT_HELP = 256, OPT_VERSION, OPT_SOCKET, OPT_KS };
+
+struct option_help {
+    struct option option; /* its val is the letter that commands name */
+    const char *argument;
+    const char *help;
+};
+
+static const struct option_help table[] = {
+    {{"json", no_argument, NULL, 'j'}, "", "print JSON"},
+    {{"socket", required_argument, NULL, OPT_SOCKET},
+     " PATH",
+     "use this socket (default: $KGR_AGENT, else /run/kgr/agent.sock)"},
+    {{"ks", no_argument, NULL, OPT_KS},
+     "",
+     "ask the KS on this machine ($KGR_KS, else /run/kgr/ks.sock): status only"},
+    {{"timeout", required_argument, NULL, 't'}, " SECONDS", "wait at most so long (default: 30)"},
+    {{"no-wait", no_argument, NULL, 'n'}, "", "return when the exchange has begun"},
+    {{"generation", required_argument, NULL, 'g'}, " N", "wait for generation N or a later one"},
+    {{"cipher", required_argument, NULL, 'c'},
+     " NAME",
+     "make the handle as long as the key of this cipher, e.g. KGR-AES-256-CBC"},
+    {{"input", required_argument, NULL, 'i'}, " FILE", "read FILE instead of the standard input"},
+    {{"output", required_argument, NULL, 'o'},
+     " FILE",
+     "write FILE (mode 0600) instead of the standard output"},
+    {{"aad", required_argument, NULL, 'a'}, " TEXT", "associated data, the same at both ends"},
+    {{"stored", no_argument, NULL, 's'}, "", "for a record that may be opened more than once"},
+    {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
+    {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
+};
+
+#define TABLE_LEN (sizeof(table) / sizeof(table[0]))
+
+static void print_help(void)
+{
+    (void)printf("usage: kgrctl [OPTION...] COMMAND [OPERAND...]\n"
+                 "Shows and drives the kgr-agent of this node.\n\nCommands:\n");
+    for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++) {
+        char left[40];
+
+        (void)snprintf(left, sizeof(left), "%s %s", c->name, c->operands);
+        (void)printf("  %-16s %s\n", left, c->help);
+    }
+    (void)printf("\nOptions:\n");
+    for (size_t i = 0; i < TABLE_LEN; i++) {
+        int letter = table[i].option.val;
+        char left[40];
+
+        if (letter <= UCHAR_MAX)
+            (void)snprintf(left, sizeof(left), "-%c, --%s%s", letter, table[i].option.name,
+                           table[i].argument);
+        else
+            (void)snprintf(left, sizeof(left), "    --%s%s", table[i].option.name,
+                           table[i].argument);
+        (void)printf("  %-24s %s\n", left, table[i].help);
+    }
+    (void)printf(
+        "\nExit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 unknown peer or key,\n"
+        "5 not authorised, 6 timed out, 7 TPM, 8 corrupt or forged data, 9 configuration.\n");
+}
+
+static enum kgr_ctl_parsed usage(const char *what, const char *which)
+{
+    (void)fprintf(stderr, "kgrctl: %s%s; see kgrctl --help\n", what, which);
+    return KGR_CTL_USAGE;
+}
+
+static bool parse_number(uint64_t *out, const char *text, uint64_t min, uint64_t max)
+{
+    char *end;
+    unsigned long long v;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    v = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0' || v < min || v > max)
+        return false;
+    *out = v;
+    return true;
+}
+
+/* Takes one option; false: its argument is wrong. */
+static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
+{
+    uint64_t number = 0;
+
+    switch (letter) {
+    case 'j':
+        out->json = true;
+        break;
+    case OPT_SOCKET:
+        out->socket = argument;
+        break;
+    case OPT_KS:
+        out->ks = true;
+        break;
+    case 't':
+        if (!parse_number(&number, argument, 0, TIMEOUT_MAX_S))
+            return false;
+        out->timeout_s = (int)number;
+        break;
+    case 'n':
+        out->no_wait = true;
+        break;
+    case 'g':
+        if (!parse_number(&number, argument, 1, UINT64_MAX))
+            return false;
+        out->generation = number;
+        break;
+    case 'c':
+        out->cipher = argument;
+        break;
+    case 'i':
+        out->input = argument;
+        break;
+    case 'o':
+        out->output = argument;
+        break;
+    case 'a':
+        out->aad = argument;
+        break;
+    case 's':
+        out->stored = true;
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+static const struct kgr_ctl_command *find_command(const char *name)
+{
+    for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+static const char *option_name(int letter)
+{
+    for (size_t i = 0; i < TABLE_LEN; i++)
+        if (table[i].option.val == letter)
+            return table[i].option.name;
+    return "?";
+}
+
+/* Whether command can do something with each option that was given. */
+static enum kgr_ctl_parsed check(const struct kgr_ctl_command *command,
+                                 const struct kgr_ctl_options *options, const char *given)
+{
+    char what[80];
+
+    (void)snprintf(what, sizeof(what), "%s has no option --", command->name);
+    for (; *given != '\0'; given++)
+        if (strchr(command->letters, *given) == NULL)
+            return usage(what, option_name(*given));
+    if (options->json && !command->json)
+        return usage(what, "json");
+    if (options->ks && command->run != kgr_ctl_status)
+        return usage(what, "ks");
+    if (options->num_operands < command->min_operands ||
+        options->num_operands > command->max_operands) {
+        (void)snprintf(what, sizeof(what), "usage: kgrctl %s ", command->name);
+        return usage(what, command->operands);
+    }
+    return KGR_CTL_RUN;
+}
+
+enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
+                                  const struct kgr_ctl_command **out_command, int argc, char **argv)
+{
+    struct kgr_ctl_options options = {.timeout_s = DEFAULT_TIMEOUT_S};
+    const struct kgr_ctl_command *command;
+    struct option longs[TABLE_LEN + 1];
+    char given[TABLE_LEN * 4 + 1];
+    size_t num_given = 0;
+    enum kgr_ctl_parsed result;
+    int letter;
+
+    for (size_t i = 0; i < TABLE_LEN; i++)
+        longs[i] = table[i].option;
+    longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
+    optind = 0; /* glibc: start over, also after an earlier call */
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:s", longs, NULL)) != -1) {
+        if (letter == OPT_HELP) {
+            print_help();
+            return KGR_CTL_DONE;
+        }
+        if (letter == OPT_VERSION) {
+            (void)printf("kgrctl %s\n", KGR_VERSION);
+            return KGR_CTL_DONE;
+        }
+        if (letter == '?')
+            return usage("unknown option or no argument: ", argv[optind - 1]);
+        if (!take(&options, letter, optarg))
+            return usage("not a number in range: --", option_name(letter));
+        if (letter <= UCHAR_MAX && letter != 'j' && num_given < sizeof(given) - 1)
+            given[num_given++] = (char)letter;
+    }
+    given[num_given] = '\0';
+    if (optind >= argc)
+        return usage("no command", "");
+    command = find_command(argv[optind]);
+    if (command == NULL)
+        return usage("unknown command ", argv[optind]);
+    options.operands = argv + optind + 1;
+    options.num_operands = argc - optind - 1;
+    result = check(command, &options, given);
+    if (result != KGR_CTL_RUN)
+        return result;
+    *out = options;
+    *out_command = command;
+    return KGR_CTL_RUN;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/terminal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+size_t kgr_ctl_width(FILE *file)
+{
+    struct winsize size = {0};
+    int fd = fileno(file);
+
+    if (fd < 0 || !isatty(fd))
+        return 0;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 80;
+    return size.ws_col;
+}
+
+bool kgr_ctl_colours(FILE *file)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    int fd = fileno(file);
+
+    if (no_color != NULL && no_color[0] != '\0')
+        return false;
+    return fd >= 0 && isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+const char *kgr_ctl_duration(char out[KGR_CTL_DURATION_MAX], int64_t seconds)
+{
+    int64_t minutes = seconds / 60;
+    int64_t hours = minutes / 60;
+
+    if (seconds < 0)
+        (void)snprintf(out, KGR_CTL_DURATION_MAX, "-");
+    else if (minutes == 0)
+        (void)snprintf(out, KGR_CTL_DURATION_MAX, "%" PRId64 "s", seconds);
+    else if (hours == 0)
+        (void)snprintf(out, KGR_CTL_DURATION_MAX, "%" PRId64 "m %02ds", minutes,
+                       (int)(seconds % 60));
+    else if (hours < 24)
+        (void)snprintf(out, KGR_CTL_DURATION_MAX, "%" PRId64 "h %02dm", hours, (int)(minutes % 60));
+    else
+        (void)snprintf(out, KGR_CTL_DURATION_MAX, "%" PRId64 "d %02dh", hours / 24,
+                       (int)(hours % 24));
+    return out;
+}
+
+/* What an operator can do about err; NULL if there is nothing in general. */
+static const char *remedy(enum kgr_error err)
+{
+    switch (err) {
+    case KGR_ERR_UNKNOWN_PEER:
+        return "kgrctl peers lists the peers";
+    case KGR_ERR_NOT_AUTHORIZED:
+        return "the AC allows pairs: kgr-ac pair allow";
+    case KGR_ERR_NO_KEY:
+        return "kgrctl request asks for it";
+    case KGR_ERR_NOT_REGISTERED:
+        return "kgr-agent enroll registers the node";
+    case KGR_ERR_LEASE:
+        return "the KS must be reachable";
+    case KGR_ERR_REPLAY:
+        return "a record opens once unless it was sealed with --stored";
+    default:
+        return NULL;
+    }
+}
+
+/* These errors' reasons say it all. */
+static bool speaks_for_itself(enum kgr_error err)
+{
+    return err == KGR_ERR_NO_AGENT || err == KGR_ERR_INVALID || err == KGR_ERR_TIMEOUT ||
+           err == KGR_ERR_TOO_LARGE;
+}
+
+int kgr_ctl_fail_text(enum kgr_error err, const char *what, const char *reason)
+{
+    const char *phrase = kgr_strerror(err);
+    const char *help = remedy(err);
+    bool with_phrase =
+        reason[0] == '\0' || (!speaks_for_itself(err) && strstr(reason, phrase) == NULL);
+
+    /* What was meant for stdout comes first, should both be the same terminal. */
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "kgrctl: %s: %s%s%s%s%s%s\n", what, with_phrase ? phrase : "",
+                  with_phrase && reason[0] != '\0' ? ": " : "", reason, help == NULL ? "" : " (",
+                  help == NULL ? "" : help, help == NULL ? "" : ")");
+    return kgr_exit_code(err);
+}
+
+int kgr_ctl_fail(enum kgr_error err, const char *what)
+{
+    char reason[KGR_DIAG_MAX];
+
+    return kgr_ctl_fail_text(err, what, kgr_client_reason(reason, sizeof(reason)));
+}
+
+int kgr_ctl_flush(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return 0;
+    if (errno != EPIPE && errno != 0)
+        return kgr_ctl_fail_text(KGR_ERR_IO, "standard output", strerror(errno));
+    return kgr_exit_code(KGR_ERR_IO);
+}
