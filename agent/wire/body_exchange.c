@@ -5,8 +5,7 @@ const uint8_t kgr_kc_magic[8] = {'K', 'G', 'R', 'k', 'c', 0, 0, 1};
 
 static void read_head(struct kgr_rd *rd, struct kgr_exchange_head *out)
 {
-    kgr_wire_read_nid(rd, &out->nid1);
-    kgr_wire_read_nid(rd, &out->nid2);
+    kgr_wire_read_two_nids(rd, &out->nid1, &out->nid2);
     kgr_rd_bytes(rd, out->pxid, sizeof out->pxid);
     out->generation = kgr_rd_u64(rd);
     if (out->generation == 0)
@@ -36,8 +35,7 @@ enum kgr_error kgr_key_req_decode(struct kgr_key_req *out, struct kgr_slice body
     struct kgr_key_req m;
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
-    kgr_wire_read_nid(&rd, &m.nid1);
-    kgr_wire_read_nid(&rd, &m.nid2);
+    kgr_wire_read_two_nids(&rd, &m.nid1, &m.nid2);
     kgr_rd_bytes(&rd, m.topic3, sizeof m.topic3);
     m.highest = kgr_rd_u64(&rd);
     m.cause = kgr_wire_read_range(&rd, KGR_CAUSE_FIRST, KGR_CAUSE_DEMAND);

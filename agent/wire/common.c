@@ -25,6 +25,23 @@ void kgr_wire_write_nid(struct kgr_wr *wr, const struct kgr_nid *nid)
     kgr_wr_vec8(wr, kgr_slice(nid->s, len));
 }
 
+void kgr_wire_read_two_nids(struct kgr_rd *rd, struct kgr_nid *first, struct kgr_nid *second)
+{
+    kgr_wire_read_nid(rd, first);
+    kgr_wire_read_nid(rd, second);
+    if (kgr_nid_cmp(first, second) == 0)
+        kgr_rd_fail(rd);
+}
+
+struct kgr_slice kgr_wire_read_opt_nid(struct kgr_rd *rd)
+{
+    struct kgr_slice text = kgr_rd_vec8(rd, KGR_NID_MAX);
+    struct kgr_nid nid;
+    if (text.len != 0 && kgr_nid_set(&nid, (const char *)text.p, text.len) != KGR_OK)
+        kgr_rd_fail(rd);
+    return text;
+}
+
 void kgr_wire_read_object(struct kgr_rd *rd, struct kgr_wire_object *out)
 {
     out->pub = kgr_rd_vec16(rd, KGR_WIRE_PUBLIC_MAX);
@@ -69,6 +86,51 @@ void kgr_wire_write_vec16(struct kgr_wr *wr, struct kgr_slice s, size_t max)
         wr->failed = true;
     else
         kgr_wr_vec16(wr, s);
+}
+
+static bool is_control(uint8_t c, bool lines)
+{
+    return (c < 0x20 && !(lines && c == '\n')) || c == 0x7f;
+}
+
+static struct kgr_slice check_text(struct kgr_rd *rd, struct kgr_slice text, bool lines)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (is_control(text.p[i], lines))
+            kgr_rd_fail(rd);
+    return text;
+}
+
+struct kgr_slice kgr_wire_read_text8(struct kgr_rd *rd, size_t max)
+{
+    return check_text(rd, kgr_rd_vec8(rd, max), false);
+}
+
+struct kgr_slice kgr_wire_read_text16(struct kgr_rd *rd, size_t max)
+{
+    return check_text(rd, kgr_rd_vec16(rd, max), true);
+}
+
+/* Cleans what has just been written: the last len bytes of wr. */
+static void clean_text(struct kgr_wr *wr, size_t len, bool lines)
+{
+    if (!kgr_wr_ok(wr))
+        return;
+    for (size_t i = wr->len - len; i < wr->len; i++)
+        if (is_control(wr->p[i], lines))
+            wr->p[i] = '?';
+}
+
+void kgr_wire_write_text8(struct kgr_wr *wr, struct kgr_slice text, size_t max)
+{
+    kgr_wire_write_vec8(wr, text, max);
+    clean_text(wr, text.len, false);
+}
+
+void kgr_wire_write_text16(struct kgr_wr *wr, struct kgr_slice text, size_t max)
+{
+    kgr_wire_write_vec16(wr, text, max);
+    clean_text(wr, text.len, true);
 }
 
 bool kgr_wire_read_flag(struct kgr_rd *rd)

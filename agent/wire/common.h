@@ -39,6 +39,10 @@ struct kgr_wire_object {
 
 void kgr_wire_read_nid(struct kgr_rd *rd, struct kgr_nid *out);
 void kgr_wire_write_nid(struct kgr_wr *wr, const struct kgr_nid *nid);
+/* kgr_wire_read_two_nids reads two N_IDs and fails if they are equal: a pair has two nodes. */
+void kgr_wire_read_two_nids(struct kgr_rd *rd, struct kgr_nid *first, struct kgr_nid *second);
+/* kgr_wire_read_opt_nid reads a vec8 that is empty or an N_ID, and borrows it. */
+struct kgr_slice kgr_wire_read_opt_nid(struct kgr_rd *rd);
 void kgr_wire_read_object(struct kgr_rd *rd, struct kgr_wire_object *out);
 void kgr_wire_write_object(struct kgr_wr *wr, const struct kgr_wire_object *object);
 /* kgr_wire_read_range reads a u8 and fails unless lowest <= value <= highest. */
@@ -48,6 +52,14 @@ uint8_t kgr_wire_read_mask(struct kgr_rd *rd, unsigned int allowed);
 /* kgr_wire_write_vec8 and _vec16 fail when s is longer than max: what a reader would refuse. */
 void kgr_wire_write_vec8(struct kgr_wr *wr, struct kgr_slice s, size_t max);
 void kgr_wire_write_vec16(struct kgr_wr *wr, struct kgr_slice s, size_t max);
+/*
+ * Text for people. Readers fail on control characters (but a line feed in a vec16) and writers write '?'
+ * for them, so that whoever prints it cannot be made to steer a terminal or to forge a line.
+ */
+struct kgr_slice kgr_wire_read_text8(struct kgr_rd *rd, size_t max);
+struct kgr_slice kgr_wire_read_text16(struct kgr_rd *rd, size_t max);
+void kgr_wire_write_text8(struct kgr_wr *wr, struct kgr_slice text, size_t max);
+void kgr_wire_write_text16(struct kgr_wr *wr, struct kgr_slice text, size_t max);
 /* kgr_wire_read_flag reads a u8 that is 0 or 1. */
 bool kgr_wire_read_flag(struct kgr_rd *rd);
 /* kgr_wire_read_result and kgr_wire_write_result end every codec. */

@@ -33,7 +33,7 @@ enum kgr_error kgr_credential_decode(struct kgr_credential_file *out, struct kgr
     kgr_rd_bytes(&rd, m.topic0, sizeof m.topic0);
     m.ks_signing = kgr_rd_vec16(&rd, KGR_WIRE_PUBLIC_MAX);
     m.expires = kgr_rd_u64(&rd);
-    m.host = kgr_rd_vec8(&rd, KGR_HOST_MAX);
+    m.host = kgr_wire_read_text8(&rd, KGR_HOST_MAX);
     m.port = kgr_rd_u16(&rd);
     m.covered = covered_by(file, &rd);
     m.hash = kgr_rd_ref(&rd, KGR_DIGEST_LEN);
@@ -52,7 +52,7 @@ enum kgr_error kgr_credential_encode(struct kgr_wr *wr, const struct kgr_credent
     kgr_wr_bytes(wr, in->topic0, sizeof in->topic0);
     kgr_wire_write_vec16(wr, in->ks_signing, KGR_WIRE_PUBLIC_MAX);
     kgr_wr_u64(wr, in->expires);
-    kgr_wire_write_vec8(wr, in->host, KGR_HOST_MAX);
+    kgr_wire_write_text8(wr, in->host, KGR_HOST_MAX);
     kgr_wr_u16(wr, in->port);
     return kgr_wire_write_result(wr);
 }

@@ -11,7 +11,7 @@
 #define KGR_NTAG_LEN       32
 #define KGR_HOST_MAX       255
 #define KGR_CREDENTIAL_MAX 1024 /* bytes of a whole credential file */
-#define KGR_IDENTITY_MAX   1024 /* bytes of a whole ac.pub or ks.pub */
+#define KGR_IDENTITY_MAX   1152 /* bytes of a whole ac.pub or ks.pub */
 
 struct kgr_credential_file {
     struct kgr_nid node;

@@ -46,7 +46,7 @@ enum kgr_error kgr_ipc_error_encode(struct kgr_wr *wr, const struct kgr_ipc_head
     const struct kgr_ipc_header h = {request->op, true, request->id, (uint32_t)status};
     size_t len = text == NULL ? 0 : strnlen(text, KGR_IPC_TEXT_MAX);
     kgr_ipc_header_encode(wr, &h);
-    kgr_wr_vec8(wr, kgr_slice(text, len));
+    kgr_wire_write_text8(wr, kgr_slice(text, len), KGR_IPC_TEXT_MAX);
     return kgr_wire_write_result(wr);
 }
 
@@ -54,7 +54,7 @@ enum kgr_error kgr_ipc_error_decode(char out[KGR_IPC_TEXT_MAX + 1], struct kgr_s
 {
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
-    struct kgr_slice text = kgr_rd_vec8(&rd, KGR_IPC_TEXT_MAX);
+    struct kgr_slice text = kgr_wire_read_text8(&rd, KGR_IPC_TEXT_MAX);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err != KGR_OK)
         return err;
@@ -63,7 +63,7 @@ enum kgr_error kgr_ipc_error_decode(char out[KGR_IPC_TEXT_MAX + 1], struct kgr_s
     return KGR_OK;
 }
 
-/* What is left of the packet, at most KGR_IPC_DATA_MAX bytes of it. */
+/* What is left of the packet, at most max bytes. */
 static struct kgr_slice read_data(struct kgr_rd *rd, size_t max)
 {
     struct kgr_slice data = kgr_rd_rest(rd);
@@ -99,7 +99,7 @@ enum kgr_error kgr_ipc_hello_decode(struct kgr_ipc_hello *out, struct kgr_slice 
     kgr_rd_init(&rd, body.p, body.len);
     m.lowest = kgr_rd_u16(&rd);
     m.highest = kgr_rd_u16(&rd);
-    m.name = kgr_rd_vec8(&rd, KGR_IPC_NAME_MAX);
+    m.name = kgr_wire_read_text8(&rd, KGR_IPC_NAME_MAX);
     if (m.lowest > m.highest)
         kgr_rd_fail(&rd);
     enum kgr_error err = kgr_wire_read_result(&rd);
@@ -112,7 +112,7 @@ enum kgr_error kgr_ipc_hello_encode(struct kgr_wr *wr, const struct kgr_ipc_hell
 {
     kgr_wr_u16(wr, in->lowest);
     kgr_wr_u16(wr, in->highest);
-    kgr_wire_write_vec8(wr, in->name, KGR_IPC_NAME_MAX);
+    kgr_wire_write_text8(wr, in->name, KGR_IPC_NAME_MAX);
     return kgr_wire_write_result(wr);
 }
 
@@ -122,8 +122,8 @@ enum kgr_error kgr_ipc_hello_reply_decode(struct kgr_ipc_hello_reply *out, struc
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
     m.version = kgr_rd_u16(&rd);
-    m.program = kgr_rd_vec8(&rd, 31);
-    m.node = kgr_rd_vec8(&rd, KGR_NID_MAX);
+    m.program = kgr_wire_read_text8(&rd, KGR_IPC_PROGRAM_MAX);
+    m.node = kgr_wire_read_opt_nid(&rd);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -133,7 +133,7 @@ enum kgr_error kgr_ipc_hello_reply_decode(struct kgr_ipc_hello_reply *out, struc
 enum kgr_error kgr_ipc_hello_reply_encode(struct kgr_wr *wr, const struct kgr_ipc_hello_reply *in)
 {
     kgr_wr_u16(wr, in->version);
-    kgr_wire_write_vec8(wr, in->program, 31);
+    kgr_wire_write_text8(wr, in->program, KGR_IPC_PROGRAM_MAX);
     kgr_wire_write_vec8(wr, in->node, KGR_NID_MAX);
     return kgr_wire_write_result(wr);
 }
@@ -351,8 +351,7 @@ enum kgr_error kgr_ipc_seal_decode(struct kgr_ipc_seal *out, struct kgr_slice bo
     kgr_wire_read_nid(&rd, &m.peer);
     m.stored = kgr_wire_read_mask(&rd, FLAG_STORED) != 0;
     m.aad = kgr_rd_vec16(&rd, KGR_IPC_AAD_MAX);
-    /* A record is longer than its plaintext, which is what the limit is about. */
-    m.data = read_data(&rd, KGR_IPC_DATA_MAX + 96);
+    m.data = read_data(&rd, KGR_IPC_RECORD_MAX);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -364,7 +363,7 @@ enum kgr_error kgr_ipc_seal_encode(struct kgr_wr *wr, const struct kgr_ipc_seal 
     kgr_wire_write_nid(wr, &in->peer);
     kgr_wr_u8(wr, in->stored ? FLAG_STORED : 0);
     kgr_wire_write_vec16(wr, in->aad, KGR_IPC_AAD_MAX);
-    write_data(wr, in->data, KGR_IPC_DATA_MAX + 96);
+    write_data(wr, in->data, KGR_IPC_RECORD_MAX);
     return kgr_wire_write_result(wr);
 }
 

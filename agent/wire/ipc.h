@@ -4,16 +4,18 @@
 #include "agent/wire/common.h"
 
 /* The local protocol: docs/protocol.md, section 11. Slices borrow the decoded input. */
-#define KGR_IPC_PACKET_MAX 73728
-#define KGR_IPC_HEADER_LEN 16
-#define KGR_IPC_VERSION    1
-#define KGR_IPC_IN_FLIGHT  64
-#define KGR_IPC_NAME_MAX   32
-#define KGR_IPC_DATA_MAX   65536
-#define KGR_IPC_AAD_MAX    4096
-#define KGR_IPC_STIR_MAX   4096
-#define KGR_IPC_TEXT_MAX   255
-#define KGR_IPC_NONE_S     UINT64_MAX /* a time that is not there */
+#define KGR_IPC_PACKET_MAX  73728
+#define KGR_IPC_HEADER_LEN  16
+#define KGR_IPC_VERSION     1
+#define KGR_IPC_IN_FLIGHT   64
+#define KGR_IPC_NAME_MAX    32
+#define KGR_IPC_PROGRAM_MAX 31
+#define KGR_IPC_DATA_MAX    65536
+#define KGR_IPC_RECORD_MAX  (KGR_IPC_DATA_MAX + 96)
+#define KGR_IPC_AAD_MAX     4096
+#define KGR_IPC_STIR_MAX    4096
+#define KGR_IPC_TEXT_MAX    255
+#define KGR_IPC_NONE_S      UINT64_MAX /* a time that is not there */
 
 enum kgr_ipc_op {
     KGR_IPC_HELLO = 1,
@@ -115,7 +117,10 @@ struct kgr_ipc_mac_update {
     struct kgr_slice data;
 };
 
-/* seal, and open with data the record. */
+/*
+ * seal, and open with data the record, which is longer than the KGR_IPC_DATA_MAX bytes that seal takes: the
+ * decoder cannot tell them apart, so the service of seal checks that.
+ */
 struct kgr_ipc_seal {
     struct kgr_nid peer;
     bool stored;

@@ -12,7 +12,7 @@
 
 static struct kgr_slice read_topic(struct kgr_rd *rd)
 {
-    struct kgr_slice text = kgr_rd_vec8(rd, KGR_TOPIC_TEXT_LEN);
+    struct kgr_slice text = kgr_wire_read_text8(rd, KGR_TOPIC_TEXT_LEN);
     if (text.len != 0 && text.len != KGR_TOPIC_TEXT_LEN)
         kgr_rd_fail(rd);
     return text;
@@ -36,7 +36,7 @@ void kgr_ipc_peer_read(struct kgr_rd *rd, struct kgr_ipc_peer *out)
     out->error = kgr_rd_u32(rd);
     if (out->error >= KGR_ERR_COUNT)
         kgr_rd_fail(rd);
-    out->reason = kgr_rd_vec8(rd, KGR_IPC_TEXT_MAX);
+    out->reason = kgr_wire_read_text8(rd, KGR_IPC_TEXT_MAX);
 }
 
 void kgr_ipc_peer_write(struct kgr_wr *wr, const struct kgr_ipc_peer *in)
@@ -54,7 +54,7 @@ void kgr_ipc_peer_write(struct kgr_wr *wr, const struct kgr_ipc_peer *in)
     kgr_wire_write_vec8(wr, in->receive_topic, KGR_TOPIC_TEXT_LEN);
     kgr_wire_write_vec8(wr, in->send_topic, KGR_TOPIC_TEXT_LEN);
     kgr_wr_u32(wr, in->error);
-    kgr_wire_write_vec8(wr, in->reason, KGR_IPC_TEXT_MAX);
+    kgr_wire_write_text8(wr, in->reason, KGR_IPC_TEXT_MAX);
 }
 
 enum kgr_error kgr_ipc_peer_decode(struct kgr_ipc_peer *out, struct kgr_slice body)
@@ -90,17 +90,17 @@ enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slic
     m.registered = (flags & STATUS_REGISTERED) != 0;
     m.broker_connected = (flags & STATUS_CONNECTED) != 0;
     m.resident = (flags & STATUS_RESIDENT) != 0;
-    m.node = kgr_rd_vec8(&rd, KGR_NID_MAX);
-    m.version = kgr_rd_vec8(&rd, 31);
-    m.broker = kgr_rd_vec16(&rd, KGR_IPC_BROKER_MAX);
+    m.node = kgr_wire_read_opt_nid(&rd);
+    m.version = kgr_wire_read_text8(&rd, KGR_IPC_PROGRAM_MAX);
+    m.broker = kgr_wire_read_text16(&rd, KGR_IPC_BROKER_MAX);
     m.ks_answer_age_s = kgr_rd_u64(&rd);
     m.lease_s = kgr_rd_u64(&rd);
     m.epoch = kgr_rd_u32(&rd);
     m.num_peers = kgr_rd_u32(&rd);
-    m.tpm = kgr_rd_vec8(&rd, 127);
+    m.tpm = kgr_wire_read_text8(&rd, KGR_IPC_TPM_MAX);
     m.modes = kgr_rd_u32(&rd);
     m.frames_refused = kgr_rd_u32(&rd);
-    m.alarms = kgr_rd_vec16(&rd, KGR_IPC_ALARMS_MAX);
+    m.alarms = kgr_wire_read_text16(&rd, KGR_IPC_ALARMS_MAX);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -113,16 +113,16 @@ enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr, const struct kgr_ipc_sta
                             (in->broker_connected ? STATUS_CONNECTED : 0) |
                             (in->resident ? STATUS_RESIDENT : 0)));
     kgr_wire_write_vec8(wr, in->node, KGR_NID_MAX);
-    kgr_wire_write_vec8(wr, in->version, 31);
-    kgr_wire_write_vec16(wr, in->broker, KGR_IPC_BROKER_MAX);
+    kgr_wire_write_text8(wr, in->version, KGR_IPC_PROGRAM_MAX);
+    kgr_wire_write_text16(wr, in->broker, KGR_IPC_BROKER_MAX);
     kgr_wr_u64(wr, in->ks_answer_age_s);
     kgr_wr_u64(wr, in->lease_s);
     kgr_wr_u32(wr, in->epoch);
     kgr_wr_u32(wr, in->num_peers);
-    kgr_wire_write_vec8(wr, in->tpm, 127);
+    kgr_wire_write_text8(wr, in->tpm, KGR_IPC_TPM_MAX);
     kgr_wr_u32(wr, in->modes);
     kgr_wr_u32(wr, in->frames_refused);
-    kgr_wire_write_vec16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
+    kgr_wire_write_text16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
     return kgr_wire_write_result(wr);
 }
 
@@ -131,18 +131,18 @@ enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out, struct kg
     struct kgr_ipc_ks_status m;
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
-    m.version = kgr_rd_vec8(&rd, 31);
+    m.version = kgr_wire_read_text8(&rd, KGR_IPC_PROGRAM_MAX);
     m.epoch = kgr_rd_u32(&rd);
     m.broker_connected = kgr_wire_read_flag(&rd);
-    m.broker = kgr_rd_vec16(&rd, KGR_IPC_BROKER_MAX);
+    m.broker = kgr_wire_read_text16(&rd, KGR_IPC_BROKER_MAX);
     m.nodes = kgr_rd_u32(&rd);
     m.registered = kgr_rd_u32(&rd);
     m.open_exchanges = kgr_rd_u32(&rd);
     m.holding_duplicates = kgr_rd_u32(&rd);
     m.frames_refused = kgr_rd_u32(&rd);
-    m.tpm = kgr_rd_vec8(&rd, 127);
+    m.tpm = kgr_wire_read_text8(&rd, KGR_IPC_TPM_MAX);
     kgr_rd_bytes(&rd, m.topic0, sizeof m.topic0);
-    m.alarms = kgr_rd_vec16(&rd, KGR_IPC_ALARMS_MAX);
+    m.alarms = kgr_wire_read_text16(&rd, KGR_IPC_ALARMS_MAX);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -151,17 +151,17 @@ enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out, struct kg
 
 enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr, const struct kgr_ipc_ks_status *in)
 {
-    kgr_wire_write_vec8(wr, in->version, 31);
+    kgr_wire_write_text8(wr, in->version, KGR_IPC_PROGRAM_MAX);
     kgr_wr_u32(wr, in->epoch);
     kgr_wr_u8(wr, in->broker_connected ? 1 : 0);
-    kgr_wire_write_vec16(wr, in->broker, KGR_IPC_BROKER_MAX);
+    kgr_wire_write_text16(wr, in->broker, KGR_IPC_BROKER_MAX);
     kgr_wr_u32(wr, in->nodes);
     kgr_wr_u32(wr, in->registered);
     kgr_wr_u32(wr, in->open_exchanges);
     kgr_wr_u32(wr, in->holding_duplicates);
     kgr_wr_u32(wr, in->frames_refused);
-    kgr_wire_write_vec8(wr, in->tpm, 127);
+    kgr_wire_write_text8(wr, in->tpm, KGR_IPC_TPM_MAX);
     kgr_wr_bytes(wr, in->topic0, sizeof in->topic0);
-    kgr_wire_write_vec16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
+    kgr_wire_write_text16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
     return kgr_wire_write_result(wr);
 }

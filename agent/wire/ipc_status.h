@@ -6,6 +6,7 @@
 /* What the services tell of themselves: peers, status, ks_status (docs/protocol.md, section 11). */
 #define KGR_IPC_ALARMS_MAX 1000
 #define KGR_IPC_BROKER_MAX 270
+#define KGR_IPC_TPM_MAX    127
 
 struct kgr_ipc_peer {
     struct kgr_nid peer;

@@ -105,7 +105,7 @@ enum kgr_error kgr_order_node_add_decode(struct kgr_order_node_add *out, struct 
     if (out->ek_hash.len != 0 && out->ek_hash.len != KGR_DIGEST_LEN)
         kgr_rd_fail(&rd);
     out->validity_s = kgr_rd_u32(&rd);
-    out->host = kgr_rd_vec8(&rd, KGR_HOST_MAX);
+    out->host = kgr_wire_read_text8(&rd, KGR_HOST_MAX);
     out->port = kgr_rd_u16(&rd);
     out->num_peers = kgr_wire_read_range(&rd, 0, KGR_ORDER_PEERS_MAX);
     for (size_t i = 0; i < out->num_peers && kgr_rd_ok(&rd); i++)
@@ -118,7 +118,7 @@ enum kgr_error kgr_order_node_add_encode(struct kgr_wr *wr, const struct kgr_ord
     kgr_wire_write_nid(wr, &in->node);
     kgr_wire_write_vec8(wr, in->ek_hash, KGR_DIGEST_LEN);
     kgr_wr_u32(wr, in->validity_s);
-    kgr_wire_write_vec8(wr, in->host, KGR_HOST_MAX);
+    kgr_wire_write_text8(wr, in->host, KGR_HOST_MAX);
     kgr_wr_u16(wr, in->port);
     if (in->num_peers > KGR_ORDER_PEERS_MAX)
         return KGR_ERR_TOO_LARGE;
@@ -134,8 +134,7 @@ enum kgr_error kgr_order_pair_decode(struct kgr_order_pair *out, struct kgr_slic
     struct kgr_order_pair m = {0};
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
-    kgr_wire_read_nid(&rd, &m.nids[0]);
-    kgr_wire_read_nid(&rd, &m.nids[1]);
+    kgr_wire_read_two_nids(&rd, &m.nids[0], &m.nids[1]);
     if (with_minimum) {
         m.min_suite = kgr_wire_read_range(&rd, 0, 2);
         m.min_custody = kgr_wire_read_range(&rd, 0, KGR_WIRE_MIXED);
@@ -231,8 +230,7 @@ void kgr_node_entry_write(struct kgr_wr *wr, const struct kgr_node_entry *in)
 
 void kgr_pair_entry_read(struct kgr_rd *rd, struct kgr_pair_entry *out)
 {
-    kgr_wire_read_nid(rd, &out->nids[0]);
-    kgr_wire_read_nid(rd, &out->nids[1]);
+    kgr_wire_read_two_nids(rd, &out->nids[0], &out->nids[1]);
     out->min_suite = kgr_wire_read_range(rd, 0, 2);
     out->min_custody = kgr_wire_read_range(rd, 0, KGR_WIRE_MIXED);
     out->status = kgr_wire_read_range(rd, 1, 2);
@@ -259,6 +257,8 @@ enum kgr_error kgr_sealed_credential_decode(struct kgr_sealed_credential *out,
     m.secret = kgr_rd_vec16(&rd, KGR_WIRE_SECRET_MAX);
     kgr_rd_bytes(&rd, m.iv, sizeof m.iv);
     m.body = kgr_rd_vec16(&rd, KGR_CREDENTIAL_MAX);
+    if (m.body.len == 0 || m.body.len % KGR_BLOCK_LEN != 0)
+        kgr_rd_fail(&rd);
     kgr_rd_bytes(&rd, m.tag, sizeof m.tag);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
