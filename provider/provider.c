@@ -86,6 +86,8 @@ static const OSSL_ALGORITHM *prov_query(void *provctx, int operation_id, int *no
         return kgr_prov_macs;
     case OSSL_OP_RAND:
         return kgr_prov_rands;
+    case OSSL_OP_STORE:
+        return kgr_prov_stores;
     default:
         return NULL;
     }

@@ -46,6 +46,7 @@ extern const OSSL_ALGORITHM kgr_prov_ciphers[];
 extern const OSSL_ALGORITHM kgr_prov_ciphers_standard[];
 extern const OSSL_ALGORITHM kgr_prov_macs[];
 extern const OSSL_ALGORITHM kgr_prov_rands[];
+extern const OSSL_ALGORITHM kgr_prov_stores[];
 
 #define KGR_PROV_PROPERTIES "provider=kgr"
 
