@@ -31,6 +31,7 @@ static const struct {
     {CKA_WRAP, CK_FALSE},
     {CKA_UNWRAP, CK_FALSE},
     {CKA_DERIVE, CK_FALSE},
+    {CKA_ALWAYS_AUTHENTICATE, CK_FALSE}, /* of private keys only, but tools ask all keys for it */
 };
 
 static CK_RV set(struct kgr_p11_value *out, const void *p, size_t len)

@@ -304,13 +304,18 @@ static void padding_wrong_is_invalid_data(void **state)
     CK_MECHANISM cbc = mechanism(CKM_AES_CBC);
     CK_MECHANISM pad = mechanism(CKM_AES_CBC_PAD);
     CK_OBJECT_HANDLE key = p11_key(PEER_1);
-    static const CK_BYTE tails[][3] = {{1, 1, 0}, {2, 2, 17}, {3, 2, 3}, {9, 1, 2}};
+    /* What the last block ends with, after 13 bytes of the first number. */
+    static const CK_BYTE tails[][4] = {
+        {0, 1, 1, 0}, {0, 2, 2, 17},    {0, 3, 2, 3},
+        {0, 9, 1, 2}, {17, 17, 17, 17}, {255, 255, 255, 255},
+    };
     CK_BYTE block[32] = {0};
     CK_ULONG len = sizeof(got);
 
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
-        memcpy(block + 29, tails[i], 3);
+    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+        memset(block + 16, tails[i][0], 13);
+        memcpy(block + 29, tails[i] + 1, 3);
         assert_int_equal(C_EncryptInit(session, &cbc, key), CKR_OK);
         len = sizeof(got);
         assert_int_equal(C_Encrypt(session, block, sizeof(block), got, &len), CKR_OK);
