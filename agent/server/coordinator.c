@@ -152,7 +152,7 @@ static void tell_aborted(const row_t *row, actions_t *out)
     memcpy(action->xid, row->xid[0], KGR_COORDINATOR_XID_LEN);
     action->refused_type = KEY_REQ;
     action->refused_sequence = row->request_sequence;
-    action->reason = KGR_COORDINATOR_REASON_ABORTED;
+    action->reason = KGR_REASON_ABORTED;
     action->generation = row->generation;
 }
 
@@ -166,7 +166,7 @@ static void void_row(struct kgr_coordinator *co, row_t *row, actions_t *out)
     erase(out, row, 0);
     erase(out, row, 1);
     row->phase = KGR_COORDINATOR_ABORTED;
-    row->reason = KGR_COORDINATOR_REASON_ABORTED;
+    row->reason = KGR_REASON_ABORTED;
     co->deadline_ms = UINT64_MAX;
     report(out, row);
 }
@@ -208,7 +208,7 @@ static void repeat(struct kgr_coordinator *co, row_t *row, event_t *event, actio
     switch (row->phase) {
     case KGR_COORDINATOR_BIRTH:
         if (!co->job)
-            refuse(out, event, KEY_REQ, KGR_COORDINATOR_BUSY, BUSY_S, 0);
+            refuse(out, event, KEY_REQ, KGR_REASON_BUSY, BUSY_S, 0);
         break;
     case KGR_COORDINATOR_ADVERTISED:
         send_to(out, row, KEY_ANS, row->requester);
@@ -221,7 +221,7 @@ static void repeat(struct kgr_coordinator *co, row_t *row, event_t *event, actio
         send_to(out, row, CONF_REQ, row->requester);
         break;
     case KGR_COORDINATOR_ABORTED:
-        refuse(out, event, KEY_REQ, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+        refuse(out, event, KEY_REQ, KGR_REASON_ABORTED, 0, row->generation);
         break;
     case KGR_COORDINATOR_FREE:
         break;
@@ -244,7 +244,7 @@ static void begin(struct kgr_coordinator *co, event_t *event, actions_t *out)
         if (co->s.rows[i].phase == KGR_COORDINATOR_FREE)
             row = &co->s.rows[i];
     if (row == NULL) {
-        refuse(out, event, KEY_REQ, KGR_COORDINATOR_BUSY, 60, 0);
+        refuse(out, event, KEY_REQ, KGR_REASON_BUSY, 60, 0);
         return;
     }
     *row = (row_t){
@@ -276,7 +276,7 @@ static bool make_way(struct kgr_coordinator *co, event_t *event, actions_t *out)
     if (event->side == row->requester) {
         /* It asks with another id, later than it asked last: it has given up this one. */
         if (row->phase != KGR_COORDINATOR_COMMITTED) {
-            abort_row(co, row, KGR_COORDINATOR_SUPERSEDED, out);
+            abort_row(co, row, KGR_REASON_SUPERSEDED, out);
             forget(row);
             return true;
         }
@@ -289,7 +289,7 @@ static bool make_way(struct kgr_coordinator *co, event_t *event, actions_t *out)
     } else if (row->phase == KGR_COORDINATOR_ADVERTISED) {
         send_to(out, row, ADV_REQ, destined(row));
     }
-    refuse(out, event, KEY_REQ, KGR_COORDINATOR_SUPERSEDED, 0, row->generation);
+    refuse(out, event, KEY_REQ, KGR_REASON_SUPERSEDED, 0, row->generation);
     return false;
 }
 
@@ -312,12 +312,12 @@ static void on_key_req(struct kgr_coordinator *co, event_t *event, actions_t *ou
         return;
     }
     if (event->topic_known) {
-        refuse(out, event, KEY_REQ, KGR_COORDINATOR_REASON_ABORTED, 0, 0);
+        refuse(out, event, KEY_REQ, KGR_REASON_ABORTED, 0, 0);
         return;
     }
     if (event->highest >= KGR_COORDINATOR_GENERATION_MAX ||
         co->s.highest >= KGR_COORDINATOR_GENERATION_MAX) {
-        refuse(out, event, KEY_REQ, KGR_COORDINATOR_BAD_GENERATION, 0, co->s.highest);
+        refuse(out, event, KEY_REQ, KGR_REASON_BAD_GENERATION, 0, co->s.highest);
         return;
     }
     left(co, event->side, NULL);
@@ -360,7 +360,7 @@ static void on_birth_failed(struct kgr_coordinator *co, event_t *event, actions_
     if (row == NULL)
         return;
     if (event->final) {
-        abort_row(co, row, KGR_COORDINATOR_REASON_ABORTED, out);
+        abort_row(co, row, KGR_REASON_ABORTED, out);
         tell_aborted(row, out);
         return;
     }
@@ -392,7 +392,7 @@ static void on_adv_ans(struct kgr_coordinator *co, event_t *event, actions_t *ou
 
     (void)note_sequence(co, event);
     if (row == NULL) {
-        refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, event->generation);
+        refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, event->generation);
         return;
     }
     if (destined(row) != event->side || !matches(row, event) ||
@@ -403,8 +403,8 @@ static void on_adv_ans(struct kgr_coordinator *co, event_t *event, actions_t *ou
     switch (row->phase) {
     case KGR_COORDINATOR_ADVERTISED:
         if (event->topic_known) {
-            abort_row(co, row, KGR_COORDINATOR_REASON_ABORTED, out);
-            refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+            abort_row(co, row, KGR_REASON_ABORTED, out);
+            refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
             tell_aborted(row, out);
             break;
         }
@@ -418,7 +418,7 @@ static void on_adv_ans(struct kgr_coordinator *co, event_t *event, actions_t *ou
         send_to(out, row, DONE, event->side);
         break;
     case KGR_COORDINATOR_ABORTED:
-        refuse(out, event, ADV_ANS, KGR_COORDINATOR_REASON_ABORTED, 0, row->generation);
+        refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
         break;
     case KGR_COORDINATOR_BIRTH:
     case KGR_COORDINATOR_FREE:
@@ -469,20 +469,20 @@ static void on_nack(struct kgr_coordinator *co, event_t *event, actions_t *out)
         add(out, KGR_COORDINATOR_DO_IGNORED);
         return;
     }
-    if (event->reason == KGR_COORDINATOR_BUSY) {
+    if (event->reason == KGR_REASON_BUSY) {
         uint32_t s = event->retry_after_s < BUSY_MAX_S ? event->retry_after_s : BUSY_MAX_S;
 
         co->deadline_ms = event->now_ms + (s > 0 ? s : 1) * 1000ull + event->jitter % 1000;
         return;
     }
-    if (event->reason == KGR_COORDINATOR_BAD_GENERATION)
+    if (event->reason == KGR_REASON_BAD_GENERATION)
         note_highest(co, event->generation);
     if (row->phase == KGR_COORDINATOR_ADVERTISED &&
         event->refused_type == (event->side == row->requester ? KEY_ANS : ADV_REQ)) {
         abort_row(co, row, event->reason, out);
         tell_aborted(row, out);
     } else if (row->phase == KGR_COORDINATOR_COMMITTED && event->side == row->requester &&
-               event->refused_type == CONF_REQ && event->reason == KGR_COORDINATOR_REASON_ABORTED) {
+               event->refused_type == CONF_REQ && event->reason == KGR_REASON_ABORTED) {
         void_row(co, row, out);
         forget(row);
     } else {
@@ -571,7 +571,7 @@ static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
         return;
     if (row->phase != KGR_COORDINATOR_COMMITTED &&
         event->now_s >= row->begun_s + co->advert_keep_s) {
-        abort_row(co, row, KGR_COORDINATOR_EXPIRED, out);
+        abort_row(co, row, KGR_REASON_EXPIRED, out);
         tell_aborted(row, out);
         return;
     }
@@ -609,22 +609,23 @@ enum kgr_error kgr_coordinator_init(struct kgr_coordinator *out, const struct kg
 
     if (order == 0)
         return KGR_ERR_INVALID;
-    *out = (struct kgr_coordinator){
-        .s = {.nids = {order < 0 ? *a : *b, order < 0 ? *b : *a}},
-        .advert_keep_s = advert_keep_s,
-        .deadline_ms = UINT64_MAX,
-    };
+    memset(out, 0, sizeof *out);
+    out->s.nids[0] = order < 0 ? *a : *b;
+    out->s.nids[1] = order < 0 ? *b : *a;
+    out->persisted = out->s;
+    out->advert_keep_s = advert_keep_s;
+    out->deadline_ms = UINT64_MAX;
     return KGR_OK;
 }
 
 void kgr_coordinator_restart(struct kgr_coordinator *out, const struct kgr_coordinator_state *state,
                              uint32_t advert_keep_s, uint64_t now_ms)
 {
-    *out = (struct kgr_coordinator){
-        .s = *state,
-        .advert_keep_s = advert_keep_s,
-        .deadline_ms = UINT64_MAX,
-    };
+    memset(out, 0, sizeof *out);
+    out->s = *state;
+    out->persisted = *state;
+    out->advert_keep_s = advert_keep_s;
+    out->deadline_ms = UINT64_MAX;
     if (open_row(out) != NULL)
         out->deadline_ms = now_ms;
 }
@@ -648,13 +649,13 @@ void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinat
         [KGR_COORDINATOR_SYNC] = on_sync,         [KGR_COORDINATOR_TIMER] = on_timer,
         [KGR_COORDINATOR_RESUME] = on_resume,     [KGR_COORDINATOR_DENIED] = on_denied,
     };
-    struct kgr_coordinator_state before = co->s;
-
     assert((size_t)event->type < KGR_ARRAY_LEN(handlers));
     out->num = 0;
     handlers[event->type](co, event, out);
-    if (memcmp(&before, &co->s, sizeof before) != 0)
+    if (memcmp(&co->persisted, &co->s, sizeof co->s) != 0) {
+        co->persisted = co->s;
         persist_first(out);
+    }
 }
 
 void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence)
@@ -708,40 +709,4 @@ enum kgr_coordinator_outcome kgr_coordinator_outcome(const struct kgr_coordinato
     }
     *out_generation = 0;
     return KGR_COORDINATOR_OUTCOME_UNKNOWN;
-}
-
-static struct kgr_coordinator_grant deny(uint8_t reason, uint32_t retry_after_s)
-{
-    return (struct kgr_coordinator_grant){.reason = reason, .retry_after_s = retry_after_s};
-}
-
-struct kgr_coordinator_grant
-kgr_coordinator_authorise(const struct kgr_coordinator_parties *parties)
-{
-    const uint8_t resident = 1u << 0, sealed = 1u << 2; /* masks of what a node can do */
-    uint8_t common = parties->suites[0] & parties->suites[1] & parties->own_suites;
-    uint8_t suite = 0, custody;
-
-    if (!parties->allowed)
-        return deny(KGR_COORDINATOR_NOT_AUTHORIZED, 0);
-    if (!parties->peer_ready)
-        return deny(KGR_COORDINATOR_BUSY, 15);
-    for (uint8_t s = 1; s <= 8; s++)
-        if ((common & (1u << (s - 1))) != 0 && s >= parties->min_suite)
-            suite = s;
-    if (suite == 0)
-        return deny(KGR_COORDINATOR_BAD_SUITE, 0);
-    if ((parties->custodies[0] & parties->custodies[1] & resident) != 0)
-        custody = 1;
-    else if (((parties->custodies[0] | parties->custodies[1]) & resident) != 0)
-        custody = 2;
-    else
-        custody = 3;
-    if ((parties->custodies[0] & (resident | sealed)) == 0 ||
-        (parties->custodies[1] & (resident | sealed)) == 0 ||
-        (parties->own_custodies & (1u << (custody - 1))) == 0 ||
-        (parties->min_custody != 0 && custody > parties->min_custody))
-        return deny(KGR_COORDINATOR_BAD_CUSTODY, 0);
-    return (struct kgr_coordinator_grant){
-        .suite = suite, .custody = custody, .lifetime_s = parties->lifetime_s};
 }

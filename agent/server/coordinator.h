@@ -9,6 +9,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/suite.h"
 #include "agent/base/text.h"
+#include "agent/server/grant.h"
 
 /*
  * The exchanges of one pair as the KS, their coordinator, sees them (docs/protocol.md, section 6.1). Pure:
@@ -70,6 +71,7 @@ struct kgr_coordinator {
         struct kgr_coordinator_row rows[KGR_COORDINATOR_ROWS];
     } s;
     /* From here on not persistent. */
+    struct kgr_coordinator_state persisted; /* what the owner was told last */
     uint32_t advert_keep_s;
     bool job;             /* a birth is under way */
     uint32_t attempts;    /* of the open exchange's present step */
@@ -91,29 +93,6 @@ enum kgr_coordinator_event_type {
     KGR_COORDINATOR_DENIED, /* the AC took the permission, or a node is gone */
 };
 
-/* Numbers of nack, docs/protocol.md section 7. */
-enum kgr_coordinator_reason {
-    KGR_COORDINATOR_NOT_AUTHORIZED = 1,
-    KGR_COORDINATOR_BUSY = 2,
-    KGR_COORDINATOR_EXPIRED = 3,
-    KGR_COORDINATOR_BAD_SUITE = 4,
-    KGR_COORDINATOR_BAD_CUSTODY = 5,
-    KGR_COORDINATOR_QUOTA = 6,
-    KGR_COORDINATOR_BAD_GENERATION = 7,
-    KGR_COORDINATOR_SUPERSEDED = 8,
-    KGR_COORDINATOR_REVOKED = 9,
-    KGR_COORDINATOR_REASON_ABORTED = 10,
-};
-
-/* What the owner's tables say about a new request; filled by kgr_coordinator_authorise. */
-struct kgr_coordinator_grant {
-    uint8_t reason; /* 0: granted; otherwise the nack */
-    uint32_t retry_after_s;
-    uint8_t suite;
-    uint8_t custody;
-    uint32_t lifetime_s;
-};
-
 /* Only the fields named beside a type of event are read. All pointers are borrowed for the step. */
 struct kgr_coordinator_event {
     enum kgr_coordinator_event_type type;
@@ -121,26 +100,26 @@ struct kgr_coordinator_event {
     uint64_t now_s;  /* all: KS time, which goes on over restarts and never back */
     uint32_t jitter; /* all: random bits */
 
-    uint8_t side;                       /* frames, SYNC: of the sender */
-    const uint8_t *xid;                 /* frames: exchange id in the header */
-    uint64_t sequence;                  /* frames, SYNC */
-    const uint8_t *pxid;                /* ADV_ANS, CONF_ANS; KEY_REQ: 16 fresh random bytes */
-    const uint8_t *fresh_xid;           /* KEY_REQ: 16 fresh random bytes */
-    uint64_t generation;                /* ADV_ANS, CONF_ANS, NACK; BORN, BIRTH_FAILED: the job's */
-    uint64_t highest;                   /* KEY_REQ, SYNC: highest that the sender knows */
-    uint64_t current;                   /* SYNC: generation in force at the sender; 0 none */
-    const uint8_t *topic;               /* KEY_REQ: topic3; ADV_ANS: topic4 */
-    bool topic_known;                   /* the KS knows these bytes already */
-    struct kgr_coordinator_grant grant; /* KEY_REQ */
-    struct kgr_slice kc;                /* ADV_ANS, CONF_ANS */
-    const uint8_t *iv;                  /* BORN */
-    bool final;                         /* BIRTH_FAILED: another attempt would fail as well */
-    uint8_t refused_type;               /* NACK */
-    uint64_t refused_sequence;          /* NACK */
-    uint8_t reason;                     /* NACK, DENIED */
-    uint32_t retry_after_s;             /* NACK */
-    bool complete;                      /* SYNC: open_xids are all that the sender has */
-    const uint8_t *open_xids;           /* SYNC: num_open times 16 bytes */
+    uint8_t side;              /* frames, SYNC: of the sender */
+    const uint8_t *xid;        /* frames: exchange id in the header */
+    uint64_t sequence;         /* frames, SYNC */
+    const uint8_t *pxid;       /* ADV_ANS, CONF_ANS; KEY_REQ: 16 fresh random bytes */
+    const uint8_t *fresh_xid;  /* KEY_REQ: 16 fresh random bytes */
+    uint64_t generation;       /* ADV_ANS, CONF_ANS, NACK; BORN, BIRTH_FAILED: the job's */
+    uint64_t highest;          /* KEY_REQ, SYNC: highest that the sender knows */
+    uint64_t current;          /* SYNC: generation in force at the sender; 0 none */
+    const uint8_t *topic;      /* KEY_REQ: topic3; ADV_ANS: topic4 */
+    bool topic_known;          /* the KS knows these bytes already */
+    struct kgr_grant grant;    /* KEY_REQ */
+    struct kgr_slice kc;       /* ADV_ANS, CONF_ANS */
+    const uint8_t *iv;         /* BORN */
+    bool final;                /* BIRTH_FAILED: another attempt would fail as well */
+    uint8_t refused_type;      /* NACK */
+    uint64_t refused_sequence; /* NACK */
+    uint8_t reason;            /* NACK, DENIED */
+    uint32_t retry_after_s;    /* NACK */
+    bool complete;             /* SYNC: open_xids are all that the sender has */
+    const uint8_t *open_xids;  /* SYNC: num_open times 16 bytes */
     size_t num_open;
 };
 
@@ -208,22 +187,3 @@ enum kgr_coordinator_outcome kgr_coordinator_outcome(const struct kgr_coordinato
                                                      uint8_t side,
                                                      const uint8_t xid[KGR_COORDINATOR_XID_LEN],
                                                      uint64_t *out_generation);
-
-/* What two nodes can do and the AC accepts, for the choice of suite and custody. */
-struct kgr_coordinator_parties {
-    bool allowed;          /* the AC allows the pair */
-    bool peer_ready;       /* the destined node is registered */
-    uint8_t suites[2];     /* masks: bit (suite - 1) */
-    uint8_t custodies[2];  /* masks: bit 0 resident, bit 2 sealed */
-    uint8_t min_suite;     /* 0: any */
-    uint8_t min_custody;   /* 0: any, 1: resident, 2: mixed or better */
-    uint8_t own_suites;    /* what this KS can make */
-    uint8_t own_custodies; /* mask: bit (custody - 1) */
-    uint32_t lifetime_s;
-};
-/*
- * kgr_coordinator_authorise decides: the best suite and custody that both ends can do and all accept, or
- * the reason of a nack. An unknown peer and one that is not allowed look the same.
- */
-struct kgr_coordinator_grant
-kgr_coordinator_authorise(const struct kgr_coordinator_parties *parties);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/server/nodes.h"
 
+#include "agent/tpm/template.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,7 +158,9 @@ static bool read_blob(struct row *row, enum column pub, enum column priv, struct
 
 static void read_numbers(struct kgr_stmt *stmt, struct kgr_ks_record *out)
 {
-    out->reg.phase = (enum kgr_registry_phase)kgr_stmt_int(stmt, PHASE);
+    int64_t phase = kgr_stmt_int(stmt, PHASE);
+
+    out->reg.phase = (enum kgr_registry_phase)phase;
     out->added_s = (uint64_t)kgr_stmt_int(stmt, ADDED);
     out->heard_s = (uint64_t)kgr_stmt_int(stmt, HEARD);
     out->reg.expires_s = (uint64_t)kgr_stmt_int(stmt, EXPIRES);

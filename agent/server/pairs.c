@@ -24,8 +24,9 @@ static enum kgr_error read_nid(struct kgr_stmt *stmt, int column, struct kgr_nid
 static enum kgr_error read_exchange(struct kgr_stmt *stmt, struct kgr_coordinator_state *out,
                                     struct kgr_diag *diag)
 {
+    int64_t slot = kgr_stmt_int(stmt, 0), phase = kgr_stmt_int(stmt, 1);
     struct kgr_coordinator_row row = {
-        .phase = (enum kgr_coordinator_phase)kgr_stmt_int(stmt, 1),
+        .phase = (enum kgr_coordinator_phase)phase,
         .requester = (uint8_t)kgr_stmt_int(stmt, 2),
         .generation = (uint64_t)kgr_stmt_int(stmt, 3),
         .suite = (uint8_t)kgr_stmt_int(stmt, 4),
@@ -44,7 +45,6 @@ static enum kgr_error read_exchange(struct kgr_stmt *stmt, struct kgr_coordinato
         {row.topic3, sizeof row.topic3}, {row.topic4, sizeof row.topic4},
         {row.kc[0], sizeof row.kc[0]},   {row.kc[1], sizeof row.kc[1]},
     };
-    int64_t slot = kgr_stmt_int(stmt, 0);
 
     for (size_t i = 0; i < KGR_ARRAY_LEN(blobs); i++) {
         enum kgr_error err = kgr_stmt_blob_exact(blobs[i].p, blobs[i].len, stmt, 10 + (int)i, diag);
@@ -52,7 +52,7 @@ static enum kgr_error read_exchange(struct kgr_stmt *stmt, struct kgr_coordinato
             return err;
     }
     if (slot < 0 || slot >= KGR_COORDINATOR_ROWS || row.requester > 1 ||
-        row.phase > KGR_COORDINATOR_ABORTED)
+        phase < KGR_COORDINATOR_BIRTH || phase > KGR_COORDINATOR_ABORTED)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "a row of the table of exchanges is damaged");
     out->rows[slot] = row;
     return KGR_OK;
@@ -85,7 +85,6 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
                                  struct kgr_coordinator_state *out, const struct kgr_nid nids[2],
                                  struct kgr_diag *diag)
 {
-    struct kgr_coordinator_state state;
     struct kgr_ks_policy policy = {0};
     struct kgr_stmt *stmt;
     enum kgr_step step;
@@ -97,9 +96,9 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
 
     if (err != KGR_OK)
         return err;
-    memset(&state, 0, sizeof state);
-    state.nids[0] = nids[0];
-    state.nids[1] = nids[1];
+    memset(out, 0, sizeof *out);
+    out->nids[0] = nids[0];
+    out->nids[1] = nids[1];
     bind_nids(stmt, nids);
     err = kgr_stmt_step(&step, stmt, diag);
     if (err != KGR_OK)
@@ -111,22 +110,20 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
         policy.allowed = allowed > 0;
         policy.min_suite = (uint8_t)kgr_stmt_int(stmt, 1);
         policy.min_custody = (uint8_t)kgr_stmt_int(stmt, 2);
-        state.highest = (uint64_t)kgr_stmt_int(stmt, 3);
-        state.seen[0] = (uint64_t)kgr_stmt_int(stmt, 4);
-        state.seen[1] = (uint64_t)kgr_stmt_int(stmt, 5);
-        state.generation = (uint64_t)kgr_stmt_int(stmt, 6);
-        state.generation_s = (uint64_t)kgr_stmt_int(stmt, 7);
-        state.generation_lifetime_s = (uint32_t)kgr_stmt_int(stmt, 8);
-        state.generation_suite = (uint8_t)kgr_stmt_int(stmt, 9);
-        state.generation_custody = (uint8_t)kgr_stmt_int(stmt, 10);
+        out->highest = (uint64_t)kgr_stmt_int(stmt, 3);
+        out->seen[0] = (uint64_t)kgr_stmt_int(stmt, 4);
+        out->seen[1] = (uint64_t)kgr_stmt_int(stmt, 5);
+        out->generation = (uint64_t)kgr_stmt_int(stmt, 6);
+        out->generation_s = (uint64_t)kgr_stmt_int(stmt, 7);
+        out->generation_lifetime_s = (uint32_t)kgr_stmt_int(stmt, 8);
+        out->generation_suite = (uint8_t)kgr_stmt_int(stmt, 9);
+        out->generation_custody = (uint8_t)kgr_stmt_int(stmt, 10);
         kgr_stmt_reset(stmt);
-        err = load_exchanges(db, &state, diag);
+        err = load_exchanges(db, out, diag);
     }
-    if (err != KGR_OK)
-        return err;
-    *out_policy = policy;
-    *out = state;
-    return KGR_OK;
+    if (err == KGR_OK)
+        *out_policy = policy;
+    return err;
 }
 
 static enum kgr_error save_exchange(struct kgr_db *db, const struct kgr_nid nids[2], size_t slot,

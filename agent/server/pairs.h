@@ -30,7 +30,8 @@ struct kgr_ks_pair_row {
     uint8_t custody;
 };
 
-/* nids always in the order of roles: state->nids. An unknown pair is forbidden, with an empty state. */
+/* nids always in the order of roles: state->nids. An unknown pair is forbidden, with an empty state.
+ * On failure *out is undefined. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_policy,
                                                 struct kgr_coordinator_state *out,
                                                 const struct kgr_nid nids[2],

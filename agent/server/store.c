@@ -2,7 +2,6 @@
 #include "agent/server/store.h"
 
 #include <stdio.h>
-#include <limits.h>
 #include <string.h>
 
 static const char *const migrations[] = {
@@ -48,7 +47,7 @@ static const struct kgr_db_schema schema = {
 
 enum kgr_error kgr_ks_store_open(struct kgr_db **out, const char *dir, struct kgr_diag *diag)
 {
-    char path[PATH_MAX];
+    char path[1024];
     int n = snprintf(path, sizeof path, "%s/ks.db", dir);
 
     if (n < 0 || (size_t)n >= sizeof path)
