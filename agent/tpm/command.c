@@ -399,7 +399,7 @@ static bool get_ready(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, struct k
     bool secret = (cmd->flags & (KGR_TPM_SECRET_IN | KGR_TPM_SECRET_OUT)) != 0;
 
     if (!tpm->connected && (cmd->flags & KGR_TPM_RAW) == 0) {
-        cmd->tried |= REMEDY_RECONNECT;
+        cmd->tried |= REMEDY_RECONNECT; /* nothing could be prepared without a connection */
         cmd->err = kgr_tpm_reconnect(tpm, diag);
         return true;
     }
@@ -423,13 +423,13 @@ bool kgr_tpm_again(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC pre
 
     cmd->err = KGR_OK;
     cmd->rc = TPM2_RC_SUCCESS;
+    if (get_ready(tpm, cmd, diag))
+        return cmd->err == KGR_OK;
     if (prepared != TSS2_RC_SUCCESS) {
         cmd->err = kgr_diag_set(diag, KGR_ERR_INVALID, "%s: cannot be built: %s (0x%x)", cmd->name,
                                 Tss2_RC_Decode(prepared), prepared);
         return false;
     }
-    if (get_ready(tpm, cmd, diag))
-        return cmd->err == KGR_OK;
     cmd->tries++;
     cmd->err = authorise(tpm, cmd, &area);
     if (cmd->err != KGR_OK) {

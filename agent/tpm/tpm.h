@@ -26,7 +26,9 @@ struct kgr_tpm;
 
 /*
  * kgr_tpm_open reaches the TPM named by a TCTI configuration ("device:/dev/tpmrm0", "swtpm:path=..."),
- * never a default, starts it up when it was not, and reads its capabilities.
+ * never a default, starts it up when it was not, and reads its capabilities. It sets TSS2_LOG in the environment unless
+ * that is set: call it before there are threads.
+ * The process ignores SIGPIPE, which tss2 raises when a TPM on a socket ends.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_open(struct kgr_tpm **out, const char *tcti,
                                            struct kgr_diag *diag);
