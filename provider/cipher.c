@@ -3,13 +3,11 @@
 
 #include "agent/base/secret.h"
 #include "provider/error.h"
-#include "provider/param.h"
 #include "provider/provider.h"
+#include "provider/skeymgmt.h"
 
 #include <openssl/core_dispatch.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +19,6 @@ static OSSL_FUNC_cipher_decrypt_init_fn cipher_decrypt_init;
 static OSSL_FUNC_cipher_update_fn cipher_update;
 static OSSL_FUNC_cipher_final_fn cipher_final;
 static OSSL_FUNC_cipher_cipher_fn cipher_cipher;
-static OSSL_FUNC_cipher_get_ctx_params_fn cipher_get_ctx_params;
-static OSSL_FUNC_cipher_set_ctx_params_fn cipher_set_ctx_params;
-static OSSL_FUNC_cipher_gettable_params_fn cipher_gettable_params;
-static OSSL_FUNC_cipher_gettable_ctx_params_fn cipher_gettable_ctx_params;
-static OSSL_FUNC_cipher_settable_ctx_params_fn cipher_settable_ctx_params;
 
 enum kgr_error kgr_prov_cipher_run(struct kgr_prov_cipher *c, const uint8_t *in, size_t len,
                                    uint8_t *out)
@@ -148,8 +141,8 @@ static enum kgr_error pin(struct kgr_prov_cipher *c)
  * Key, IV and parameters may come in any order and in several calls (provider-cipher(7)); what is
  * still missing is an error of the first update only.
  */
-static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, size_t key_len,
-                const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+static enum kgr_error restart(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *iv,
+                              size_t iv_len)
 {
     c->started = true;
     c->encrypt = encrypt;
@@ -157,7 +150,20 @@ static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, siz
     kgr_cleanse(c->pending, sizeof(c->pending));
     c->num_pending = 0;
     kgr_prov_key_unpin(&c->key);
-    if (set_iv(c, iv, iv_len) != KGR_OK) {
+    return set_iv(c, iv, iv_len);
+}
+
+/* The default peer is asked about at the first update only: a key may still be named. */
+static bool conclude(struct kgr_prov_cipher *c, const OSSL_PARAM params[])
+{
+    return kgr_prov_cipher_set_ctx_params(c, params) &&
+           (c->key.named.peer[0] == '\0' || pin(c) == KGR_OK);
+}
+
+static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, size_t key_len,
+                const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
+{
+    if (restart(c, encrypt, iv, iv_len) != KGR_OK) {
         return 0;
     }
     if (key != NULL && key_len > 0) {
@@ -171,11 +177,7 @@ static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, siz
             return 0;
         }
     }
-    if (!cipher_set_ctx_params(c, params)) {
-        return 0;
-    }
-    /* The default peer is asked about at the first update: a key may still be named. */
-    return c->key.named.peer[0] == '\0' || pin(c) == KGR_OK;
+    return conclude(c, params);
 }
 
 static int cipher_encrypt_init(void *cctx, const unsigned char *key, size_t keylen,
@@ -188,6 +190,33 @@ static int cipher_decrypt_init(void *cctx, const unsigned char *key, size_t keyl
                                const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
 {
     return init(cctx, false, key, keylen, iv, ivlen, params);
+}
+
+/* EVP_CipherInit_SKEY(): skey is one of ours; OpenSSL lets no other provider's through. */
+static int skey_init(struct kgr_prov_cipher *c, bool encrypt, const void *skey, const uint8_t *iv,
+                     size_t iv_len, const OSSL_PARAM params[])
+{
+    const struct kgr_key *named = kgr_prov_skey_key(skey);
+
+    if (restart(c, encrypt, iv, iv_len) != KGR_OK) {
+        return 0;
+    }
+    if (named != NULL) {
+        kgr_prov_key_set(&c->key, named);
+    }
+    return conclude(c, params);
+}
+
+static int cipher_encrypt_skey_init(void *cctx, void *skeydata, const unsigned char *iv,
+                                    size_t ivlen, const OSSL_PARAM params[])
+{
+    return skey_init(cctx, true, skeydata, iv, ivlen, params);
+}
+
+static int cipher_decrypt_skey_init(void *cctx, void *skeydata, const unsigned char *iv,
+                                    size_t ivlen, const OSSL_PARAM params[])
+{
+    return skey_init(cctx, false, skeydata, iv, ivlen, params);
 }
 
 /* What every step needs before it touches data. */
@@ -277,184 +306,6 @@ static int cipher_cipher(void *cctx, unsigned char *out, size_t *outl, size_t ou
     return 1;
 }
 
-/* EVP_CIPHER_CTX_rand_key(): the only key we can think of is the default peer's. */
-static bool get_random_key(const struct kgr_prov_cipher *c, OSSL_PARAM *p)
-{
-    uint8_t handle[KGR_PROV_KEY_MAX];
-    enum kgr_error err;
-
-    if (kgr_prov_check_usable(c->prov) != KGR_OK) {
-        return false;
-    }
-    if (c->prov->peer[0] == '\0') {
-        (void)kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_NO_KEY, "%s",
-                              "only the handle of `peer` in the provider's section of openssl.cnf "
-                              "can be drawn as a key");
-        return false;
-    }
-    /* EVP_CIPHER_CTX_rand_key() passes a buffer for a key, but 0 for its size. */
-    if (p->data_type != OSSL_PARAM_OCTET_STRING || p->data == NULL ||
-        (p->data_size != 0 && p->data_size < c->spec->key_len)) {
-        return false;
-    }
-    err = kgr_make_handle(c->prov->client, c->prov->peer, handle, c->spec->key_len);
-    if (err != KGR_OK) {
-        (void)kgr_prov_refused(c->prov, err, c->prov->peer);
-        return false;
-    }
-    memcpy(p->data, handle, c->spec->key_len);
-    p->return_size = c->spec->key_len;
-    return true;
-}
-
-static bool get_param(const struct kgr_prov_cipher *c, OSSL_PARAM *p)
-{
-    char uri[KGR_DIAG_MAX];
-
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN)) {
-        return kgr_param_set_uint(p, c->spec->key_len);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN)) {
-        return kgr_param_set_uint(p, c->spec->iv_len);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_PADDING)) {
-        return kgr_param_set_uint(p, c->padding ? 1 : 0);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_NUM)) {
-        return kgr_param_set_uint(p, c->spec->block_len > 1 ? 0 : c->num_pending);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IV)) {
-        return kgr_param_set_octets(p, c->first_iv, c->spec->iv_len);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_UPDATED_IV)) {
-        return kgr_param_set_octets(p, c->iv, c->spec->iv_len);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_RANDOM_KEY)) {
-        return get_random_key(c, p);
-    }
-    if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI) && p->data_type == OSSL_PARAM_UTF8_STRING) {
-        return kgr_param_set_text(p, kgr_prov_key_uri(uri, &c->key));
-    }
-    return true; /* others are none of ours */
-}
-
-static int cipher_get_ctx_params(void *cctx, OSSL_PARAM params[])
-{
-    for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
-        if (!get_param(cctx, p)) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static enum kgr_error set_param(struct kgr_prov_cipher *c, const OSSL_PARAM *p)
-{
-    uint64_t n;
-
-    if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
-        return kgr_prov_key_set_uri(c->prov, &c->key, p);
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_PADDING)) {
-        if (!kgr_param_get_uint(p, &n)) {
-            return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
-                                   p->key);
-        }
-        c->padding = n != 0;
-    }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN) &&
-        (!kgr_param_get_uint(p, &n) || n != c->spec->key_len)) {
-        return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
-                               "%s always takes %zu bytes", c->spec->name, c->spec->key_len);
-    }
-    return KGR_OK;
-}
-
-static int cipher_set_ctx_params(void *cctx, const OSSL_PARAM params[])
-{
-    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
-        if (set_param(cctx, p) != KGR_OK) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static int get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PARAM params[])
-{
-    for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
-        bool ok = true;
-
-        if (kgr_param_is(p, OSSL_CIPHER_PARAM_MODE)) {
-            ok = kgr_param_set_uint(p, spec->evp_mode);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_KEYLEN)) {
-            ok = kgr_param_set_uint(p, spec->key_len);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN)) {
-            ok = kgr_param_set_uint(p, spec->iv_len);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_BLOCK_SIZE)) {
-            ok = kgr_param_set_uint(p, spec->block_len);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_HAS_RAND_KEY)) {
-            ok = kgr_param_set_uint(p, 1);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_AEAD) ||
-                   kgr_param_is(p, OSSL_CIPHER_PARAM_CUSTOM_IV) ||
-                   kgr_param_is(p, OSSL_CIPHER_PARAM_CTS) ||
-                   kgr_param_is(p, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK)) {
-            ok = kgr_param_set_uint(p, 0);
-        }
-        if (!ok) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static const OSSL_PARAM *cipher_gettable_params(void *provctx)
-{
-    static const OSSL_PARAM table[] = {OSSL_PARAM_uint(OSSL_CIPHER_PARAM_MODE, NULL),
-                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
-                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
-                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_BLOCK_SIZE, NULL),
-                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_AEAD, NULL),
-                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_CUSTOM_IV, NULL),
-                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_CTS, NULL),
-                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK, NULL),
-                                       OSSL_PARAM_int(OSSL_CIPHER_PARAM_HAS_RAND_KEY, NULL),
-                                       OSSL_PARAM_END};
-
-    (void)provctx;
-    return table;
-}
-
-static const OSSL_PARAM *cipher_gettable_ctx_params(void *cctx, void *provctx)
-{
-    static const OSSL_PARAM table[] = {
-        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
-        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
-        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
-        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_NUM, NULL),
-        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_IV, NULL, 0),
-        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_UPDATED_IV, NULL, 0),
-        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_RANDOM_KEY, NULL, 0),
-        OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
-        OSSL_PARAM_END};
-
-    (void)cctx;
-    (void)provctx;
-    return table;
-}
-
-static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
-{
-    static const OSSL_PARAM table[] = {OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
-                                       OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
-                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
-                                       OSSL_PARAM_END};
-
-    (void)cctx;
-    (void)provctx;
-    return table;
-}
-
 /* One cipher: its description and what cannot be told from the context alone. */
 #define CIPHER(id, text, mode_id, evp_mode_id, key, block, iv, suite_id)                           \
     static const struct kgr_prov_cipher_spec id##_spec = {.name = (text),                          \
@@ -472,7 +323,7 @@ static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
     static OSSL_FUNC_cipher_get_params_fn id##_get_params;                                         \
     static int id##_get_params(OSSL_PARAM params[])                                                \
     {                                                                                              \
-        return get_params(&id##_spec, params);                                                     \
+        return kgr_prov_cipher_get_params(&id##_spec, params);                                     \
     }                                                                                              \
     static const OSSL_DISPATCH id##_functions[] = {                                                \
         {OSSL_FUNC_CIPHER_NEWCTX, KGR_PROV_FN(id##_newctx)},                                       \
@@ -480,15 +331,17 @@ static const OSSL_PARAM *cipher_settable_ctx_params(void *cctx, void *provctx)
         {OSSL_FUNC_CIPHER_DUPCTX, KGR_PROV_FN(cipher_dupctx)},                                     \
         {OSSL_FUNC_CIPHER_ENCRYPT_INIT, KGR_PROV_FN(cipher_encrypt_init)},                         \
         {OSSL_FUNC_CIPHER_DECRYPT_INIT, KGR_PROV_FN(cipher_decrypt_init)},                         \
+        {OSSL_FUNC_CIPHER_ENCRYPT_SKEY_INIT, KGR_PROV_FN(cipher_encrypt_skey_init)},               \
+        {OSSL_FUNC_CIPHER_DECRYPT_SKEY_INIT, KGR_PROV_FN(cipher_decrypt_skey_init)},               \
         {OSSL_FUNC_CIPHER_UPDATE, KGR_PROV_FN(cipher_update)},                                     \
         {OSSL_FUNC_CIPHER_FINAL, KGR_PROV_FN(cipher_final)},                                       \
         {OSSL_FUNC_CIPHER_CIPHER, KGR_PROV_FN(cipher_cipher)},                                     \
         {OSSL_FUNC_CIPHER_GET_PARAMS, KGR_PROV_FN(id##_get_params)},                               \
-        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, KGR_PROV_FN(cipher_get_ctx_params)},                     \
-        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, KGR_PROV_FN(cipher_set_ctx_params)},                     \
-        {OSSL_FUNC_CIPHER_GETTABLE_PARAMS, KGR_PROV_FN(cipher_gettable_params)},                   \
-        {OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS, KGR_PROV_FN(cipher_gettable_ctx_params)},           \
-        {OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS, KGR_PROV_FN(cipher_settable_ctx_params)},           \
+        {OSSL_FUNC_CIPHER_GET_CTX_PARAMS, KGR_PROV_FN(kgr_prov_cipher_get_ctx_params)},            \
+        {OSSL_FUNC_CIPHER_SET_CTX_PARAMS, KGR_PROV_FN(kgr_prov_cipher_set_ctx_params)},            \
+        {OSSL_FUNC_CIPHER_GETTABLE_PARAMS, KGR_PROV_FN(kgr_prov_cipher_gettable_params)},          \
+        {OSSL_FUNC_CIPHER_GETTABLE_CTX_PARAMS, KGR_PROV_FN(kgr_prov_cipher_gettable_ctx_params)},  \
+        {OSSL_FUNC_CIPHER_SETTABLE_CTX_PARAMS, KGR_PROV_FN(kgr_prov_cipher_settable_ctx_params)},  \
         {0, NULL}};
 
 #define CIPHER_128(id, mode, block, iv)                                                            \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <openssl/core_dispatch.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,3 +70,11 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_block_raw(struct kgr_prov_cipher *c, uint
 /* keystream.c: CTR, CFB (128 bits) and OFB: as many bytes out as in. */
 KGR_MUST_CHECK enum kgr_error kgr_prov_keystream_update(struct kgr_prov_cipher *c, uint8_t *out,
                                                         const uint8_t *in, size_t in_len);
+
+/* cipher_params.c: what OpenSSL may ask and set, of a cipher and of an operation. */
+int kgr_prov_cipher_get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PARAM params[]);
+OSSL_FUNC_cipher_get_ctx_params_fn kgr_prov_cipher_get_ctx_params;
+OSSL_FUNC_cipher_set_ctx_params_fn kgr_prov_cipher_set_ctx_params;
+OSSL_FUNC_cipher_gettable_params_fn kgr_prov_cipher_gettable_params;
+OSSL_FUNC_cipher_gettable_ctx_params_fn kgr_prov_cipher_gettable_ctx_params;
+OSSL_FUNC_cipher_settable_ctx_params_fn kgr_prov_cipher_settable_ctx_params;

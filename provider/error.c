@@ -24,6 +24,7 @@ static const struct {
     {KGR_PROV_R_BAD_PARAMETER, "bad parameter"},
     {KGR_PROV_R_NO_COPY, "this operation cannot be copied any more"},
     {KGR_PROV_R_DIGEST, "the digest is set by the suite of the key"},
+    {KGR_PROV_R_NO_EXPORT, "key bytes are never given out"},
 };
 
 _Static_assert(KGR_ERR_COUNT + KGR_ARRAY_LEN(own_reasons) <= KGR_PROV_NUM_REASONS,

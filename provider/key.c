@@ -42,8 +42,7 @@ enum kgr_error kgr_prov_key_set_uri(const struct kgr_prov *prov, struct kgr_prov
         return kgr_prov_refuse(prov, err, KGR_PROV_R_BAD_URI,
                                "%s; the form is kgr:peer=NAME[;generation=NUMBER]", uri);
     }
-    key->named = named;
-    kgr_prov_key_unpin(key);
+    kgr_prov_key_set(key, &named);
     return KGR_OK;
 }
 
@@ -71,9 +70,14 @@ enum kgr_error kgr_prov_key_set_handle(const struct kgr_prov *prov, struct kgr_p
     if (err != KGR_OK) {
         return kgr_prov_refused(prov, err, "looking up the handle");
     }
-    key->named = named;
-    kgr_prov_key_unpin(key);
+    kgr_prov_key_set(key, &named);
     return KGR_OK;
+}
+
+void kgr_prov_key_set(struct kgr_prov_key *key, const struct kgr_key *named)
+{
+    key->named = *named;
+    kgr_prov_key_unpin(key);
 }
 
 bool kgr_prov_key_is_named(const struct kgr_prov *prov, const struct kgr_prov_key *key)

@@ -34,6 +34,9 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_key_set_handle(const struct kgr_prov *pro
                                                       struct kgr_prov_key *key,
                                                       const uint8_t *handle, size_t handle_len);
 
+/* kgr_prov_key_set names the key by a copy of named, and unpins. */
+void kgr_prov_key_set(struct kgr_prov_key *key, const struct kgr_key *named);
+
 /* kgr_prov_key_is_named tells whether there is a key to pin: a named one or the default peer's. */
 bool kgr_prov_key_is_named(const struct kgr_prov *prov, const struct kgr_prov_key *key);
 

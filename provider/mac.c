@@ -4,6 +4,7 @@
 #include "provider/key.h"
 #include "provider/param.h"
 #include "provider/provider.h"
+#include "provider/skeymgmt.h"
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -189,6 +190,12 @@ static enum kgr_error pin(struct mac *m)
     return err;
 }
 
+static bool conclude(struct mac *m, const OSSL_PARAM params[])
+{
+    m->started = mac_set_ctx_params(m, params) && pin(m) == KGR_OK;
+    return m->started;
+}
+
 static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const OSSL_PARAM params[])
 {
     struct mac *m = mctx;
@@ -199,11 +206,20 @@ static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const O
         kgr_prov_key_set_handle(m->prov, &m->key, key, keylen) != KGR_OK) {
         return 0;
     }
-    if (!mac_set_ctx_params(m, params) || pin(m) != KGR_OK) {
-        return 0;
+    return conclude(m, params);
+}
+
+/* EVP_MAC_init_SKEY(): the key is one of ours; OpenSSL lets no other provider's through. */
+static int mac_init_skey(void *mctx, void *skey, const OSSL_PARAM params[])
+{
+    struct mac *m = mctx;
+    const struct kgr_key *named = kgr_prov_skey_key(skey);
+
+    restart(m);
+    if (named != NULL) {
+        kgr_prov_key_set(&m->key, named);
     }
-    m->started = true;
-    return 1;
+    return conclude(m, params);
 }
 
 static enum kgr_error ready(struct mac *m)
@@ -450,6 +466,7 @@ static const OSSL_DISPATCH hmac_functions[] = {
     {OSSL_FUNC_MAC_DUPCTX, KGR_PROV_FN(mac_dupctx)},
     {OSSL_FUNC_MAC_FREECTX, KGR_PROV_FN(mac_freectx)},
     {OSSL_FUNC_MAC_INIT, KGR_PROV_FN(mac_init)},
+    {OSSL_FUNC_MAC_INIT_SKEY, KGR_PROV_FN(mac_init_skey)},
     {OSSL_FUNC_MAC_UPDATE, KGR_PROV_FN(mac_update)},
     {OSSL_FUNC_MAC_FINAL, KGR_PROV_FN(mac_final)},
     {OSSL_FUNC_MAC_GET_CTX_PARAMS, KGR_PROV_FN(mac_get_ctx_params)},

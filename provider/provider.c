@@ -5,6 +5,7 @@
 #include "agent/base/text.h"
 #include "provider/error.h"
 #include "provider/param.h"
+#include "provider/skeymgmt.h"
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -88,6 +89,8 @@ static const OSSL_ALGORITHM *prov_query(void *provctx, int operation_id, int *no
         return kgr_prov_rands;
     case OSSL_OP_STORE:
         return kgr_prov_stores;
+    case OSSL_OP_SKEYMGMT:
+        return kgr_prov_skeymgmts;
     default:
         return NULL;
     }

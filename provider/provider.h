@@ -47,6 +47,7 @@ extern const OSSL_ALGORITHM kgr_prov_ciphers_standard[];
 extern const OSSL_ALGORITHM kgr_prov_macs[];
 extern const OSSL_ALGORITHM kgr_prov_rands[];
 extern const OSSL_ALGORITHM kgr_prov_stores[];
+extern const OSSL_ALGORITHM kgr_prov_skeymgmts[];
 
 #define KGR_PROV_PROPERTIES "provider=kgr"
 
