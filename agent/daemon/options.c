@@ -169,9 +169,10 @@ enum kgr_options_result kgr_options_parse(struct kgr_options *out,
     words = argc - optind;
     if (words < options.command->num_operands)
         return usage_error(program, "too few operands for the command", options.command->name);
-    if (words > options.command->num_operands)
+    if (words > options.command->num_operands + options.command->optional_operands)
         return usage_error(program, "too many operands for the command", options.command->name);
     options.operands = argv + optind;
+    options.num_operands = words;
     *out = options;
     return KGR_OPTIONS_RUN;
 }

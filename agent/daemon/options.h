@@ -21,9 +21,10 @@ struct kgr_option {
 struct kgr_command {
     const char *name;     /* NULL ends the table */
     const char *operands; /* as the help shows them, e.g. "FILE"; NULL for none */
-    int num_operands;     /* exactly so many */
+    int num_operands;     /* at least so many */
     const char *help;
     const struct kgr_option *options; /* at most KGR_OPTIONS_MAX; may be NULL */
+    int optional_operands;            /* so many more than num_operands may be given */
 };
 
 struct kgr_program {
@@ -41,6 +42,7 @@ struct kgr_options {
     const char
         *values[KGR_OPTIONS_MAX]; /* by index in command->options; NULL: absent; "" for a flag */
     char *const *operands;
+    int num_operands; /* how many were given */
 };
 
 enum kgr_options_result {

@@ -17,10 +17,15 @@ static const struct kgr_option init_options[] = {
 };
 
 static const struct kgr_command commands[] = {
-    {"run", NULL, 0, "serve", NULL},
-    {"init", NULL, 0, "begin", init_options},
-    {"enroll", "FILE", 1, "register", NULL},
-    {NULL, NULL, 0, NULL, NULL},
+    {.name = "run", .help = "serve"},
+    {.name = "init", .help = "begin", .options = init_options},
+    {.name = "enroll", .operands = "FILE", .num_operands = 1, .help = "register"},
+    {.name = "again",
+     .operands = "FILE [FILE]",
+     .num_operands = 1,
+     .optional_operands = 1,
+     .help = "register anew"},
+    {.name = NULL},
 };
 
 static const struct kgr_program program = {"kgr-test", "A test.", "/etc/kgr/test.conf", commands};
@@ -74,9 +79,24 @@ static void options_operands_are_counted(void **state)
     (void)state;
     assert_int_equal(PARSE(&out, A("enroll"), A("file"), A("--config"), A("x")), KGR_OPTIONS_RUN);
     assert_string_equal(out.operands[0], "file");
+    assert_int_equal(out.num_operands, 1);
     assert_int_equal(PARSE(&out, A("enroll")), KGR_OPTIONS_USAGE);
     assert_int_equal(PARSE(&out, A("enroll"), A("a"), A("b")), KGR_OPTIONS_USAGE);
     assert_int_equal(PARSE(&out, A("run"), A("a")), KGR_OPTIONS_USAGE);
+}
+
+static void options_optional_operands_may_be_left_out(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("again")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("again"), A("a")), KGR_OPTIONS_RUN);
+    assert_int_equal(out.num_operands, 1);
+    assert_int_equal(PARSE(&out, A("again"), A("a"), A("b")), KGR_OPTIONS_RUN);
+    assert_int_equal(out.num_operands, 2);
+    assert_string_equal(out.operands[1], "b");
+    assert_int_equal(PARSE(&out, A("again"), A("a"), A("b"), A("c")), KGR_OPTIONS_USAGE);
 }
 
 static void options_wrong_lines_are_usage_errors(void **state)
@@ -109,6 +129,7 @@ int main(void)
         cmocka_unit_test(options_command_alone_gives_the_defaults),
         cmocka_unit_test(options_stand_before_and_behind_the_command),
         cmocka_unit_test(options_operands_are_counted),
+        cmocka_unit_test(options_optional_operands_may_be_left_out),
         cmocka_unit_test(options_wrong_lines_are_usage_errors),
         cmocka_unit_test(options_help_and_version_end_the_program),
     };
