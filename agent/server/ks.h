@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/base/clock.h"
+#include "agent/base/diag.h"
+#include "agent/daemon/loop.h"
+#include "agent/mqtt/mqtt.h"
+#include "agent/server/coordinator.h"
+#include "agent/server/framekey.h"
+#include "agent/server/identity.h"
+#include "agent/server/nodes.h"
+#include "agent/server/orders.h"
+#include "agent/server/pairs.h"
+#include "agent/server/registry.h"
+#include "agent/socket/server.h"
+#include "agent/store/db.h"
+#include "agent/tpm/worker.h"
+
+/*
+ * The state of a running KS, shared by the files that drive its machines. All of it belongs to the loop's thread;
+ * jobs of the TPM worker get copies, or what never changes (identity).
+ *
+ * Every change goes through one transaction: kgr_ks_begin, the step of a machine with its writes, kgr_ks_end. What
+ * the step wants done afterwards (frames, births) is queued and starts only when the commit stands on the disk.
+ * If the database fails, the service ends: its memory may be ahead of the disk, and a restart resumes
+ * from the rows.
+ */
+struct kgr_ks_settings {
+    const char *socket;
+    const char *host; /* of the broker */
+    uint16_t port;
+    uint32_t lifetime_s;
+    uint32_t lease_s;
+    uint32_t advert_keep_s;
+};
+
+struct kgr_ks_node {
+    struct kgr_ks_node *next; /* in the order of N_IDs */
+    struct kgr_ks_record r;
+    struct kgr_registry reg;
+    struct kgr_ks_key *ntag; /* borrowed from the table of keys; NULL: none */
+    struct kgr_ks_key *nksk;
+};
+
+struct kgr_ks_pair {
+    struct kgr_ks_pair *next;
+    struct kgr_coordinator co;
+    unsigned int births; /* jobs under way */
+};
+
+/* Why frames were refused (docs/protocol.md, section 3.1). */
+enum kgr_ks_cause {
+    KGR_KS_SIZE,
+    KGR_KS_VERSION,
+    KGR_KS_KEY,
+    KGR_KS_TYPE,
+    KGR_KS_RATE,
+    KGR_KS_REPLAY,
+    KGR_KS_TAG,
+    KGR_KS_BODY,
+    KGR_KS_QUEUE, /* the TPM's queue is full */
+    KGR_KS_NUM_CAUSES
+};
+
+struct kgr_ks;
+
+/* Something to be started after a commit; the first member of a larger struct. */
+struct kgr_ks_after {
+    struct kgr_ks_after *next;
+    void (*start)(struct kgr_ks *ks, struct kgr_ks_after *self); /* owns self */
+    void (*drop)(struct kgr_ks_after *self);
+};
+
+#define KGR_KS_ALARMS 8
+
+struct kgr_ks {
+    struct kgr_ks_settings settings;
+    struct kgr_ks_identity id;
+    uint32_t epoch;
+    char tpm_summary[128];
+    struct kgr_db *db;
+    struct kgr_loop *loop;
+    struct kgr_tpm_worker *worker;
+    struct kgr_wakeup *tpm_wakeup;
+    struct kgr_mqtt *mqtt;
+    struct kgr_wakeup *mqtt_wakeup;
+    struct kgr_timer *mqtt_timer;
+    struct kgr_timer *timer; /* of the machines */
+    struct kgr_server *server;
+    struct kgr_ks_node *nodes;
+    struct kgr_ks_keys keys;
+    struct kgr_ks_pair *pairs; /* those that have exchanges */
+    struct kgr_orders orders;
+    uint64_t next_slot_id;
+    uint64_t floor_s;    /* KS time never goes below */
+    uint64_t floor_kept; /* as stored */
+    struct kgr_ks_after *after, **after_end;
+    bool erased;            /* rows with keys went in this transaction */
+    bool failed;            /* the database failed; the loop is stopping */
+    unsigned int receiving; /* frames at the worker */
+    uint64_t refused[KGR_KS_NUM_CAUSES];
+    struct kgr_bucket log_bucket;
+    char alarms[KGR_KS_ALARMS][128];
+    size_t num_alarms;
+};
+
+/* KS time in s: the wall clock, held so that it never goes back, over restarts neither. */
+uint64_t kgr_ks_now_s(struct kgr_ks *ks);
+uint32_t kgr_ks_jitter(void);
+/* kgr_ks_alarm logs, and keeps the line for ks_status. */
+void kgr_ks_alarm(struct kgr_ks *ks, const char *fmt, ...) KGR_PRINTF(2, 3);
+
+KGR_MUST_CHECK enum kgr_error kgr_ks_begin(struct kgr_ks *ks);
+/*
+ * kgr_ks_end commits when err is KGR_OK and starts what was queued; otherwise it rolls back and drops that.
+ * KGR_ERR_CORRUPT as err is an answer to bad input, any other error of the step stops the service.
+ */
+void kgr_ks_end(struct kgr_ks *ks, enum kgr_error err, const struct kgr_diag *diag);
+/* kgr_ks_later queues what follows the commit, within a transaction. */
+void kgr_ks_later(struct kgr_ks *ks, struct kgr_ks_after *after);
+
+/* Nodes. kgr_ks_node_find returns NULL for a stranger. */
+struct kgr_ks_node *kgr_ks_node_find(struct kgr_ks *ks, const struct kgr_nid *nid);
+/* kgr_ks_node_add makes the node of a record known, with the keys that it has. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_node_add(struct kgr_ks *ks,
+                                              const struct kgr_ks_record *record);
+/* kgr_ks_node_save writes the record with the present state of its machine. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_node_save(struct kgr_ks *ks, struct kgr_ks_node *node,
+                                               struct kgr_diag *diag);
+/* kgr_ks_node_rekey makes the keys in the table those of the record. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_node_rekey(struct kgr_ks *ks, struct kgr_ks_node *node);
+bool kgr_ks_node_ready(const struct kgr_ks_node *node);
+
+/* kgr_ks_key_release gives a reference back; the last one unloads the key from the TPM. */
+void kgr_ks_key_release(struct kgr_ks *ks, struct kgr_ks_key *key);
+/* kgr_ks_arm sets the timer of the machines to the next deadline. */
+void kgr_ks_arm(struct kgr_ks *ks);
