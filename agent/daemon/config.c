@@ -51,9 +51,9 @@ static unsigned line_of(const config_setting_t *setting)
                : config_setting_source_line(setting);
 }
 
-static enum kgr_error refuse(struct kgr_diag *diag, const struct kgr_config *config,
-                             const config_setting_t *setting, const char *name, const char *fmt,
-                             va_list args)
+static KGR_PRINTF(5, 0) enum kgr_error
+    refuse(struct kgr_diag *diag, const struct kgr_config *config, const config_setting_t *setting,
+           const char *name, const char *fmt, va_list args)
 {
     char text[192];
 
