@@ -4,15 +4,17 @@
 #include "agent/base/attr.h"
 #include "pkcs11/module.h"
 
+#include <kgr/pkcs11.h>
+
 #include <string.h>
 
 #define CIPHER(type, mode, pad)                                                                    \
     {                                                                                              \
-        type, KGR_P11_CIPHER_KEY, mode, pad, KGR_SUITE_NONE, false, 16, 32                         \
+        type, KGR_P11_CIPHER_KEY, mode, pad, false, KGR_SUITE_NONE, false, 16, 32                  \
     }
 #define MAC(type, suite, general, key_len)                                                         \
     {                                                                                              \
-        type, KGR_P11_MAC_KEY, KGR_MODE_ECB, false, suite, general, key_len, key_len               \
+        type, KGR_P11_MAC_KEY, KGR_MODE_ECB, false, false, suite, general, key_len, key_len        \
     }
 
 static const struct kgr_p11_mechanism mechanisms[] = {
@@ -26,6 +28,7 @@ static const struct kgr_p11_mechanism mechanisms[] = {
     MAC(CKM_SHA256_HMAC_GENERAL, KGR_SUITE_AES_128_CBC_HMAC_SHA256, true, 32),
     MAC(CKM_SHA384_HMAC, KGR_SUITE_AES_256_CBC_HMAC_SHA384, false, 48),
     MAC(CKM_SHA384_HMAC_GENERAL, KGR_SUITE_AES_256_CBC_HMAC_SHA384, true, 48),
+    {CKM_KGR_RECORD, KGR_P11_CIPHER_KEY, KGR_MODE_CBC, true, true, KGR_SUITE_NONE, false, 16, 32},
 };
 
 const struct kgr_p11_mechanism *kgr_p11_mechanism_at(size_t index)

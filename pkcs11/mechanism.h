@@ -18,6 +18,7 @@ struct kgr_p11_mechanism {
     enum kgr_p11_kind kind;
     enum kgr_mode mode;        /* ciphers */
     bool pad;                  /* ciphers */
+    bool record;               /* ciphers: makes records of messages, with both keys */
     enum kgr_suite_id suite;   /* MACs: the suite whose keys have this hash; ciphers: any */
     bool general;              /* MACs: the parameter says how much of the MAC is kept */
     CK_ULONG min_key, max_key; /* bytes */

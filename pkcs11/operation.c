@@ -6,14 +6,24 @@
 
 static bool is_for(const struct kgr_p11_mechanism *mech, enum kgr_p11_op op)
 {
-    bool is_cipher_op = op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_DECRYPT;
-
-    return is_cipher_op == (mech->kind == KGR_P11_CIPHER_KEY);
+    switch (op) {
+    case KGR_P11_OP_ENCRYPT:
+    case KGR_P11_OP_DECRYPT:
+        return mech->kind == KGR_P11_CIPHER_KEY && !mech->record;
+    case KGR_P11_OP_SIGN:
+    case KGR_P11_OP_VERIFY:
+        return mech->kind == KGR_P11_MAC_KEY;
+    default:
+        return mech->record;
+    }
 }
 
 static bool is_permitted(const struct kgr_peer *info, enum kgr_p11_op op)
 {
-    return op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_SIGN ? info->may_send : info->may_receive;
+    bool sends =
+        op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_SIGN || op == KGR_P11_OP_MESSAGE_ENCRYPT;
+
+    return sends ? info->may_send : info->may_receive;
 }
 
 CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,

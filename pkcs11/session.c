@@ -104,6 +104,10 @@ static CK_FLAGS flag_of(enum kgr_p11_op op)
         return CKF_SIGN;
     case KGR_P11_OP_VERIFY:
         return CKF_VERIFY;
+    case KGR_P11_OP_MESSAGE_ENCRYPT:
+        return CKF_MESSAGE_ENCRYPT;
+    case KGR_P11_OP_MESSAGE_DECRYPT:
+        return CKF_MESSAGE_DECRYPT;
     default:
         return 0;
     }

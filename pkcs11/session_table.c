@@ -211,6 +211,8 @@ void kgr_p11_session_end(struct kgr_p11_session *session)
     case KGR_P11_OP_VERIFY:
         kgr_p11_mac_deinit(&session->u.mac);
         break;
+    case KGR_P11_OP_MESSAGE_ENCRYPT:
+    case KGR_P11_OP_MESSAGE_DECRYPT:
     case KGR_P11_OP_NONE:
         break;
     }

@@ -21,7 +21,9 @@ enum kgr_p11_op {
     KGR_P11_OP_ENCRYPT,
     KGR_P11_OP_DECRYPT,
     KGR_P11_OP_SIGN,
-    KGR_P11_OP_VERIFY
+    KGR_P11_OP_VERIFY,
+    KGR_P11_OP_MESSAGE_ENCRYPT,
+    KGR_P11_OP_MESSAGE_DECRYPT
 };
 
 /* A search under way: the handles that matched when it began. */
@@ -48,6 +50,7 @@ struct kgr_p11_session {
         struct kgr_p11_find find;
         struct kgr_p11_cipher cipher;
         struct kgr_p11_mac mac;
+        struct kgr_key peer; /* whose messages these are; its generation is the agent's choice */
     } u;
 };
 

@@ -231,8 +231,13 @@ static CK_RV get_mechanism_info(struct kgr_p11_module *module, CK_SLOT_ID slot,
     memset(info, 0, sizeof(*info));
     info->ulMinKeySize = mech->min_key;
     info->ulMaxKeySize = mech->max_key;
-    info->flags =
-        mech->kind == KGR_P11_CIPHER_KEY ? CKF_ENCRYPT | CKF_DECRYPT : CKF_SIGN | CKF_VERIFY;
+    if (mech->record) {
+        info->flags = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
+    } else if (mech->kind == KGR_P11_CIPHER_KEY) {
+        info->flags = CKF_ENCRYPT | CKF_DECRYPT;
+    } else {
+        info->flags = CKF_SIGN | CKF_VERIFY;
+    }
     if (hardware) {
         info->flags |= CKF_HW;
     }

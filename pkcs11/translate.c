@@ -3,6 +3,8 @@
 
 #include "agent/base/attr.h"
 
+#include <kgr/pkcs11.h>
+
 CK_RV kgr_p11_rv(enum kgr_error err)
 {
     switch (err) {
@@ -17,6 +19,8 @@ CK_RV kgr_p11_rv(enum kgr_error err)
     case KGR_ERR_INVALID:
         /* The lengths are checked on our side: what is left are the contents. */
         return CKR_DATA_INVALID;
+    case KGR_ERR_TOO_LARGE:
+        return CKR_DATA_LEN_RANGE;
     case KGR_ERR_TPM:
     case KGR_ERR_IO:
     case KGR_ERR_TIMEOUT:
@@ -58,6 +62,26 @@ CK_RV kgr_p11_rv_slot(enum kgr_error err)
         return CKR_TOKEN_NOT_RECOGNIZED;
     case KGR_ERR_INVALID:
         return CKR_FUNCTION_FAILED;
+    default:
+        return kgr_p11_rv(err);
+    }
+}
+
+CK_RV kgr_p11_rv_record(enum kgr_error err)
+{
+    switch (err) {
+    case KGR_ERR_CORRUPT:
+    case KGR_ERR_UNKNOWN_PEER:
+    case KGR_ERR_NO_KEY:
+        return CKR_ENCRYPTED_DATA_INVALID; /* forged, of somebody else, or under a key long gone */
+    case KGR_ERR_REPLAY:
+        return CKR_KGR_REPLAY;
+    case KGR_ERR_EXPIRED:
+        return CKR_KGR_EXPIRED;
+    case KGR_ERR_REVOKED:
+        return CKR_KGR_REVOKED;
+    case KGR_ERR_TOO_LARGE:
+        return CKR_ENCRYPTED_DATA_LEN_RANGE;
     default:
         return kgr_p11_rv(err);
     }
@@ -120,6 +144,10 @@ static const struct {
     NAME(CKR_STATE_UNSAVEABLE),
     NAME(CKR_CRYPTOKI_NOT_INITIALIZED),
     NAME(CKR_CRYPTOKI_ALREADY_INITIALIZED),
+    NAME(CKR_KGR_REPLAY),
+    NAME(CKR_KGR_EXPIRED),
+    NAME(CKR_KGR_REVOKED),
+    NAME(CKR_ATTRIBUTE_VALUE_INVALID),
 };
 
 const char *kgr_p11_rv_name(CK_RV rv)

@@ -142,21 +142,7 @@ CK_RV C_CancelFunction(CK_SESSION_HANDLE hSession)
     return refuse(__func__, hSession, CKR_FUNCTION_NOT_PARALLEL);
 }
 
-/* Messages: PKCS#11 3.0 sections 5.9, 5.11, 5.14 and 5.16. */
-CK_RV C_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-                           CK_OBJECT_HANDLE hKey)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen,
-                       CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
-                       CK_BYTE_PTR pPlaintext, CK_ULONG ulPlaintextLen, CK_BYTE_PTR pCiphertext,
-                       CK_ULONG_PTR pulCiphertextLen)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
+/* Messages in parts, and messages to sign: records have neither. The others are in record.c. */
 CK_RV C_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
                             CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData,
                             CK_ULONG ulAssociatedDataLen)
@@ -172,25 +158,6 @@ CK_RV C_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
     return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
 }
 
-CK_RV C_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism,
-                           CK_OBJECT_HANDLE hKey)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen,
-                       CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen,
-                       CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen, CK_BYTE_PTR pPlaintext,
-                       CK_ULONG_PTR pulPlaintextLen)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
 CK_RV C_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
                             CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData,
                             CK_ULONG ulAssociatedDataLen)
@@ -202,11 +169,6 @@ CK_RV C_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter,
                            CK_ULONG ulParameterLen, CK_BYTE_PTR pCiphertextPart,
                            CK_ULONG ulCiphertextPartLen, CK_BYTE_PTR pPlaintextPart,
                            CK_ULONG_PTR pulPlaintextPartLen, CK_FLAGS flags)
-{
-    return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
-}
-
-CK_RV C_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 {
     return refuse(__func__, hSession, CKR_FUNCTION_NOT_SUPPORTED);
 }

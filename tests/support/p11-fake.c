@@ -37,6 +37,8 @@ static struct {
     unsigned num_requests;
     unsigned num_lists;
     size_t num_stirred;
+    uint64_t next_sequence; /* of records sealed */
+    uint64_t opened;        /* the highest sequence of a record that was opened */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct kgr_peer *find(const char *peer, uint64_t generation)
@@ -106,6 +108,8 @@ static void reset(void)
     fake.num_requests = 0;
     fake.num_lists = 0;
     fake.num_stirred = 0;
+    fake.next_sequence = 1;
+    fake.opened = 0;
     put("gateway-00002", 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, true, true);
     put("gateway-00003", 1, KGR_SUITE_AES_256_CBC_HMAC_SHA384, KGR_CUSTODY_RESIDENT, true, true);
 }
@@ -614,5 +618,106 @@ enum kgr_error kgr_add_random(struct kgr_client *client, const uint8_t *in, size
         fake.num_stirred += len;
     }
     unlock();
+    return err;
+}
+
+/*
+ * No record of the protocol: magic, stored flag, sequence, plaintext, HMAC-SHA256. Enough to see what
+ * a door passes on.
+ */
+#define RECORD_HEAD 17
+#define RECORD_TAG  32
+
+static void record_tag(uint8_t out[RECORD_TAG], const uint8_t *key, const uint8_t *aad,
+                       size_t aad_len, const uint8_t *record, size_t len)
+{
+    EVP_MAC_CTX *ctx = mac_new(key, RECORD_TAG);
+    size_t n = 0;
+
+    if (EVP_MAC_update(ctx, aad, aad_len) != 1 || EVP_MAC_update(ctx, record, len) != 1 ||
+        EVP_MAC_final(ctx, out, &n, RECORD_TAG) != 1) {
+        abort();
+    }
+    EVP_MAC_CTX_free(ctx);
+}
+
+enum kgr_error kgr_seal(struct kgr_client *client, const char *peer, bool stored,
+                        const uint8_t *aad, size_t aad_len, const uint8_t *plaintext,
+                        size_t plaintext_len, uint8_t *out, size_t out_cap, size_t *out_len)
+{
+    const struct kgr_peer *key;
+    uint8_t bytes[64];
+    enum kgr_error err;
+
+    (void)client;
+    if (out_cap < plaintext_len + KGR_RECORD_OVERHEAD) {
+        return KGR_ERR_SHORT_BUFFER;
+    }
+    if (plaintext_len > KGR_DATA_MAX || aad_len > KGR_AAD_MAX) {
+        return KGR_ERR_TOO_LARGE;
+    }
+    lock();
+    err = request();
+    key = current(peer);
+    if (err == KGR_OK && key == NULL) {
+        err = KGR_ERR_NO_KEY;
+    }
+    if (err == KGR_OK) {
+        (void)fake_key(peer, key->generation, key->suite, true, bytes);
+        memcpy(out, "FAKEREC", 8);
+        out[8] = stored;
+        memcpy(out + 9, &fake.next_sequence, 8);
+        fake.next_sequence++;
+    }
+    unlock();
+    if (err == KGR_OK) {
+        memmove(out + RECORD_HEAD, plaintext, plaintext_len);
+        record_tag(out + RECORD_HEAD + plaintext_len, bytes, aad, aad_len, out,
+                   RECORD_HEAD + plaintext_len);
+        *out_len = RECORD_HEAD + plaintext_len + RECORD_TAG;
+    }
+    return err;
+}
+
+enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored,
+                        const uint8_t *aad, size_t aad_len, const uint8_t *record,
+                        size_t record_len, uint8_t *out, size_t out_cap, size_t *out_len)
+{
+    const struct kgr_peer *key;
+    uint8_t tag[RECORD_TAG];
+    uint8_t bytes[64];
+    uint64_t sequence = 0;
+    enum kgr_error err;
+
+    (void)client;
+    if (out_cap < record_len) {
+        return KGR_ERR_SHORT_BUFFER;
+    }
+    if (record_len < RECORD_HEAD + RECORD_TAG) {
+        return KGR_ERR_CORRUPT;
+    }
+    lock();
+    err = request();
+    key = current(peer);
+    if (err == KGR_OK && key == NULL) {
+        err = KGR_ERR_NO_KEY;
+    }
+    if (err == KGR_OK) {
+        (void)fake_key(peer, key->generation, key->suite, true, bytes);
+        record_tag(tag, bytes, aad, aad_len, record, record_len - RECORD_TAG);
+        memcpy(&sequence, record + 9, 8);
+        if (memcmp(tag, record + record_len - RECORD_TAG, RECORD_TAG) != 0) {
+            err = KGR_ERR_CORRUPT;
+        } else if (!(stored && record[8] != 0) && sequence <= fake.opened) {
+            err = KGR_ERR_REPLAY;
+        } else if (sequence > fake.opened) {
+            fake.opened = sequence;
+        }
+    }
+    unlock();
+    if (err == KGR_OK) {
+        *out_len = record_len - RECORD_HEAD - RECORD_TAG;
+        memmove(out, record + RECORD_HEAD, *out_len);
+    }
     return err;
 }
