@@ -219,7 +219,7 @@ static bool needs_session(const struct kgr_tpm_command *cmd)
 {
     unsigned int plain = cmd->policy != 0 ? cmd->num_auths - 1 : cmd->num_auths;
 
-    return plain > 0 || (cmd->flags & (KGR_TPM_SECRET_IN | KGR_TPM_SECRET_OUT | KGR_TPM_COVERED));
+    return plain > 0 || (cmd->flags & (KGR_TPM_SECRET_IN | KGR_TPM_SECRET_OUT));
 }
 
 static void add_policy(struct area *area, TPM2_HANDLE policy)

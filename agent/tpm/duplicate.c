@@ -101,13 +101,14 @@ static enum kgr_error duplicate_to(struct kgr_tpm *tpm, struct kgr_tpm_duplicate
                                    const struct kgr_tpm_object *target, TPM2_HANDLE session,
                                    const uint8_t *inner, struct kgr_diag *diag)
 {
-    struct kgr_tpm_command cmd = {.name = "TPM2_Duplicate",
-                                  .code = TPM2_CC_Duplicate,
-                                  .handles = {key, target},
-                                  .num_handles = 2,
-                                  .num_auths = 1,
-                                  .policy = session,
-                                  .flags = inner == NULL ? KGR_TPM_COVERED : KGR_TPM_SECRET_IN};
+    struct kgr_tpm_command cmd = {
+        .name = "TPM2_Duplicate",
+        .code = TPM2_CC_Duplicate,
+        .handles = {key, target},
+        .num_handles = 2,
+        .num_auths = 1,
+        .policy = session,
+        .flags = KGR_TPM_SECRET_IN}; /* also when empty: it lets the session cover all */
     TPM2B_PRIVATE *priv = &tpm->scratch.object.priv;
     TPM2B_ENCRYPTED_SECRET *seed = &tpm->scratch.object.seed;
     TPM2B_DATA *inner_key = kgr_secret_alloc(sizeof(*inner_key));
