@@ -17,9 +17,9 @@ void kgr_random(void *out, size_t len);
 
 /* A token bucket; pure, the caller brings the time. */
 struct kgr_bucket {
-    uint32_t rate;     /* tokens a second */
-    uint32_t burst;    /* most tokens held */
-    uint64_t milli;    /* thousandths of a token held */
+    uint32_t rate;  /* tokens a second */
+    uint32_t burst; /* most tokens held */
+    uint64_t milli; /* thousandths of a token held */
     uint64_t last_ms;
 };
 
