@@ -250,7 +250,9 @@ static enum kgr_error greet(const struct kgr_connection *connection,
     case KGR_ERR_BUSY:
         return kgr_reason_set(KGR_ERR_NO_MEMORY, "out of memory");
     default:
-        return kgr_reason_set(KGR_ERR_NO_AGENT, "the agent at %s closed the connection at once",
+        return kgr_reason_set(KGR_ERR_NO_AGENT,
+                              "the agent at %s closed the connection at once; it may not "
+                              "let this user in",
                               endpoint->path);
     }
 }

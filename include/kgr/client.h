@@ -165,7 +165,7 @@ enum kgr_error kgr_request(struct kgr_client *client, const char *peer);
 /*
  * kgr_wait returns when the pair is ready with a generation of at least min_generation, or has
  * failed (the error of the failure), or after timeout_ms (KGR_ERR_TIMEOUT). *out, if not NULL, is
- * the state then, also on KGR_ERR_TIMEOUT.
+ * the state then, also after a failure or KGR_ERR_TIMEOUT, unless the agent did not answer at all.
  */
 enum kgr_error kgr_wait(struct kgr_client *client, const char *peer, uint64_t min_generation,
                         int timeout_ms, struct kgr_peer *out);
@@ -190,7 +190,8 @@ enum kgr_error kgr_mac(struct kgr_client *client, const struct kgr_key *key, con
 
 /*
  * The same over any length, in parts. The state lives in the agent, bound to the connection: after
- * fork or a lost connection it is gone (KGR_ERR_STATE). kgr_mac_final and kgr_mac_abort end it.
+ * fork or a lost connection it is gone (KGR_ERR_STATE). kgr_mac_final and kgr_mac_abort end it, and so
+ * does an update that the agent did not answer. At most 4,096 of them in one client.
  */
 enum kgr_error kgr_mac_start(struct kgr_client *client, const struct kgr_key *key, uint32_t *out_id);
 enum kgr_error kgr_mac_update(struct kgr_client *client, uint32_t id, const uint8_t *in, size_t len);
@@ -214,7 +215,10 @@ enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored
                         size_t aad_len, const uint8_t *record, size_t record_len, uint8_t *out,
                         size_t out_cap, size_t *out_len);
 
-/* kgr_get_random fills out from the TPM's generator; any len. kgr_add_random stirs the TPM's. */
+/*
+ * kgr_get_random fills out from the TPM's generator; any len, in several requests if need be: after a
+ * failure out may be filled in part. kgr_add_random stirs the TPM's.
+ */
 enum kgr_error kgr_get_random(struct kgr_client *client, uint8_t *out, size_t len);
 enum kgr_error kgr_add_random(struct kgr_client *client, const uint8_t *in, size_t len);
 
