@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/authority/settings.h"
+#include "agent/authority/state.h"
+#include "agent/daemon/lockfile.h"
+#include "agent/tpm/types.h"
+#include "agent/wire/order.h"
+
+struct kgr_tpm;
+struct kgr_auth_root;
+
+/*
+ * The AC at work: its state folder locked, its TPM open under a session salted with its own storage key,
+ * its keys found with the Names that init pinned. Zero-initialise; kgr_ac_close on every path.
+ */
+struct kgr_ac {
+    const struct kgr_ac_settings *settings; /* borrowed */
+    struct kgr_lockfile lock;
+    struct kgr_ac_state *state;
+    struct kgr_tpm *tpm;
+    struct kgr_auth_root *root;
+    struct kgr_tpm_auth *auths[3]; /* by enum kgr_ac_which */
+    struct kgr_tpm_object storage;
+    struct kgr_tpm_object signing;
+    struct kgr_tpm_object counter;
+};
+
+/* kgr_ac_open_state locks the folder (made if create) and opens the database. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_open_state(struct kgr_ac *ac,
+                                                const struct kgr_ac_settings *settings, bool create,
+                                                struct kgr_diag *diag);
+/* kgr_ac_open is that and the TPM: for every command but init and pin. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *settings,
+                                          struct kgr_diag *diag);
+void kgr_ac_close(struct kgr_ac *ac);
+
+/* kgr_ac_found makes the keys of a new AC, after kgr_ac_open_state. KGR_ERR_EXISTS when that was done before. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_identity *out,
+                                           struct kgr_diag *diag);
+
+/*
+ * kgr_ac_order signs an order, has the KS carry it out, and checks the signature of the result. *out_body
+ * borrows buf (KGR_RESULT_MAX bytes). A refusal by the KS is its error, with its words.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body,
+                                           uint8_t *buf, enum kgr_order_kind kind,
+                                           struct kgr_slice body, struct kgr_diag *diag);
+
+/*
+ * kgr_ac_open_credential opens the sealed credential that node_add returns. out stands in the arena and has room
+ * for KGR_CREDENTIAL_MAX bytes.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out,
+                                                     size_t *out_len, const struct kgr_nid *node,
+                                                     struct kgr_slice sealed,
+                                                     struct kgr_diag *diag);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/authority/identity_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/authority/file.h"
+#include "agent/seal/digest.h"
+#include "agent/tpm/template.h"
+#include "agent/wire/credential.h"
+
+enum kgr_error kgr_identity_file_write(const char *path, const struct kgr_ac_identity *ac,
+                                       struct kgr_diag *diag)
+{
+    uint8_t buf[KGR_IDENTITY_MAX], hash[KGR_SHA256_LEN];
+    struct kgr_wr wr;
+    const struct kgr_identity identity = {
+        .kind = KGR_IDENTITY_AC,
+        .signing = kgr_slice(ac->signing.bytes, ac->signing.len),
+        .storage = kgr_slice(ac->storage.bytes, ac->storage.len),
+        .ek = kgr_slice(ac->ek.bytes, ac->ek.len),
+    };
+    kgr_wr_init(&wr, buf, sizeof buf);
+    enum kgr_error err = kgr_identity_encode(&wr, &identity);
+    struct kgr_slice covered = kgr_wr_slice(&wr);
+    if (err == KGR_OK)
+        err = kgr_sha256(hash, &covered, 1);
+    if (err != KGR_OK)
+        return kgr_diag_set(diag, err, "cannot encode the identity");
+    kgr_wr_bytes(&wr, hash, sizeof hash);
+    if (!kgr_wr_ok(&wr))
+        return kgr_diag_set(diag, KGR_ERR_TOO_LARGE, "the identity is too large");
+    return kgr_file_create(path, 0644, kgr_wr_slice(&wr), diag);
+}
+
+static enum kgr_error check(const struct kgr_identity *identity, const char *path,
+                            struct kgr_diag *diag)
+{
+    uint8_t hash[KGR_SHA256_LEN];
+    enum kgr_error err = kgr_sha256(hash, &identity->covered, 1);
+    if (err != KGR_OK)
+        return err;
+    if (memcmp(hash, identity->hash, sizeof hash) != 0)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s is damaged; copy it again", path);
+    if (identity->kind != KGR_IDENTITY_KS)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT,
+                            "%s is the identity of an AC; the one of the key server is wanted",
+                            path);
+    return KGR_OK;
+}
+
+static enum kgr_error take_keys(struct kgr_ac_identity *out, const struct kgr_identity *identity)
+{
+    if (kgr_tpm_public_set(&out->signing, identity->signing) != KGR_OK ||
+        kgr_tpm_public_set(&out->storage, identity->storage) != KGR_OK ||
+        kgr_tpm_public_set(&out->ek, identity->ek) != KGR_OK ||
+        kgr_tpm_check_signing(&out->signing) != KGR_OK ||
+        kgr_tpm_check_storage(&out->storage) != KGR_OK)
+        return KGR_ERR_CORRUPT;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_identity_file_read(struct kgr_ac_identity *out_ks, const char *path,
+                                      struct kgr_diag *diag)
+{
+    uint8_t buf[KGR_IDENTITY_MAX];
+    struct kgr_identity identity;
+    size_t len = 0;
+    enum kgr_error err = kgr_file_read(buf, &len, sizeof buf, path, diag);
+    if (err != KGR_OK)
+        return err;
+    if (kgr_identity_decode(&identity, kgr_slice(buf, len)) != KGR_OK)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s is no identity file of KGR, or is damaged",
+                            path);
+    err = check(&identity, path, diag);
+    if (err != KGR_OK)
+        return err;
+    struct kgr_ac_identity *ks = malloc(sizeof *ks);
+    if (ks == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    err = take_keys(ks, &identity);
+    if (err == KGR_OK)
+        *out_ks = *ks;
+    else
+        err = kgr_diag_set(diag, err, "%s holds keys that no key server makes", path);
+    free(ks);
+    return err;
+}

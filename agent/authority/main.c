@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/authority/cmd.h"
+#include "agent/base/secret.h"
+
+#define ARENA_BYTES (64u * 1024u)
+#define WORDS_MAX   64
+
+static const struct kgr_option init_options[] = {
+    {"output", 'o', "FILE", "where the AC's identity goes, for the key server"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_option add_options[] = {
+    {"output", 'o', "FILE", "where the credential goes, for the node"},
+    {"peers", 0, "A,B", "the nodes that it may have keys with"},
+    {"ek", 0, "HASH", "hash of its EK, as kgr-agent identity prints it"},
+    {"valid", 0, "TIME", "how long the credential may be used (7d)"},
+    {"broker", 0, "HOST:PORT", "the broker that it is told (the key server's)"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_option list_options[] = {
+    {"json", 0, NULL, "print JSON"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_option allow_options[] = {
+    {"min-suite", 0, "NAME", "least suite: any, or its name"},
+    {"min-custody", 0, "NAME", "least custody: any, mixed or resident"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_command commands[] = {
+    {"init", NULL, 0, "make the AC's keys in its TPM", init_options, 0},
+    {"pin", "FILE", 1, "trust the key server whose identity is in FILE", NULL, 0},
+    {"node add", "N_ID", 1, "let a node register: make its credential", add_options, 0},
+    {"node list", NULL, 0, "show every node", list_options, 0},
+    {"node show", "N_ID", 1, "show one node", list_options, 0},
+    {"pair allow", "N_ID N_ID", 2, "let two nodes have keys", allow_options, 0},
+    {"pair deny", "N_ID N_ID", 2, "let two nodes have no keys any more", NULL, 0},
+    {"pair matrix", NULL, 0, "show who may have keys with whom", list_options, 0},
+    {NULL, NULL, 0, NULL, NULL, 0},
+};
+
+static kgr_ac_command *const functions[] = {
+    kgr_ac_cmd_init,      kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,  kgr_ac_cmd_node_list,
+    kgr_ac_cmd_node_show, kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix,
+};
+
+static const struct kgr_program program = {
+    .name = "kgr-ac",
+    .summary = "the authorisation centre: says who may register and who may have keys with whom",
+    .default_config = "/etc/kgr/ac.conf",
+    .commands = commands,
+};
+
+/* Commands of two words reach the table as one: "node" "add" becomes "node add". */
+static int join_words(char **out, char *joined, size_t joined_cap, int argc, char **argv)
+{
+    int n = 0;
+    bool done = false;
+    for (int i = 0; i < argc && n < WORDS_MAX; i++) {
+        bool group = strcmp(argv[i], "node") == 0 || strcmp(argv[i], "pair") == 0;
+        bool is_value = i > 0 && strcmp(argv[i - 1], "--config") == 0;
+        if (i > 0 && !done && group && !is_value && i + 1 < argc && argv[i + 1][0] != '-') {
+            snprintf(joined, joined_cap, "%s %s", argv[i], argv[i + 1]);
+            out[n++] = joined;
+            i++;
+            done = true;
+            continue;
+        }
+        if (argv[i][0] != '-' && i > 0 && !is_value)
+            done = true;
+        out[n++] = argv[i];
+    }
+    out[n] = NULL;
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    char *words[WORDS_MAX + 1], joined[128];
+    struct kgr_options options;
+    struct kgr_ac_settings settings = {0};
+    struct kgr_diag diag = {0};
+    int num = join_words(words, joined, sizeof joined, argc, argv);
+    switch (kgr_options_parse(&options, &program, num, words)) {
+    case KGR_OPTIONS_DONE:
+        return 0;
+    case KGR_OPTIONS_USAGE:
+        return 2;
+    case KGR_OPTIONS_RUN:
+        break;
+    }
+    kgr_harden_process();
+    enum kgr_error err = kgr_arena_init(ARENA_BYTES);
+    if (err == KGR_OK)
+        err = kgr_ac_settings_load(&settings, options.config, &diag);
+    if (err == KGR_OK)
+        err = functions[options.command_index](&settings, &options, &diag);
+    if (err == KGR_OK && fflush(stdout) != 0)
+        err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
+    if (err != KGR_OK)
+        fprintf(stderr, "kgr-ac: %s\n", kgr_diag_text(&diag, err));
+    kgr_ac_settings_deinit(&settings);
+    kgr_arena_deinit();
+    return kgr_exit_code(err);
+}

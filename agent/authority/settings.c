@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/authority/settings.h"
+
+#include <stdlib.h>
+
+#include "agent/daemon/config.h"
+
+static const struct kgr_config_key tpm_keys[] = {
+    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
+    {.name = NULL},
+};
+
+static const struct kgr_config_key keys[] = {
+    {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ac"},
+    {.name = "ks_socket", .type = KGR_CONFIG_TEXT},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = NULL},
+};
+
+enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *path,
+                                    struct kgr_diag *diag)
+{
+    struct kgr_config *config = NULL;
+    enum kgr_error err = kgr_config_load(&config, path, keys, diag);
+    if (err != KGR_OK)
+        return err;
+    struct kgr_config_group root = kgr_config_root(config);
+    out->config = config;
+    out->state = kgr_config_text(root, "state");
+    out->tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti");
+    out->ks_socket = kgr_config_text(root, "ks_socket");
+    if (out->ks_socket == NULL)
+        out->ks_socket = secure_getenv("KGR_KS");
+    if (out->ks_socket == NULL)
+        out->ks_socket = "/run/kgr/ks.sock";
+    return KGR_OK;
+}
+
+void kgr_ac_settings_deinit(struct kgr_ac_settings *settings)
+{
+    kgr_config_free(settings->config);
+    settings->config = NULL;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/authority/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/buf.h"
+#include "agent/store/db.h"
+
+static const char *const migrations[] = {
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+};
+
+static const struct kgr_db_schema schema = {
+    .application_id = 0x4b475241, /* "KGRA" */
+    .migrations = migrations,
+    .num_migrations = KGR_ARRAY_LEN(migrations),
+};
+
+struct kgr_ac_state {
+    struct kgr_db *db;
+};
+
+enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
+                                 struct kgr_diag *diag)
+{
+    char path[1100];
+    struct kgr_ac_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    snprintf(path, sizeof path, "%s/ac.db", folder);
+    enum kgr_error err = kgr_db_open(&state->db, path, &schema, diag);
+    if (err != KGR_OK) {
+        free(state);
+        return err;
+    }
+    *out = state;
+    return KGR_OK;
+}
+
+void kgr_ac_state_close(struct kgr_ac_state *state)
+{
+    if (state == NULL)
+        return;
+    kgr_db_close(state->db);
+    free(state);
+}
+
+static enum kgr_error put(struct kgr_ac_state *state, const char *name, struct kgr_slice value,
+                          struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt = NULL;
+    enum kgr_error err = kgr_db_stmt(
+        &stmt, state->db,
+        "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
+        diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, name);
+    kgr_stmt_bind_blob(stmt, 2, value);
+    return kgr_stmt_run(stmt, diag);
+}
+
+/* Copies a value of at most cap bytes; *out_len is SIZE_MAX when there is none. */
+static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t *out,
+                          size_t *out_len, size_t cap, struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt = NULL;
+    enum kgr_step step;
+    enum kgr_error err =
+        kgr_db_stmt(&stmt, state->db, "SELECT value FROM meta WHERE name = ?1", diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, name);
+    err = kgr_stmt_step(&step, stmt, diag);
+    if (err != KGR_OK)
+        return err;
+    if (step == KGR_STEP_DONE) {
+        *out_len = SIZE_MAX;
+        return KGR_OK;
+    }
+    struct kgr_slice value = kgr_stmt_blob(stmt, 0);
+    if (value.len > cap) {
+        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s has %zu bytes", name, value.len);
+    } else {
+        kgr_copy(out, value.p, value.len);
+        *out_len = value.len;
+    }
+    kgr_stmt_reset(stmt);
+    return err;
+}
+
+static enum kgr_error put_anchor(struct kgr_ac_state *state, const char *name,
+                                 const struct kgr_ac_anchor *anchor, struct kgr_diag *diag)
+{
+    uint8_t buf[4 + 2 + KGR_TPM_NAME_MAX];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_u32(&wr, anchor->handle);
+    kgr_wr_vec16(&wr, kgr_slice(anchor->name.bytes, anchor->name.len));
+    return put(state, name, kgr_wr_slice(&wr), diag);
+}
+
+static enum kgr_error put_identity(struct kgr_ac_state *state, const char *name,
+                                   const struct kgr_ac_identity *identity, struct kgr_diag *diag)
+{
+    uint8_t buf[3 * (2 + KGR_TPM_PUBLIC_MAX)];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_vec16(&wr, kgr_slice(identity->signing.bytes, identity->signing.len));
+    kgr_wr_vec16(&wr, kgr_slice(identity->storage.bytes, identity->storage.len));
+    kgr_wr_vec16(&wr, kgr_slice(identity->ek.bytes, identity->ek.len));
+    return put(state, name, kgr_wr_slice(&wr), diag);
+}
+
+static enum kgr_error put_founding(struct kgr_ac_state *state, const struct kgr_ac_founding *f,
+                                   struct kgr_diag *diag)
+{
+    enum kgr_error err = put(state, "root", kgr_slice(f->root, KGR_AC_ROOT_LEN), diag);
+    if (err == KGR_OK)
+        err = put_anchor(state, "storage", &f->storage, diag);
+    if (err == KGR_OK)
+        err = put_anchor(state, "signing", &f->signing, diag);
+    if (err == KGR_OK)
+        err = put_anchor(state, "counter", &f->counter, diag);
+    if (err == KGR_OK)
+        err = put_identity(state, "identity", f->identity, diag);
+    return err;
+}
+
+enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
+                                  const struct kgr_ac_founding *founding, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_db_begin(state->db, diag);
+    if (err != KGR_OK)
+        return err;
+    err = put_founding(state, founding, diag);
+    if (err == KGR_OK)
+        return kgr_db_commit(state->db, diag);
+    kgr_db_rollback(state->db);
+    return err;
+}
+
+bool kgr_ac_state_is_founded(struct kgr_ac_state *state)
+{
+    struct kgr_ac_anchor anchor;
+    return kgr_ac_state_anchor(state, &anchor, KGR_AC_SIGNING, NULL) == KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state, uint8_t root[KGR_AC_ROOT_LEN],
+                                 struct kgr_diag *diag)
+{
+    size_t len = 0;
+    enum kgr_error err = get(state, "root", root, &len, KGR_AC_ROOT_LEN, diag);
+    if (err != KGR_OK)
+        return err;
+    if (len == SIZE_MAX)
+        return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
+    if (len != KGR_AC_ROOT_LEN)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: root has %zu bytes", len);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anchor *out,
+                                   enum kgr_ac_which which, struct kgr_diag *diag)
+{
+    static const char *const names[] = {"storage", "signing", "counter"};
+    uint8_t buf[4 + 2 + KGR_TPM_NAME_MAX];
+    struct kgr_rd rd;
+    size_t len = 0;
+    enum kgr_error err = get(state, names[which], buf, &len, sizeof buf, diag);
+    if (err != KGR_OK)
+        return err;
+    if (len == SIZE_MAX)
+        return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
+    kgr_rd_init(&rd, buf, len);
+    uint32_t handle = kgr_rd_u32(&rd);
+    struct kgr_slice name = kgr_rd_vec16(&rd, KGR_TPM_NAME_MAX);
+    if (!kgr_rd_done(&rd))
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s is damaged", names[which]);
+    memset(out, 0, sizeof *out);
+    out->handle = handle;
+    out->name.len = (uint16_t)name.len;
+    kgr_copy(out->name.bytes, name.p, name.len);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_set_ks(struct kgr_ac_state *state, const struct kgr_ac_identity *ks,
+                                   struct kgr_diag *diag)
+{
+    return put_identity(state, "ks", ks, diag);
+}
+
+static void read_public(struct kgr_rd *rd, struct kgr_tpm_public *out)
+{
+    struct kgr_slice bytes = kgr_rd_vec16(rd, KGR_TPM_PUBLIC_MAX);
+    memset(out, 0, sizeof *out);
+    out->len = (uint16_t)bytes.len;
+    kgr_copy(out->bytes, bytes.p, bytes.len);
+}
+
+static enum kgr_error decode_identity(struct kgr_ac_identity *out, struct kgr_slice bytes)
+{
+    struct kgr_rd check, rd;
+    kgr_rd_init(&check, bytes.p, bytes.len);
+    for (int i = 0; i < 3; i++)
+        kgr_rd_vec16(&check, KGR_TPM_PUBLIC_MAX);
+    if (!kgr_rd_done(&check))
+        return KGR_ERR_CORRUPT;
+    kgr_rd_init(&rd, bytes.p, bytes.len);
+    read_public(&rd, &out->signing);
+    read_public(&rd, &out->storage);
+    read_public(&rd, &out->ek);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state, struct kgr_ac_identity *out,
+                               struct kgr_diag *diag)
+{
+    uint8_t buf[3 * (2 + KGR_TPM_PUBLIC_MAX)];
+    size_t len = 0;
+    enum kgr_error err = get(state, "ks", buf, &len, sizeof buf, diag);
+    if (err != KGR_OK)
+        return err;
+    if (len == SIZE_MAX)
+        return kgr_diag_set(diag, KGR_ERR_STATE, "no key server is pinned; run kgr-ac pin ks.pub");
+    err = decode_identity(out, kgr_slice(buf, len));
+    if (err != KGR_OK)
+        return kgr_diag_set(diag, err, "ac.db: the pinned key server is damaged");
+    return KGR_OK;
+}
