@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/base/secret.h"
 #include "provider/error.h"
+#include "provider/hmac.h"
 #include "provider/key.h"
 #include "provider/param.h"
 #include "provider/provider.h"
@@ -15,8 +15,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define FIRST_CAP 512
-
 /* The hash of a suite, under the names that OpenSSL knows it by. */
 struct digest {
     const char *names[4]; /* the first is the one we tell */
@@ -29,22 +27,13 @@ static const struct digest digests[] = {
     {{"SHA2-256", "SHA256", "SHA-256", NULL}, 32, 64, KGR_SUITE_AES_128_CBC_HMAC_SHA256},
     {{"SHA2-384", "SHA384", "SHA-384", NULL}, 48, 128, KGR_SUITE_AES_256_CBC_HMAC_SHA384}};
 
-/*
- * KGR-HMAC: HMAC (FIPS 198-1) under the MAC key of a pair. Up to KGR_DATA_MAX bytes wait here and go
- * to the agent in one request, so that a copy or a fork continues rightly; with more of them the
- * state moves into the agent, where it can be neither copied nor shared with a child.
- */
+/* KGR-HMAC: HMAC under the MAC key of a pair, with the hash of its suite. */
 struct mac {
     const struct kgr_prov *prov; /* borrowed */
     struct kgr_prov_key key;
     const struct digest *wanted; /* what the caller asked for; NULL for what the suite says */
     bool started;
-    bool broken;   /* a step failed: only a new init helps */
-    bool streamed; /* the agent holds a state */
-    uint32_t stream;
-    uint8_t *data; /* owned; not yet with the agent */
-    size_t data_len;
-    size_t data_cap;
+    struct kgr_prov_hmac hmac;
 };
 
 static OSSL_FUNC_mac_newctx_fn mac_newctx;
@@ -68,28 +57,6 @@ static const struct digest *digest_of(enum kgr_suite_id suite)
     return NULL;
 }
 
-static enum kgr_error refused(struct mac *m, enum kgr_error err)
-{
-    char uri[KGR_DIAG_MAX];
-
-    m->broken = true;
-    return kgr_prov_refused(m->prov, err, kgr_prov_key_uri(uri, &m->key));
-}
-
-/* Forgets the data, here and in the agent. */
-static void restart(struct mac *m)
-{
-    if (m->streamed) {
-        kgr_mac_abort(m->prov->client, m->stream);
-        m->streamed = false;
-    }
-    if (m->data != NULL) {
-        kgr_cleanse(m->data, m->data_len);
-    }
-    m->data_len = 0;
-    m->broken = false;
-}
-
 static void *mac_newctx(void *provctx)
 {
     struct mac *m = calloc(1, sizeof(*m));
@@ -109,63 +76,23 @@ static void mac_freectx(void *mctx)
     if (m == NULL) {
         return;
     }
-    restart(m);
-    free(m->data);
+    kgr_prov_hmac_deinit(m->prov, &m->hmac);
     free(m);
-}
-
-/* Makes room for cap bytes; what is there stays. */
-static enum kgr_error reserve(struct mac *m, size_t cap)
-{
-    size_t grown = m->data_cap > 0 ? m->data_cap : FIRST_CAP;
-    uint8_t *data;
-
-    if (cap <= m->data_cap) {
-        return KGR_OK;
-    }
-    while (grown < cap) {
-        grown *= 2;
-    }
-    data = malloc(grown);
-    if (data == NULL) {
-        return kgr_prov_no_memory(m->prov);
-    }
-    if (m->data != NULL) {
-        memcpy(data, m->data, m->data_len);
-        kgr_cleanse(m->data, m->data_len);
-    }
-    free(m->data);
-    m->data = data;
-    m->data_cap = grown;
-    return KGR_OK;
 }
 
 static void *mac_dupctx(void *mctx)
 {
-    struct mac *m = mctx;
-    struct mac *copy;
+    const struct mac *m = mctx;
+    struct mac *copy = malloc(sizeof(*copy));
 
-    if (m->streamed) {
-        (void)kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_NO_COPY,
-                              "after %d bytes the agent holds the state of a MAC", KGR_DATA_MAX);
-        return NULL;
-    }
-    copy = malloc(sizeof(*copy));
     if (copy == NULL) {
         (void)kgr_prov_no_memory(m->prov);
         return NULL;
     }
     *copy = *m;
-    copy->data = NULL;
-    copy->data_len = 0;
-    copy->data_cap = 0;
-    if (m->data_len > 0) {
-        if (reserve(copy, m->data_len) != KGR_OK) {
-            free(copy);
-            return NULL;
-        }
-        memcpy(copy->data, m->data, m->data_len);
-        copy->data_len = m->data_len;
+    if (kgr_prov_hmac_copy(m->prov, &copy->hmac, &m->hmac) != KGR_OK) {
+        free(copy);
+        return NULL;
     }
     return copy;
 }
@@ -200,7 +127,7 @@ static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const O
 {
     struct mac *m = mctx;
 
-    restart(m);
+    kgr_prov_hmac_restart(m->prov, &m->hmac);
     m->started = false;
     if (key != NULL && keylen > 0 &&
         kgr_prov_key_set_handle(m->prov, &m->key, key, keylen) != KGR_OK) {
@@ -215,7 +142,7 @@ static int mac_init_skey(void *mctx, void *skey, const OSSL_PARAM params[])
     struct mac *m = mctx;
     const struct kgr_key *named = kgr_prov_skey_key(skey);
 
-    restart(m);
+    kgr_prov_hmac_restart(m->prov, &m->hmac);
     if (named != NULL) {
         kgr_prov_key_set(&m->key, named);
     }
@@ -227,82 +154,16 @@ static enum kgr_error ready(struct mac *m)
     if (!m->started) {
         return kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_NOT_STARTED, "%s", "KGR-HMAC");
     }
-    if (m->broken) {
-        return kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_BROKEN, "%s",
-                               "KGR-HMAC must be initialised again");
-    }
     /* A key that was named after init. */
     return kgr_prov_key_is_pinned(&m->key) ? KGR_OK : pin(m);
-}
-
-/* Moves what waits here into the agent. */
-static enum kgr_error flush(struct mac *m)
-{
-    enum kgr_error err;
-
-    if (!m->streamed) {
-        err = kgr_mac_start(m->prov->client, &m->key.pinned, &m->stream);
-        if (err != KGR_OK) {
-            return refused(m, err);
-        }
-        m->streamed = true;
-    }
-    err = kgr_mac_update(m->prov->client, m->stream, m->data, m->data_len);
-    if (err != KGR_OK) {
-        return refused(m, err);
-    }
-    kgr_cleanse(m->data, m->data_len);
-    m->data_len = 0;
-    return KGR_OK;
 }
 
 static int mac_update(void *mctx, const unsigned char *data, size_t datalen)
 {
     struct mac *m = mctx;
 
-    if (ready(m) != KGR_OK) {
-        return 0;
-    }
-    while (datalen > 0) {
-        size_t n = KGR_DATA_MAX - m->data_len;
-
-        /* A full buffer is flushed only when more comes: exactly KGR_DATA_MAX are one request. */
-        if (n == 0) {
-            if (flush(m) != KGR_OK) {
-                return 0;
-            }
-            n = KGR_DATA_MAX;
-        }
-        n = datalen < n ? datalen : n;
-        if (reserve(m, m->data_len + n) != KGR_OK) {
-            m->broken = true;
-            return 0;
-        }
-        memcpy(m->data + m->data_len, data, n);
-        m->data_len += n;
-        data += n;
-        datalen -= n;
-    }
-    return 1;
-}
-
-static enum kgr_error finish(struct mac *m, uint8_t tag[KGR_MAC_MAX], size_t *out_len)
-{
-    enum kgr_error err;
-
-    if (!m->streamed) {
-        err = kgr_mac(m->prov->client, &m->key.pinned, m->data, m->data_len, tag, out_len);
-        return err == KGR_OK ? KGR_OK : refused(m, err);
-    }
-    if (m->data_len > 0) {
-        err = flush(m);
-        if (err != KGR_OK) {
-            return err;
-        }
-    }
-    err = kgr_mac_final(m->prov->client, m->stream, tag, out_len);
-    m->streamed = false;
-    return err == KGR_OK ? KGR_OK : refused(m, err);
+    return ready(m) == KGR_OK &&
+           kgr_prov_hmac_update(m->prov, &m->hmac, &m->key, data, datalen) == KGR_OK;
 }
 
 static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsize)
@@ -310,7 +171,6 @@ static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsiz
     struct mac *m = mctx;
     const struct digest *digest;
     uint8_t tag[KGR_MAC_MAX];
-    size_t tag_len;
 
     if (ready(m) != KGR_OK) {
         return 0;
@@ -321,18 +181,12 @@ static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsiz
                               "%zu bytes of MAC, room for %zu", digest->len, outsize);
         return 0;
     }
-    if (finish(m, tag, &tag_len) != KGR_OK) {
+    if (kgr_prov_hmac_final(m->prov, &m->hmac, &m->key, tag, digest->len) != KGR_OK) {
         return 0;
     }
-    restart(m);
     m->started = false;
-    if (tag_len != digest->len) {
-        (void)kgr_prov_refuse(m->prov, KGR_ERR_FAILED, KGR_ERR_FAILED,
-                              "%zu bytes of MAC from the agent, not %zu", tag_len, digest->len);
-        return 0;
-    }
-    memcpy(out, tag, tag_len);
-    *outl = tag_len;
+    memcpy(out, tag, digest->len);
+    *outl = digest->len;
     return 1;
 }
 
@@ -409,10 +263,11 @@ static enum kgr_error set_param(struct mac *m, const OSSL_PARAM *p)
     size_t handle_len;
 
     if (kgr_param_is(p, OSSL_MAC_PARAM_DIGEST)) {
+        kgr_prov_hmac_restart(m->prov, &m->hmac);
         return set_digest(m, p);
     }
     if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
-        restart(m);
+        kgr_prov_hmac_restart(m->prov, &m->hmac);
         return kgr_prov_key_set_uri(m->prov, &m->key, p);
     }
     if (kgr_param_is(p, OSSL_MAC_PARAM_KEY)) {
@@ -420,7 +275,7 @@ static enum kgr_error set_param(struct mac *m, const OSSL_PARAM *p)
             return kgr_prov_refuse(m->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
                                    p->key);
         }
-        restart(m);
+        kgr_prov_hmac_restart(m->prov, &m->hmac);
         return kgr_prov_key_set_handle(m->prov, &m->key, handle, handle_len);
     }
     return KGR_OK; /* others are none of ours */
