@@ -22,14 +22,14 @@
 extern "C" {
 #endif
 
-#define KGR_PEER_MAX     64    /* characters of an N_ID */
-#define KGR_TOPIC_MAX    47    /* characters of an MQTT topic of ours */
-#define KGR_BLOCK_LEN    16    /* AES block and IV */
-#define KGR_DATA_MAX     65536 /* most bytes of data in one request */
-#define KGR_AAD_MAX      4096  /* most bytes of associated data of a record */
-#define KGR_MAC_MAX      64    /* room for any MAC */
-#define KGR_RECORD_OVERHEAD 96 /* a record is at most this much longer than its plaintext */
-#define KGR_DIAG_MAX     256
+#define KGR_PEER_MAX        64    /* characters of an N_ID */
+#define KGR_TOPIC_MAX       47    /* characters of an MQTT topic of ours */
+#define KGR_BLOCK_LEN       16    /* AES block and IV */
+#define KGR_DATA_MAX        65536 /* most bytes of data in one request */
+#define KGR_AAD_MAX         4096  /* most bytes of associated data of a record */
+#define KGR_MAC_MAX         64    /* room for any MAC */
+#define KGR_RECORD_OVERHEAD 96    /* a record is at most this much longer than its plaintext */
+#define KGR_DIAG_MAX        256
 
 enum kgr_pair_state {
     KGR_STATE_IDLE = 0,
@@ -87,18 +87,18 @@ struct kgr_peer {
     enum kgr_suite_id suite;
     int64_t age_s;
     int64_t expires_s;
-    bool may_send;    /* seal, encrypt, sign are possible now */
-    bool may_receive; /* open, decrypt, verify are possible now */
+    bool may_send;             /* seal, encrypt, sign are possible now */
+    bool may_receive;          /* open, decrypt, verify are possible now */
     uint8_t iv[KGR_BLOCK_LEN]; /* delivered with the key; an attribute, used for no message */
     char receive_topic[KGR_TOPIC_MAX + 1];
     char send_topic[KGR_TOPIC_MAX + 1];
-    enum kgr_error error;     /* why the last exchange failed; KGR_OK if it did not */
+    enum kgr_error error;      /* why the last exchange failed; KGR_OK if it did not */
     char reason[KGR_DIAG_MAX]; /* the same for people; may be empty */
 };
 
 struct kgr_status {
     char node[KGR_PEER_MAX + 1];
-    char version[32];        /* of the agent */
+    char version[32]; /* of the agent */
     bool registered;
     bool broker_connected;
     char broker[280];        /* host:port */
@@ -144,13 +144,15 @@ enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, 
  * generation that would be used to send, so that a stream of calls can pin it.
  * Errors: KGR_ERR_UNKNOWN_PEER, KGR_ERR_NO_KEY, KGR_ERR_NOT_AUTHORIZED.
  */
-enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key, struct kgr_peer *out);
+enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key,
+                           struct kgr_peer *out);
 
 /*
  * kgr_make_handle returns the name of peer's key in the shape of key bytes for a cipher or MAC of
  * key_len bytes (16 to 64), for callers that insist on key bytes. A name, not a capability.
  */
-enum kgr_error kgr_make_handle(struct kgr_client *client, const char *peer, uint8_t *out, size_t key_len);
+enum kgr_error kgr_make_handle(struct kgr_client *client, const char *peer, uint8_t *out,
+                               size_t key_len);
 
 /* kgr_resolve_handle: KGR_ERR_UNKNOWN_PEER if the bytes are no handle of this agent. */
 enum kgr_error kgr_resolve_handle(struct kgr_client *client, const uint8_t *handle, size_t len,
@@ -193,8 +195,10 @@ enum kgr_error kgr_mac(struct kgr_client *client, const struct kgr_key *key, con
  * fork or a lost connection it is gone (KGR_ERR_STATE). kgr_mac_final and kgr_mac_abort end it, and so
  * does an update that the agent did not answer. At most 4,096 of them in one client.
  */
-enum kgr_error kgr_mac_start(struct kgr_client *client, const struct kgr_key *key, uint32_t *out_id);
-enum kgr_error kgr_mac_update(struct kgr_client *client, uint32_t id, const uint8_t *in, size_t len);
+enum kgr_error kgr_mac_start(struct kgr_client *client, const struct kgr_key *key,
+                             uint32_t *out_id);
+enum kgr_error kgr_mac_update(struct kgr_client *client, uint32_t id, const uint8_t *in,
+                              size_t len);
 enum kgr_error kgr_mac_final(struct kgr_client *client, uint32_t id, uint8_t *out, size_t *out_len);
 void kgr_mac_abort(struct kgr_client *client, uint32_t id);
 
@@ -203,17 +207,17 @@ void kgr_mac_abort(struct kgr_client *client, uint32_t id);
  * out_cap must be at least plaintext_len + KGR_RECORD_OVERHEAD. aad may be NULL with aad_len 0; the
  * receiver must give the same. stored: the record may be opened more than once (kgr_open's stored).
  */
-enum kgr_error kgr_seal(struct kgr_client *client, const char *peer, bool stored, const uint8_t *aad,
-                        size_t aad_len, const uint8_t *plaintext, size_t plaintext_len, uint8_t *out,
-                        size_t out_cap, size_t *out_len);
+enum kgr_error kgr_seal(struct kgr_client *client, const char *peer, bool stored,
+                        const uint8_t *aad, size_t aad_len, const uint8_t *plaintext,
+                        size_t plaintext_len, uint8_t *out, size_t out_cap, size_t *out_len);
 
 /*
  * kgr_open verifies and opens a record from peer. out_cap must be at least record_len.
  * Errors: KGR_ERR_CORRUPT, KGR_ERR_REPLAY, KGR_ERR_EXPIRED, KGR_ERR_REVOKED, KGR_ERR_NO_KEY.
  */
-enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored, const uint8_t *aad,
-                        size_t aad_len, const uint8_t *record, size_t record_len, uint8_t *out,
-                        size_t out_cap, size_t *out_len);
+enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored,
+                        const uint8_t *aad, size_t aad_len, const uint8_t *record,
+                        size_t record_len, uint8_t *out, size_t out_cap, size_t *out_len);
 
 /*
  * kgr_get_random fills out from the TPM's generator; any len, in several requests if need be: after a
