@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/socket/access.h"
 
+#include <errno.h>
 #include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define GROUP_NAME  "kgr"
-#define MAX_GROUPS  256
 #define NSS_BUF_LEN 16384
 
 /* The group's id; false when there is no such group. */
@@ -25,19 +25,18 @@ static bool find_group(gid_t *out)
 
 static bool has_member(gid_t group, const struct kgr_peercred *peer)
 {
-    struct passwd entry, *found = NULL;
-    gid_t groups[MAX_GROUPS];
-    int num = MAX_GROUPS;
-    bool member = false;
-    if (peer->gid == group)
-        return true;
-    char *buf = malloc(NSS_BUF_LEN);
-    if (buf != NULL && getpwuid_r(peer->uid, &entry, buf, NSS_BUF_LEN, &found) == 0 &&
-        found != NULL && getgrouplist(entry.pw_name, entry.pw_gid, groups, &num) >= 0) {
-        for (int i = 0; i < num; i++)
+    gid_t *groups = NULL;
+    socklen_t len = 0;
+    bool member = peer->gid == group;
+    /* The first call fails with ERANGE and tells how much room the list needs. */
+    if (!member && getsockopt(peer->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) != 0 &&
+        errno == ERANGE)
+        groups = malloc(len);
+    if (groups != NULL && getsockopt(peer->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) == 0) {
+        for (size_t i = 0; i < len / sizeof *groups; i++)
             member = member || groups[i] == group;
     }
-    free(buf);
+    free(groups);
     return member;
 }
 

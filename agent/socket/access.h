@@ -11,10 +11,11 @@ struct kgr_peercred {
     uid_t uid;
     gid_t gid;
     pid_t pid; /* for the log only: a pid can be used again */
+    int fd;    /* the connection, for the call of an access check; -1 otherwise */
 };
 
 /*
- * kgr_access_default decides who may connect at all: uid 0, the daemon's own uid, and users whose primary or
- * supplementary groups, in the system's user database, contain the group `kgr`.
+ * kgr_access_default decides who may connect at all: uid 0, the daemon's own uid, and processes that were in
+ * the group `kgr` when they connected (SO_PEERGROUPS).
  */
 KGR_MUST_CHECK bool kgr_access_default(void *arg, const struct kgr_peercred *peer);

@@ -152,7 +152,6 @@ static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, stru
     struct kgr_ipc_hello hello;
     if (kgr_ipc_hello_decode(&hello, body) != KGR_OK) {
         send_error(c, h, KGR_ERR_CORRUPT, "malformed hello");
-        break_off(c, true);
         return;
     }
     if (hello.lowest > KGR_IPC_VERSION || hello.highest < KGR_IPC_VERSION) {
@@ -317,6 +316,18 @@ out:
     return err;
 }
 
+/* Closing over unread packets would reset the connection and lose the reply that says why. */
+static void hang_up(int fd)
+{
+    uint8_t byte;
+    ssize_t n;
+    shutdown(fd, SHUT_RDWR);
+    do {
+        n = recv(fd, &byte, 1, MSG_DONTWAIT);
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    close(fd);
+}
+
 void kgr_connection_free(struct kgr_connection *conn)
 {
     if (conn == NULL)
@@ -326,7 +337,7 @@ void kgr_connection_free(struct kgr_connection *conn)
     while (conn->first != NULL)
         drop_packet(conn);
     if (conn->fd >= 0)
-        close(conn->fd);
+        hang_up(conn->fd);
     free(conn->pending);
     free(conn);
 }

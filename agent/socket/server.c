@@ -18,6 +18,7 @@
 #define DEFAULT_HELLO_MS      5000
 #define BACKLOG               64
 #define MAX_ACCEPTS_A_TURN    16
+#define PAUSE_MS              200
 
 struct slot {
     struct kgr_server *server;
@@ -35,7 +36,8 @@ struct kgr_server {
     dev_t dev; /* of the socket that we made */
     ino_t ino;
     struct kgr_watch *watch;
-    struct slot *slots; /* max_conns of them */
+    struct kgr_timer *pause; /* until accept is tried again */
+    struct slot *slots;      /* max_conns of them */
     uint8_t *scratch;
     struct kgr_server_stats stats;
 };
@@ -101,6 +103,7 @@ static bool peer_of(int fd, struct kgr_peercred *out)
     out->uid = cred.uid;
     out->gid = cred.gid;
     out->pid = cred.pid;
+    out->fd = fd;
     return true;
 }
 
@@ -132,11 +135,20 @@ static bool admit(struct kgr_server *server, int fd)
         .arg = s,
     };
     s->peer = peer;
+    s->peer.fd = -1;
     if (kgr_connection_new(&s->conn, server->loop, fd, &options) != KGR_OK)
         return false;
     server->stats.accepted++;
     server->stats.conns++;
     return true;
+}
+
+/* Out of descriptors, say: the waiting client would keep the loop spinning. */
+static void pause_accepting(struct kgr_server *server)
+{
+    kgr_warn("accept-failed", "reason=\"%s\"", strerror(errno));
+    if (kgr_watch_set(server->watch, 0) == KGR_OK)
+        kgr_timer_start(server->pause, PAUSE_MS);
 }
 
 static void on_listen(void *arg, unsigned events)
@@ -147,11 +159,20 @@ static void on_listen(void *arg, unsigned events)
         int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
+        if (fd < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            pause_accepting(server);
         if (fd < 0)
             return;
         if (!admit(server, fd))
             close(fd);
     }
+}
+
+static void on_pause_over(void *arg)
+{
+    struct kgr_server *server = arg;
+    if (kgr_watch_set(server->watch, KGR_WATCH_READ) != KGR_OK)
+        kgr_timer_start(server->pause, PAUSE_MS);
 }
 
 /* Whether a process answers at the address; a socket file without one is left over from a crash. */
@@ -196,12 +217,11 @@ static enum kgr_error listen_at(struct kgr_server *server, struct kgr_diag *diag
     if (err != KGR_OK)
         return err;
     server->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* The mode must be right from the start: between bind and chmod anybody could connect. */
-    mode_t mask = umask(0117);
-    int rc =
-        server->fd < 0 ? -1 : bind(server->fd, (const struct sockaddr *)&address, sizeof address);
-    umask(mask);
-    if (rc != 0 || stat(server->path, &st) != 0 || listen(server->fd, BACKLOG) != 0)
+    /* Nobody can connect before listen: the mode is right by then. */
+    if (server->fd < 0 ||
+        bind(server->fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(server->path, 0660) != 0 || stat(server->path, &st) != 0 ||
+        listen(server->fd, BACKLOG) != 0)
         return kgr_diag_set(diag, KGR_ERR_IO, "cannot listen on %s: %s", server->path,
                             strerror(errno));
     server->dev = st.st_dev;
@@ -241,7 +261,9 @@ enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
     err = listen_at(server, diag);
     if (err != KGR_OK)
         goto out;
-    err = kgr_watch_new(&server->watch, loop, server->fd, on_listen, server);
+    err = kgr_timer_new(&server->pause, loop, on_pause_over, server);
+    if (err == KGR_OK)
+        err = kgr_watch_new(&server->watch, loop, server->fd, on_listen, server);
     if (err == KGR_OK)
         err = kgr_watch_set(server->watch, KGR_WATCH_READ);
     if (err != KGR_OK)
@@ -267,6 +289,7 @@ void kgr_server_free(struct kgr_server *server)
     if (server == NULL)
         return;
     kgr_watch_free(server->watch);
+    kgr_timer_free(server->pause);
     for (uint32_t i = 0; server->slots != NULL && i < server->options.max_conns; i++) {
         if (server->slots[i].conn != NULL)
             release(&server->slots[i]);

@@ -315,6 +315,29 @@ static void server_unknown_version_ends_it(void **state)
     expect_error_then_end(fd, KGR_ERR_VERSION);
 }
 
+static void server_malformed_hello_is_answered_and_may_be_repeated(void **state)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = dial(*state);
+    ask(fd, KGR_IPC_HELLO, 3, "x", 1);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_ERR_CORRUPT);
+    say_hello(fd, 1, 1);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_OK);
+    close(fd);
+}
+
+static void server_pipelined_breach_is_answered(void **state)
+{
+    int fd = dial(*state);
+    ask(fd, OP_ECHO, 1, NULL, 0);
+    for (uint32_t id = 2; id < 6; id++)
+        ask(fd, OP_ECHO, id, NULL, 0);
+    expect_error_then_end(fd, KGR_ERR_STATE);
+}
+
 static void server_silence_ends_it(void **state)
 {
     struct kgr_ipc_header h;
@@ -434,6 +457,8 @@ int main(void)
         T(server_large_reply_is_an_error),
         T(server_anything_before_hello_ends_it),
         T(server_unknown_version_ends_it),
+        T(server_malformed_hello_is_answered_and_may_be_repeated),
+        T(server_pipelined_breach_is_answered),
         T(server_silence_ends_it),
         T(server_malformed_packets_end_it),
         T(server_gone_client_is_harmless),
