@@ -375,7 +375,9 @@ static bool mend(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC rc)
     case TPM2_RC_REFERENCE_S0:
         if (cmd->policy != 0)
             return false; /* the policy session may be the lost one: its owner starts anew */
+        /* A reset, most likely: then no other handle is good either, though it may name something. */
         tpm->session.handle = 0;
+        kgr_tpm_note_loss(tpm);
         return first_time(cmd, REMEDY_SESSION);
     case TPM2_RC_REFERENCE_H0:
         /* Whoever brought the handle loads the key again (agent/tpm/slots.h). */

@@ -63,10 +63,16 @@ size_t kgr_tpm_num_loaded(const struct kgr_tpm *tpm)
     return num;
 }
 
-void kgr_tpm_slots_lost(struct kgr_tpm_slots *slots)
+void kgr_tpm_slots_lost(struct kgr_tpm *tpm)
 {
-    for (size_t i = 0; i < ENTRIES_MAX; i++)
-        slots->entries[i].handle = 0;
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        struct entry *entry = &tpm->slots->entries[i];
+
+        /* Not everything need be lost: what is still there would fill the TPM. */
+        if (entry->handle != 0)
+            kgr_tpm_flush(tpm, entry->handle);
+        entry->handle = 0;
+    }
 }
 
 /* Leaves the slot; the context stays, so that the way back is short. */

@@ -72,7 +72,7 @@ enum kgr_error kgr_tpm_startup(struct kgr_tpm *tpm, struct kgr_diag *diag)
 void kgr_tpm_note_loss(struct kgr_tpm *tpm)
 {
     tpm->resets++;
-    kgr_tpm_slots_lost(tpm->slots);
+    kgr_tpm_slots_lost(tpm);
     kgr_info("tpm_lost_state", "resets=%u", tpm->resets);
 }
 
@@ -86,10 +86,8 @@ enum kgr_error kgr_tpm_reconnect(struct kgr_tpm *tpm, struct kgr_diag *diag)
         err = kgr_tpm_startup(tpm, diag);
     if (err != KGR_OK)
         return err;
-    /* A TPM that was not reset, and has no resource manager, still holds what we had loaded. */
-    kgr_tpm_slots_limit(tpm, 0);
-    if (tpm->session.handle != 0)
-        kgr_tpm_session_end(tpm);
+    /* A TPM that was not reset, and has no resource manager, still holds what we had. */
+    kgr_tpm_session_end(tpm);
     kgr_tpm_note_loss(tpm);
     return KGR_OK;
 }
