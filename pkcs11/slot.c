@@ -9,6 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Asks the agent for the token; from the first time on, C_WaitForSlotEvent tells what changed. */
+static enum kgr_error read_agent(struct kgr_p11_module *module, struct kgr_p11_token *out)
+{
+    enum kgr_error err = kgr_p11_token_read(module, out);
+
+    kgr_p11_watch_begin(module, err == KGR_OK);
+    return err;
+}
+
 static CK_RV get_slot_list(struct kgr_p11_module *module, CK_BBOOL token_present, CK_SLOT_ID *list,
                            CK_ULONG *count)
 {
@@ -17,8 +26,7 @@ static CK_RV get_slot_list(struct kgr_p11_module *module, CK_BBOOL token_present
     if (count == NULL) {
         return CKR_ARGUMENTS_BAD;
     }
-    kgr_p11_watch_begin(module);
-    if (token_present && kgr_p11_token_read(module, NULL) != KGR_OK) {
+    if (token_present && read_agent(module, NULL) != KGR_OK) {
         num = 0;
     }
     if (list != NULL && *count < num) {
@@ -58,8 +66,7 @@ static CK_RV get_slot_info(struct kgr_p11_module *module, CK_SLOT_ID slot, CK_SL
     kgr_p11_pad(info->slotDescription, sizeof(info->slotDescription), "KGR agent of this node");
     kgr_p11_pad(info->manufacturerID, sizeof(info->manufacturerID), "KGR");
     info->flags = CKF_REMOVABLE_DEVICE;
-    kgr_p11_watch_begin(module);
-    if (kgr_p11_token_read(module, &token) == KGR_OK) {
+    if (read_agent(module, &token) == KGR_OK) {
         info->flags |= CKF_TOKEN_PRESENT;
         info->firmwareVersion = token.version;
     }
@@ -84,8 +91,7 @@ static CK_RV read_token(struct kgr_p11_module *module, CK_SLOT_ID slot, struct k
     if (slot != KGR_P11_SLOT_ID) {
         return CKR_SLOT_ID_INVALID;
     }
-    kgr_p11_watch_begin(module);
-    return kgr_p11_rv_slot(kgr_p11_token_read(module, out));
+    return kgr_p11_rv_slot(read_agent(module, out));
 }
 
 static void fill_names(CK_TOKEN_INFO *info, const struct kgr_p11_token *token)

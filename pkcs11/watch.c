@@ -68,17 +68,19 @@ static bool note(struct kgr_p11_watch *watch, const struct state *state)
     return event;
 }
 
-void kgr_p11_watch_begin(struct kgr_p11_module *module)
+void kgr_p11_watch_begin(struct kgr_p11_module *module, bool present)
 {
     struct kgr_p11_watch *watch = &module->watch;
-    struct state state;
+    struct state state = {false, 0};
     bool known;
 
     (void)pthread_mutex_lock(&watch->lock);
     known = watch->known;
     (void)pthread_mutex_unlock(&watch->lock);
     if (!known) {
-        state = read_state(module);
+        if (present) {
+            state = read_state(module);
+        }
         (void)pthread_mutex_lock(&watch->lock);
         if (!watch->known) {
             (void)note(watch, &state);

@@ -26,8 +26,11 @@ struct kgr_p11_watch {
 void kgr_p11_watch_init(struct kgr_p11_watch *watch);
 void kgr_p11_watch_deinit(struct kgr_p11_watch *watch);
 
-/* kgr_p11_watch_begin notes the present state, unless one is known, for later events. */
-void kgr_p11_watch_begin(struct kgr_p11_module *module);
+/*
+ * kgr_p11_watch_begin notes the present state, unless one is known, for later events; present: the
+ * agent has just answered.
+ */
+void kgr_p11_watch_begin(struct kgr_p11_module *module, bool present);
 /*
  * kgr_p11_watch_wait returns CKR_OK after an event; CKR_NO_EVENT at once if not block; and
  * CKR_CRYPTOKI_NOT_INITIALIZED when kgr_p11_watch_stop was called meanwhile. It gives back the

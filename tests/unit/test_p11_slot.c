@@ -21,6 +21,24 @@ static void slot_list_follows_the_agent(void **state)
     assert_int_equal(num, 1);
 }
 
+/* p11-kit does this much in every program that it is loaded into. */
+static void loading_asks_the_agent_nothing(void **state)
+{
+    CK_FUNCTION_LIST_PTR list = NULL;
+    CK_INFO info;
+    CK_ULONG num = 0;
+
+    (void)state;
+    assert_int_equal(C_Finalize(NULL), CKR_OK);
+    fake_reset();
+    assert_int_equal(C_GetFunctionList(&list), CKR_OK);
+    assert_int_equal(C_Initialize(NULL), CKR_OK);
+    assert_int_equal(C_GetInfo(&info), CKR_OK);
+    assert_int_equal(C_GetSlotList(CK_FALSE, NULL, &num), CKR_OK);
+    assert_int_equal(C_Finalize(NULL), CKR_OK);
+    assert_int_equal(fake_num_requests(), 0);
+}
+
 static void slot_info_tells_of_the_token(void **state)
 {
     CK_SLOT_INFO info;
@@ -138,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(slot_list_follows_the_agent, p11_setup, p11_teardown),
+        cmocka_unit_test_setup_teardown(loading_asks_the_agent_nothing, p11_setup, p11_teardown),
         cmocka_unit_test_setup_teardown(slot_info_tells_of_the_token, p11_setup, p11_teardown),
         cmocka_unit_test_setup_teardown(token_info_names_the_node, p11_setup, p11_teardown),
         cmocka_unit_test_setup_teardown(mechanism_list_has_what_works, p11_setup, p11_teardown),
