@@ -2,6 +2,7 @@
 #include "agent/node/anchor.h"
 
 #include "agent/base/clock.h"
+#include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/node/store.h"
 #include "agent/tpm/nv.h"
@@ -10,7 +11,7 @@
 #include "agent/tpm/session.h"
 #include "agent/tpm/template.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 /* The root is sealed below the SRK without a value of its own: it is what values are made from. */
 
@@ -83,12 +84,21 @@ static enum kgr_error save(struct kgr_db *db, const struct kgr_tpm_object *srk,
     return err;
 }
 
+static void undo(struct kgr_tpm *tpm, const struct kgr_anchor *anchor)
+{
+    if (anchor->counter.handle != 0 &&
+        kgr_tpm_counter_undefine(tpm, anchor->counter.handle, NULL) != KGR_OK)
+        kgr_warn("left_in_tpm", "nv=0x%08x", anchor->counter.handle);
+    if (anchor->storage.handle != 0 && kgr_tpm_evict(tpm, anchor->storage.handle, NULL) != KGR_OK)
+        kgr_warn("left_in_tpm", "handle=0x%08x", anchor->storage.handle);
+}
+
 enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, struct kgr_db *db, struct kgr_diag *diag)
 {
     struct kgr_anchor anchor = {0};
     struct kgr_tpm_object srk = {0};
     struct kgr_tpm_public srk_public;
-    struct kgr_tpm_blob root;
+    struct kgr_tpm_blob *root;
     uint64_t epoch = 0;
     enum kgr_error err = kgr_meta_get_u64(db, KGR_META_STORAGE_HANDLE, &epoch, diag);
 
@@ -96,11 +106,14 @@ enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, struct kgr_db *db, struct 
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "this node is initialised already");
     if (err != KGR_ERR_NO_KEY)
         return err;
-    err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
+    root = malloc(sizeof(*root));
+    err = root == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    if (err == KGR_OK)
+        err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
     if (err == KGR_OK)
         err = kgr_tpm_session_start(tpm, &srk, diag);
     if (err == KGR_OK)
-        err = create_root(&anchor, tpm, &root, &srk, diag);
+        err = create_root(&anchor, tpm, root, &srk, diag);
     if (err == KGR_OK)
         err = kgr_tpm_create_storage(tpm, &anchor.storage, &anchor.storage_public, &srk,
                                      KGR_TPM_FIRST_HANDLE, anchor.storage_auth, diag);
@@ -110,11 +123,10 @@ enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, struct kgr_db *db, struct 
     if (err == KGR_OK)
         err = kgr_tpm_counter_read(tpm, &epoch, &anchor.counter, diag);
     if (err == KGR_OK)
-        err = save(db, &srk, &anchor, &root, epoch, diag);
-    if (err != KGR_OK && anchor.counter.handle != 0)
-        (void)kgr_tpm_counter_undefine(tpm, anchor.counter.handle, NULL);
-    if (err != KGR_OK && anchor.storage.handle != 0)
-        (void)kgr_tpm_evict(tpm, anchor.storage.handle, NULL); /* the first error counts */
+        err = save(db, &srk, &anchor, root, epoch, diag);
+    if (err != KGR_OK)
+        undo(tpm, &anchor);
+    free(root);
     kgr_tpm_release(tpm, &srk);
     kgr_anchor_deinit(&anchor);
     return err;
@@ -211,7 +223,7 @@ enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr_tpm *tpm, stru
     enum kgr_error err = kgr_meta_get_u64(db, KGR_META_STORAGE_HANDLE, &handle, diag);
 
     if (err == KGR_ERR_NO_KEY)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "not initialised; run kgr-agent init");
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "not initialised; run kgr-agent init");
     *out = (struct kgr_anchor){0};
     if (err == KGR_OK)
         err = open_root(out, tpm, db, diag);
@@ -249,11 +261,11 @@ enum kgr_error kgr_anchor_new_epoch(struct kgr_anchor *anchor, struct kgr_tpm *t
     uint64_t intended = 0;
     uint64_t now = 0;
     uint64_t next = 0;
-    enum kgr_error err = kgr_meta_get_u64(db, KGR_META_EPOCH, &stored, diag);
+    enum kgr_error err = kgr_meta_get_u64(db, KGR_META_EPOCH_NEXT, &intended, diag);
 
-    if (err == KGR_OK)
-        err = kgr_meta_get_u64(db, KGR_META_EPOCH_NEXT, &intended, diag);
     if (err == KGR_OK || err == KGR_ERR_NO_KEY)
+        err = kgr_meta_get_u64(db, KGR_META_EPOCH, &stored, diag);
+    if (err == KGR_OK)
         err = kgr_tpm_counter_read(tpm, &now, &anchor->counter, diag);
     if (err == KGR_OK && now >= UINT32_MAX)
         err = kgr_diag_set(diag, KGR_ERR_STATE, "all epochs of the TPM's counter are spent");
@@ -267,6 +279,9 @@ enum kgr_error kgr_anchor_new_epoch(struct kgr_anchor *anchor, struct kgr_tpm *t
         err = kgr_meta_set_u64(db, KGR_META_EPOCH, next, diag);
     if (err == KGR_OK)
         err = kgr_meta_erase(db, KGR_META_EPOCH_NEXT, diag);
+    /* In the same transaction: a crash must not make the rollback forgotten and its keys used. */
+    if (err == KGR_OK && now != stored && now != intended)
+        err = kgr_node_store_drop_pairs(db, diag);
     if (err == KGR_OK)
         err = kgr_db_commit(db, diag);
     kgr_db_rollback(db);

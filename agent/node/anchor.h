@@ -37,7 +37,7 @@ void kgr_anchor_deinit(struct kgr_anchor *anchor);
 
 /*
  * kgr_anchor_new_epoch takes the epoch of this start. *out_rolled_back tells that the counter and the database
- * disagree: the database was put back or copied. KGR_ERR_STATE when all epochs are spent.
+ * disagree: the database was put back or copied; its pairs are erased then. KGR_ERR_STATE when all epochs are spent.
  */
 KGR_MUST_CHECK enum kgr_error kgr_anchor_new_epoch(struct kgr_anchor *anchor, struct kgr_tpm *tpm,
                                                    struct kgr_db *db, uint32_t *out_epoch,

@@ -149,6 +149,25 @@ static void start_job(struct kgr_exchange *ex, enum kgr_exchange_job job,
     action->requester = ex->offer.requester;
 }
 
+static enum kgr_error error_of(uint8_t reason)
+{
+    switch (reason) {
+    case KGR_NACK_NOT_AUTHORIZED:
+        return KGR_ERR_NOT_AUTHORIZED;
+    case KGR_NACK_EXPIRED:
+        return KGR_ERR_EXPIRED;
+    case KGR_NACK_SUITE:
+    case KGR_NACK_CUSTODY:
+        return KGR_ERR_UNSUPPORTED;
+    case KGR_NACK_QUOTA:
+        return KGR_ERR_QUOTA;
+    case KGR_NACK_REVOKED:
+        return KGR_ERR_REVOKED;
+    default: /* generation, aborted */
+        return KGR_ERR_STATE;
+    }
+}
+
 static void on_key_ans(struct kgr_exchange *ex, const struct kgr_exchange_event *event,
                        struct kgr_exchange_actions *out)
 {
@@ -156,6 +175,10 @@ static void on_key_ans(struct kgr_exchange *ex, const struct kgr_exchange_event 
         memcmp(event->xid, ex->s.request_xid, KGR_XID_LEN) != 0 || !fits(ex, event, true) ||
         event->generation <= ex->s.highest) {
         add(out, KGR_EXCHANGE_DO_IGNORED);
+        return;
+    }
+    if (event->refuse != 0) {
+        fail(ex, error_of(event->refuse), out);
         return;
     }
     take_offer(ex, event, true);
@@ -184,6 +207,8 @@ static void on_adv_req(struct kgr_exchange *ex, const struct kgr_exchange_event 
         ex->deadline_ms = event->now_ms;
     } else if (event->generation <= ex->s.highest) {
         refuse_advert(event, KGR_NACK_GENERATION, ex->s.highest, out);
+    } else if (event->refuse != 0) {
+        refuse_advert(event, event->refuse, 0, out);
     } else {
         take_offer(ex, event, false);
         start_job(ex, KGR_EXCHANGE_JOB_IMPORT, out);
@@ -226,25 +251,6 @@ static void on_done(struct kgr_exchange *ex, const struct kgr_exchange_event *ev
     ex->offer = ex->s.candidate;
     kgr_copy(ex->offer.kc_peer, event->kc.p, event->kc.len);
     start_job(ex, KGR_EXCHANGE_JOB_KC, out);
-}
-
-static enum kgr_error error_of(uint8_t reason)
-{
-    switch (reason) {
-    case KGR_NACK_NOT_AUTHORIZED:
-        return KGR_ERR_NOT_AUTHORIZED;
-    case KGR_NACK_EXPIRED:
-        return KGR_ERR_EXPIRED;
-    case KGR_NACK_SUITE:
-    case KGR_NACK_CUSTODY:
-        return KGR_ERR_UNSUPPORTED;
-    case KGR_NACK_QUOTA:
-        return KGR_ERR_QUOTA;
-    case KGR_NACK_REVOKED:
-        return KGR_ERR_REVOKED;
-    default: /* generation, aborted */
-        return KGR_ERR_STATE;
-    }
 }
 
 static bool was_sent(const struct kgr_exchange *ex, uint64_t sequence)

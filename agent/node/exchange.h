@@ -116,8 +116,10 @@ struct kgr_exchange_event {
     uint8_t custody;
     uint32_t lifetime_s;
     const uint8_t *iv;
-    const uint8_t *topic;       /* ADV_REQ: topic3; CONF_REQ: topic4 */
-    struct kgr_slice kc;        /* CONF_REQ, DONE */
+    const uint8_t *topic; /* ADV_REQ: topic3; CONF_REQ: topic4 */
+    struct kgr_slice kc;  /* CONF_REQ, DONE */
+    uint8_t
+        refuse; /* KEY_ANS, ADV_REQ: enum kgr_nack_reason if this node cannot hold such keys, else 0 */
     uint8_t refused_type;       /* NACK */
     uint64_t refused_sequence;  /* NACK */
     uint8_t reason;             /* NACK: enum kgr_nack_reason */

@@ -371,9 +371,9 @@ enum kgr_error kgr_frames_set_resident(struct kgr_frames *frames, enum kgr_frame
                                        const uint8_t key_id[KGR_KEY_ID_LEN],
                                        struct kgr_resident_key *resident, struct kgr_diag *diag)
 {
+    enum kgr_suite suite = kgr_resident_key_suite(resident);
     struct kgr_frame_key *key;
-    enum kgr_error err =
-        install(frames, set, (uint8_t)kgr_resident_key_suite(resident), key_id, &key, diag);
+    enum kgr_error err = install(frames, set, (uint8_t)suite, key_id, &key, diag);
 
     if (err == KGR_OK)
         key->resident = resident;

@@ -49,12 +49,14 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     struct kgr_config *config = NULL;
     struct kgr_config_group root;
     struct kgr_config_group limits;
+    size_t level;
     enum kgr_error err = kgr_config_load(&config, path, schema, diag);
 
     if (err != KGR_OK)
         return err;
     root = kgr_config_root(config);
     limits = kgr_config_group(root, "limits");
+    level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     *out = (struct kgr_settings){
         .config = config,
         .state = kgr_config_text(root, "state"),
@@ -63,7 +65,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
         .waits = (uint32_t)kgr_config_int(limits, "waits"),
-        .log_level = (enum kgr_log_level)kgr_config_choice(kgr_config_group(root, "log"), "level"),
+        .log_level = (enum kgr_log_level)level,
     };
     if (kgr_config_has(root, "broker")) {
         struct kgr_config_group broker = kgr_config_group(root, "broker");

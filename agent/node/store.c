@@ -41,7 +41,7 @@ enum kgr_error kgr_node_store_open(struct kgr_db **out, const char *dir, bool cr
     if (n < 0 || (size_t)n >= sizeof(path))
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "state: the path is too long");
     if (!create && access(path, F_OK) != 0)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "%s: not initialised; run kgr-agent init", dir);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not initialised; run kgr-agent init", dir);
     return kgr_db_open(out, path, &schema, diag);
 }
 

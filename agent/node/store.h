@@ -19,7 +19,7 @@
  * transaction. A row that does not decode is KGR_ERR_CORRUPT, with a diag that names it.
  */
 
-/* kgr_node_store_open opens the database in the state folder dir, creating it with create. KGR_ERR_STATE if it is not there. */
+/* kgr_node_store_open opens the database in the state folder dir, creating it with create. KGR_ERR_CONFIG if it is not there. */
 KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_db **out, const char *dir, bool create,
                                                   struct kgr_diag *diag);
 

@@ -192,7 +192,7 @@ enum kgr_error kgr_generation_each(struct kgr_db *db,
         err = kgr_stmt_step(&step, stmt, diag);
         if (err != KGR_OK || step == KGR_STEP_DONE)
             break;
-        *row = (struct kgr_generation_row){0};
+        memset(row, 0, sizeof(*row));
         err = read_row(stmt, row, diag);
         if (err == KGR_OK)
             err = fn(arg, row, diag);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/commands.h"
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/text.h"
+#include "agent/node/enrol.h"
+#include "agent/node/node.h"
+#include "agent/node/service.h"
+#include "agent/tpm/capability.h"
+#include "agent/tpm/object.h"
+#include "agent/tpm/template.h"
+#include "agent/tpm/tpm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TIMEOUT_S 60u
+#define MAX_TIMEOUT_S     86400u
+
+/* init */
+
+enum kgr_error kgr_cmd_init(const struct kgr_settings *settings, struct kgr_diag *diag)
+{
+    struct kgr_tpm *tpm = NULL;
+    struct kgr_db *db = NULL;
+    /* The TPM first: without one nothing is left behind. */
+    enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
+
+    if (err == KGR_OK && !kgr_tpm_capability(tpm)->can_resident)
+        err = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
+                           "this TPM has no AES or HMAC commands that resident keys need");
+    if (err == KGR_OK)
+        err = kgr_node_store_open(&db, settings->state, true, diag);
+    if (err == KGR_OK)
+        err = kgr_anchor_create(tpm, db, diag);
+    if (err == KGR_OK)
+        printf("initialised: state in %s, storage key and counter in the TPM\n", settings->state);
+    kgr_db_close(db);
+    kgr_tpm_close(tpm);
+    return err;
+}
+
+/* identity */
+
+struct identity {
+    char node[KGR_NID_MAX + 1]; /* empty: not enrolled */
+    char ek[2 * KGR_TPM_HASH_LEN + 1];
+    char storage[2 * KGR_TPM_NAME_MAX + 1];
+    bool registered;
+};
+
+static enum kgr_error find_ek(struct kgr_tpm *tpm, struct identity *out, struct kgr_diag *diag)
+{
+    struct kgr_tpm_object ek = {0};
+    struct kgr_tpm_public pub;
+    uint8_t hash[KGR_TPM_HASH_LEN];
+    enum kgr_error err = kgr_tpm_ek(tpm, &ek, &pub, diag);
+
+    if (err != KGR_OK)
+        return err;
+    kgr_tpm_release(tpm, &ek);
+    err = kgr_tpm_public_hash(hash, &pub);
+    if (err == KGR_OK)
+        (void)kgr_hex(out->ek, hash, sizeof(hash));
+    return err;
+}
+
+static enum kgr_error find_node(struct kgr_db *db, struct identity *out, struct kgr_diag *diag)
+{
+    char nid[KGR_NID_MAX];
+    uint8_t key_id[KGR_KEY_ID_LEN];
+    size_t len = 0;
+    enum kgr_error err = kgr_meta_get(db, KGR_META_NODE, nid, sizeof(nid), &len, diag);
+
+    if (err == KGR_ERR_NO_KEY)
+        return KGR_OK;
+    if (err != KGR_OK)
+        return err;
+    memcpy(out->node, nid, len);
+    /* NTAG is erased by reg_done, and by nothing else. */
+    err = kgr_meta_get_exact(db, KGR_META_NTAG_KEY_ID, key_id, sizeof(key_id), diag);
+    out->registered = err == KGR_ERR_NO_KEY;
+    return err == KGR_ERR_NO_KEY ? KGR_OK : err;
+}
+
+static enum kgr_error find_storage(struct kgr_db *db, struct identity *out, struct kgr_diag *diag)
+{
+    struct kgr_tpm_public pub;
+    struct kgr_tpm_name name;
+    size_t len = 0;
+    enum kgr_error err =
+        kgr_meta_get(db, KGR_META_STORAGE_PUBLIC, pub.bytes, sizeof(pub.bytes), &len, diag);
+
+    if (err == KGR_ERR_NO_KEY)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "not initialised; run kgr-agent init");
+    pub.len = (uint16_t)len;
+    if (err == KGR_OK)
+        err = kgr_tpm_public_name(&name, &pub);
+    if (err == KGR_OK)
+        (void)kgr_hex(out->storage, name.bytes, name.len);
+    return err;
+}
+
+static void print_identity(const struct identity *id, bool json)
+{
+    /* An N_ID needs no quoting in JSON, and hex neither. */
+    if (json)
+        printf("{\"version\": 1, \"node\": %s%s%s, \"registered\": %s, \"ek_hash\": \"%s\", "
+               "\"storage_name\": \"%s\"}\n",
+               id->node[0] != '\0' ? "\"" : "", id->node[0] != '\0' ? id->node : "null",
+               id->node[0] != '\0' ? "\"" : "", id->registered ? "true" : "false", id->ek,
+               id->storage);
+    else
+        printf("node          %s\nregistered    %s\nEK hash       %s\nstorage key   %s\n",
+               id->node[0] != '\0' ? id->node : "(not enrolled)", id->registered ? "yes" : "no",
+               id->ek, id->storage);
+}
+
+enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
+                                struct kgr_diag *diag)
+{
+    struct kgr_tpm *tpm = NULL;
+    struct kgr_db *db = NULL;
+    struct identity id = {.registered = false};
+    enum kgr_error err = kgr_node_store_open(&db, settings->state, false, diag);
+
+    if (err == KGR_OK)
+        err = find_storage(db, &id, diag);
+    if (err == KGR_OK)
+        err = find_node(db, &id, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_open(&tpm, settings->tcti, diag);
+    if (err == KGR_OK)
+        err = find_ek(tpm, &id, diag);
+    if (err == KGR_OK)
+        print_identity(&id, json);
+    kgr_db_close(db);
+    kgr_tpm_close(tpm);
+    return err;
+}
+
+/* enroll */
+
+static void print_progress(const char *text)
+{
+    printf("%s\n", text);
+    (void)fflush(stdout);
+}
+
+static enum kgr_error parse_timeout(const char *text, uint32_t *out, struct kgr_diag *diag)
+{
+    uint32_t value = 0;
+
+    *out = DEFAULT_TIMEOUT_S;
+    if (text == NULL)
+        return KGR_OK;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p < '0' || *p > '9' || value > MAX_TIMEOUT_S)
+            value = MAX_TIMEOUT_S + 1;
+        else
+            value = value * 10 + (uint32_t)(*p - '0');
+    }
+    if (value == 0 || value > MAX_TIMEOUT_S)
+        return kgr_diag_set(diag, KGR_ERR_INVALID, "--timeout: 1 to %u seconds", MAX_TIMEOUT_S);
+    *out = value;
+    return KGR_OK;
+}
+
+static enum kgr_error enroll(struct kgr_node *node, const char *path, uint32_t timeout_s,
+                             struct kgr_diag *diag)
+{
+    enum kgr_error err = path != NULL ? kgr_enrol_read(node, path, diag) : KGR_OK;
+
+    if (err == KGR_OK && path != NULL)
+        print_progress("credential read: NTAG is sealed in the TPM, the file is wiped");
+    if (err == KGR_OK)
+        err = kgr_node_load_identity(node, diag);
+    if (err != KGR_OK)
+        return err;
+    if (node->reg.s.phase == KGR_REGISTRATION_REGISTERED) {
+        printf("%s is registered already\n", node->self.s);
+        return KGR_OK;
+    }
+    printf("%s registers at the KS over the broker %s:%u\n", node->self.s, node->broker_host,
+           node->broker_port);
+    (void)fflush(stdout);
+    err = kgr_enrol_register(node, timeout_s, diag);
+    if (err == KGR_OK)
+        printf("%s is registered; NTAG is erased\n", node->self.s);
+    return err;
+}
+
+enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *path,
+                              const char *timeout, struct kgr_diag *diag)
+{
+    struct kgr_node *node = calloc(1, sizeof(*node));
+    uint32_t timeout_s = 0;
+    enum kgr_error err = parse_timeout(timeout, &timeout_s, diag);
+
+    if (err == KGR_OK && node == NULL)
+        err = KGR_ERR_NO_MEMORY;
+    if (err == KGR_OK) {
+        err = kgr_node_open(node, settings, diag);
+        node->progress = print_progress;
+        if (err == KGR_OK)
+            err = enroll(node, path, timeout_s, diag);
+        kgr_node_close(node);
+    }
+    free(node);
+    return err;
+}
+
+/* run */
+
+static enum kgr_error check_registered(struct kgr_db *db, struct kgr_diag *diag)
+{
+    struct identity id = {.registered = false};
+    enum kgr_error err = find_node(db, &id, diag);
+
+    if (err == KGR_OK && id.node[0] == '\0')
+        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
+                           "this node is not enrolled; run kgr-agent enroll FILE");
+    if (err == KGR_OK && !id.registered)
+        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
+                           "the enrolment as %s is not finished; run kgr-agent enroll", id.node);
+    return err;
+}
+
+static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_node_load_identity(node, diag);
+
+    if (node->rolled_back)
+        kgr_node_alarm(node, "the state database was put back or copied: pair keys dropped");
+    if (err == KGR_OK)
+        err = kgr_pairs_init(&node->pairs, &node->self);
+    if (err == KGR_OK)
+        err = kgr_pairs_load(&node->pairs, node->db, &node->anchor, kgr_clock_boot_ms(), diag);
+    if (err == KGR_OK)
+        err = kgr_node_load_nksk(node, diag);
+    if (err == KGR_OK)
+        err = kgr_node_connect(node, diag);
+    if (err == KGR_OK)
+        err = kgr_service_new(&node->service, node, diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_info("started", "node=%s epoch=%u socket=%s", node->self.s, node->epoch,
+             node->settings->socket);
+    return kgr_node_run(node, diag);
+}
+
+enum kgr_error kgr_cmd_run(const struct kgr_settings *settings, struct kgr_diag *diag)
+{
+    struct kgr_node *node = calloc(1, sizeof(*node));
+    struct kgr_db *db = NULL;
+    /* Told before an epoch is spent, and without a TPM. */
+    enum kgr_error err =
+        node == NULL ? KGR_ERR_NO_MEMORY : kgr_node_store_open(&db, settings->state, false, diag);
+
+    if (err == KGR_OK)
+        err = check_registered(db, diag);
+    kgr_db_close(db);
+    if (err == KGR_OK) {
+        err = kgr_node_open(node, settings, diag);
+        if (err == KGR_OK)
+            err = serve(node, diag);
+        kgr_node_close(node);
+        kgr_info("stopped", "result=%d", (int)err);
+    }
+    free(node);
+    return err;
+}

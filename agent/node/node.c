@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/node.h"
+
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/base/secret.h"
+#include "agent/daemon/loop.h"
+#include "agent/mqtt/mqtt.h"
+#include "agent/node/exchange_jobs.h"
+#include "agent/node/exchange_state.h"
+#include "agent/node/service.h"
+#include "agent/node/store.h"
+#include "agent/tpm/capability.h"
+#include "agent/tpm/tpm.h"
+#include "agent/tpm/worker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TPM_JOBS 256
+
+/* Alarms and time */
+
+void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...)
+{
+    char text[KGR_NODE_ALARM_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    kgr_error_log("alarm", "text=\"%s\"", text);
+    if (node->num_alarms == KGR_NODE_ALARMS) {
+        memmove(node->alarms[0], node->alarms[1], sizeof(node->alarms) - sizeof(node->alarms[0]));
+        node->num_alarms--;
+    }
+    memcpy(node->alarms[node->num_alarms++], text, sizeof(text));
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void kgr_node_reschedule(struct kgr_node *node)
+{
+    uint64_t deadline;
+
+    if (node->stopping)
+        return;
+    deadline = kgr_mqtt_drain(node->mqtt); /* first: its callbacks set other deadlines */
+    deadline = earlier(deadline, node->reg.deadline_ms);
+    deadline = earlier(deadline, node->give_up_ms);
+    deadline = earlier(deadline, node->sync.deadline_ms);
+    /* Before the first synchronisation exchanges have nothing to send. */
+    for (size_t i = 0; node->synced && i < node->pairs.num; i++)
+        deadline = earlier(deadline, node->pairs.list[i]->ex.deadline_ms);
+    if (node->service != NULL)
+        deadline = earlier(deadline, kgr_service_deadline(node->service));
+    kgr_timer_start_at(node->timer, deadline);
+}
+
+static void on_timer(void *arg)
+{
+    struct kgr_node *node = arg;
+    uint64_t now = kgr_clock_boot_ms();
+
+    if (node->service == NULL) {
+        kgr_enrol_on_timer(node, now);
+    } else {
+        kgr_sync_on_timer(node, now);
+        if (node->synced)
+            kgr_exchange_on_timer(node, now);
+        kgr_service_on_timer(node->service, now);
+    }
+    kgr_node_reschedule(node);
+}
+
+/* The broker */
+
+static void on_ready(void *arg)
+{
+    struct kgr_node *node = arg;
+
+    node->lost_ms = 0;
+    kgr_info("broker_connected", "host=%s port=%u", node->broker_host, node->broker_port);
+    if (node->service == NULL)
+        kgr_enrol_on_ready(node);
+    else
+        kgr_sync_on_ready(node);
+}
+
+static void on_lost(void *arg, const char *reason)
+{
+    struct kgr_node *node = arg;
+
+    if (node->lost_ms == 0) {
+        node->lost_ms = kgr_clock_boot_ms();
+        kgr_warn("broker_lost", "host=%s port=%u reason=\"%s\"", node->broker_host,
+                 node->broker_port, reason);
+        if (node->progress != NULL) {
+            char line[512];
+
+            (void)snprintf(line, sizeof(line), "broker %s:%u unreachable (%s); trying on",
+                           node->broker_host, node->broker_port, reason);
+            node->progress(line);
+        }
+    }
+    kgr_sync_on_lost(node);
+}
+
+static void on_message(void *arg, const char *topic, struct kgr_slice payload)
+{
+    struct kgr_node *node = arg;
+
+    (void)topic; /* the topic of arrival decides nothing */
+    kgr_frames_receive(&node->frames, payload, kgr_clock_boot_ms());
+}
+
+static void on_mqtt_wakeup(void *arg)
+{
+    kgr_node_reschedule(arg); /* which drains */
+}
+
+static void on_tpm_wakeup(void *arg)
+{
+    struct kgr_node *node = arg;
+
+    (void)kgr_tpm_worker_drain(node->worker);
+    kgr_exchange_bury_again(node);
+    kgr_node_reschedule(node);
+}
+
+static enum kgr_error publish(void *arg, const uint8_t topic[KGR_TOPIC_LEN], struct kgr_slice frame)
+{
+    struct kgr_node *node = arg;
+    char text[KGR_TOPIC_TEXT_LEN + 1];
+
+    if (node->mqtt == NULL)
+        return KGR_ERR_STATE;
+    return kgr_mqtt_publish(node->mqtt, kgr_topic_text(text, topic), frame);
+}
+
+static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
+{
+    struct kgr_node *node = arg;
+    uint8_t type = frame->header->type;
+
+    kgr_debug("frame_received", "type=%u", type);
+    if (type == KGR_FRAME_REG_CHAL || type == KGR_FRAME_REG_DONE)
+        return kgr_enrol_on_frame(node, frame);
+    if (node->service == NULL)
+        return KGR_OK; /* enrolling: the KS goes on once the agent runs */
+    if (type == KGR_FRAME_SYNC_ANS)
+        return kgr_sync_on_frame(node, frame);
+    return kgr_exchange_on_frame(node, frame);
+}
+
+/* Transactions */
+
+void kgr_node_rollback(struct kgr_node *node, const char *what, enum kgr_error err,
+                       const struct kgr_diag *diag)
+{
+    kgr_db_rollback(node->db);
+    kgr_error_log("state_not_written", "what=%s reason=\"%s\"", what, kgr_diag_text(diag, err));
+}
+
+enum kgr_error kgr_node_begin(struct kgr_node *node)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err = kgr_db_begin(node->db, &diag);
+
+    if (err == KGR_OK)
+        err = kgr_frames_save_window(&node->frames, &diag);
+    if (err != KGR_OK)
+        kgr_node_rollback(node, "transaction", err, &diag);
+    return err;
+}
+
+enum kgr_error kgr_node_commit(struct kgr_node *node)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err = kgr_db_commit(node->db, &diag);
+
+    if (err != KGR_OK)
+        kgr_node_rollback(node, "transaction", err, &diag);
+    else
+        kgr_frames_window_saved(&node->frames);
+    return err;
+}
+
+/* Opening */
+
+static enum kgr_error load_topic(struct kgr_node *node, const char *name, uint8_t *out,
+                                 struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_meta_get_exact(node->db, name, out, KGR_TOPIC_LEN, diag);
+
+    return err == KGR_ERR_NO_KEY ? KGR_OK : err;
+}
+
+static enum kgr_error load_registration(struct kgr_node *node, struct kgr_diag *diag)
+{
+    struct kgr_registration_state state = {0};
+    uint8_t bytes[KGR_STATE_BYTES_MAX];
+    size_t len = 0;
+    enum kgr_error err =
+        kgr_meta_get(node->db, KGR_META_REGISTRATION, bytes, sizeof(bytes), &len, diag);
+
+    if (err == KGR_ERR_NO_KEY)
+        return kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
+                            "this node is not enrolled; run kgr-agent enroll FILE");
+    if (err == KGR_OK && kgr_registration_state_decode(&state, kgr_slice(bytes, len)) != KGR_OK)
+        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "state database: the registration is damaged");
+    if (err == KGR_OK)
+        kgr_registration_restart(&node->reg, &state);
+    return err;
+}
+
+static enum kgr_error load_broker(struct kgr_node *node, struct kgr_diag *diag)
+{
+    uint64_t port = 0;
+    size_t len = 0;
+    enum kgr_error err;
+
+    if (node->settings->broker_host != NULL) {
+        (void)snprintf(node->broker_host, sizeof(node->broker_host), "%s",
+                       node->settings->broker_host);
+        node->broker_port = node->settings->broker_port;
+        return KGR_OK;
+    }
+    err = kgr_meta_get(node->db, KGR_META_BROKER_HOST, node->broker_host,
+                       sizeof(node->broker_host) - 1, &len, diag);
+    if (err == KGR_OK)
+        node->broker_host[len] = '\0';
+    if (err == KGR_OK)
+        err = kgr_meta_get_u64(node->db, KGR_META_BROKER_PORT, &port, diag);
+    node->broker_port = (uint16_t)port;
+    return err;
+}
+
+enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *diag)
+{
+    char nid[KGR_NID_MAX];
+    size_t len = 0;
+    enum kgr_error err = load_registration(node, diag);
+
+    if (err == KGR_OK)
+        err = kgr_meta_get(node->db, KGR_META_NODE, nid, sizeof(nid), &len, diag);
+    if (err == KGR_OK)
+        err = kgr_nid_set(&node->self, nid, len);
+    if (err == KGR_OK)
+        err = load_topic(node, KGR_META_TOPIC0, node->topic0, diag);
+    if (err == KGR_OK)
+        err = load_topic(node, KGR_META_TOPIC1, node->topic1, diag);
+    if (err == KGR_OK)
+        err = load_topic(node, KGR_META_TOPIC2, node->topic2, diag);
+    if (err == KGR_OK)
+        err = kgr_meta_get(node->db, KGR_META_KS_PUBLIC, node->ks_public.bytes,
+                           sizeof(node->ks_public.bytes), &len, diag);
+    if (err == KGR_OK) {
+        node->ks_public.len = (uint16_t)len;
+        err = load_broker(node, diag);
+    }
+    if (err == KGR_ERR_NO_KEY || err == KGR_ERR_INVALID)
+        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "state database: the node's identity is damaged");
+    return err;
+}
+
+enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_resident_key **out,
+                                  const struct kgr_nksk_row *row)
+{
+    struct kgr_tpm_auth *enc = NULL;
+    struct kgr_tpm_auth *mac = NULL;
+    enum kgr_error err = kgr_node_nksk_auths(node, row->key_id, &enc, &mac);
+
+    if (err == KGR_OK)
+        err = kgr_resident_key_new(out, (enum kgr_suite)row->suite, &node->anchor.storage,
+                                   &row->blobs, node->next_key_id, enc, node->next_key_id + 1, mac);
+    if (err != KGR_OK) {
+        kgr_secret_free(enc);
+        kgr_secret_free(mac);
+        return err;
+    }
+    node->next_key_id += 2;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_node_nksk_auths(const struct kgr_node *node,
+                                   const uint8_t key_id[KGR_KEY_ID_LEN],
+                                   struct kgr_tpm_auth **out_enc, struct kgr_tpm_auth **out_mac)
+{
+    struct kgr_slice id = kgr_slice(key_id, KGR_KEY_ID_LEN);
+    struct kgr_tpm_auth *enc = NULL;
+    struct kgr_tpm_auth *mac = NULL;
+    enum kgr_error err = kgr_auth_derive(node->anchor.root, &enc, "nksk", id);
+
+    if (err == KGR_OK)
+        err = kgr_auth_derive(node->anchor.root, &mac, "nksksign", id);
+    if (err != KGR_OK) {
+        kgr_secret_free(enc);
+        return err;
+    }
+    *out_enc = enc;
+    *out_mac = mac;
+    return KGR_OK;
+}
+
+static enum kgr_error load_nksk_row(struct kgr_node *node, struct kgr_nksk_row *row,
+                                    struct kgr_diag *diag)
+{
+    uint8_t key_id[KGR_KEY_ID_LEN];
+    enum kgr_error err =
+        kgr_meta_get_exact(node->db, KGR_META_NKSK_KEY_ID, key_id, sizeof(key_id), diag);
+
+    if (err == KGR_OK)
+        err = kgr_nksk_load(node->db, row, key_id, diag);
+    return err == KGR_ERR_NO_KEY
+               ? kgr_diag_set(diag, KGR_ERR_CORRUPT, "state database: NKSK is missing")
+               : err;
+}
+
+enum kgr_error kgr_node_load_nksk(struct kgr_node *node, struct kgr_diag *diag)
+{
+    struct kgr_nksk_row *row = malloc(sizeof(*row));
+    struct kgr_resident_key *key = NULL;
+    enum kgr_error err = row == NULL ? KGR_ERR_NO_MEMORY : load_nksk_row(node, row, diag);
+
+    if (err == KGR_OK)
+        err = kgr_node_make_nksk(node, &key, row);
+    if (err == KGR_OK)
+        err = kgr_frames_set_resident(&node->frames, KGR_FRAME_NKSK, row->key_id, key, diag);
+    if (err != KGR_OK)
+        kgr_resident_key_free(key);
+    free(row);
+    return err;
+}
+
+static void note_capability(struct kgr_node *node)
+{
+    const struct kgr_tpm_capability *capability = kgr_tpm_capability(node->tpm);
+
+    node->tpm_resident = capability->can_resident;
+    node->tpm_suites = capability->suites;
+    /* A mask of bit (mode - 1) there, of 1 << mode for applications (include/kgr/client.h). */
+    node->tpm_modes = (uint32_t)capability->modes << 1;
+    (void)kgr_tpm_summary(node->tpm, node->tpm_summary);
+}
+
+static void init_frames(struct kgr_node *node)
+{
+    struct kgr_frames_owner owner = {
+        .db = node->db,
+        .epoch = node->epoch,
+        .publish = publish,
+        .on_frame = on_frame,
+        .arg = node,
+    };
+
+    kgr_frames_init(&node->frames, &owner, kgr_clock_boot_ms()); /* the worker comes later */
+}
+
+enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *settings,
+                             struct kgr_diag *diag)
+{
+    enum kgr_error err;
+
+    memset(node, 0, sizeof(*node));
+    node->settings = settings;
+    node->lost_ms = kgr_clock_boot_ms();
+    node->reg.deadline_ms = UINT64_MAX;
+    node->give_up_ms = UINT64_MAX;
+    node->next_key_id = 1;
+    kgr_sync_init(&node->sync);
+    err = kgr_node_store_open(&node->db, settings->state, false, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_open(&node->tpm, settings->tcti, diag);
+    if (err == KGR_OK)
+        err = kgr_anchor_open(&node->anchor, node->tpm, node->db, diag);
+    if (err == KGR_OK)
+        note_capability(node);
+    if (err == KGR_OK && !node->tpm_resident)
+        err = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
+                           "this TPM cannot hold resident keys (%s), and no other custody is built",
+                           node->tpm_summary);
+    if (err == KGR_OK)
+        err = kgr_anchor_new_epoch(&node->anchor, node->tpm, node->db, &node->epoch,
+                                   &node->rolled_back, diag);
+    init_frames(node);
+    return err;
+}
+
+static enum kgr_error connect_broker(struct kgr_node *node, struct kgr_diag *diag)
+{
+    struct kgr_mqtt_options options = {.host = node->broker_host, .port = node->broker_port};
+    struct kgr_mqtt_callbacks callbacks = {
+        .notify = kgr_wakeup_signal,
+        .notify_arg = node->mqtt_wakeup,
+        .on_ready = on_ready,
+        .on_lost = on_lost,
+        .on_message = on_message,
+        .arg = node,
+    };
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+    enum kgr_error err = kgr_mqtt_new(&node->mqtt, &options, &callbacks, diag);
+
+    if (err == KGR_OK)
+        err = kgr_mqtt_subscribe(node->mqtt, kgr_topic_text(topic, node->topic2));
+    if (err == KGR_OK)
+        kgr_mqtt_start(node->mqtt);
+    return err;
+}
+
+static void on_stop(void *arg)
+{
+    kgr_info("stopping", "signal=yes");
+    kgr_node_stop(arg, KGR_OK);
+}
+
+enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_loop_new(&node->loop);
+
+    if (err == KGR_OK)
+        err = kgr_loop_signals(node->loop, on_stop, NULL, node);
+    if (err == KGR_OK)
+        err = kgr_timer_new(&node->timer, node->loop, on_timer, node);
+    if (err == KGR_OK)
+        err = kgr_wakeup_new(&node->tpm_wakeup, node->loop, on_tpm_wakeup, node);
+    if (err == KGR_OK)
+        err = kgr_wakeup_new(&node->mqtt_wakeup, node->loop, on_mqtt_wakeup, node);
+    if (err == KGR_OK)
+        err = kgr_tpm_worker_start(&node->worker, node->tpm, MAX_TPM_JOBS, kgr_wakeup_signal,
+                                   node->tpm_wakeup);
+    if (err != KGR_OK)
+        return kgr_diag_set(diag, err, "the event loop could not be made");
+    node->tpm = NULL;
+    node->frames.owner.worker = node->worker;
+    return connect_broker(node, diag);
+}
+
+enum kgr_error kgr_node_run(struct kgr_node *node, struct kgr_diag *diag)
+{
+    enum kgr_error err;
+
+    kgr_node_reschedule(node);
+    kgr_loop_run(node->loop);
+    err = node->result;
+    if (err != KGR_OK)
+        (void)kgr_diag_set(diag, err, "%s", kgr_diag_text(&node->diag, err));
+    return err;
+}
+
+void kgr_node_stop(struct kgr_node *node, enum kgr_error result)
+{
+    if (node->stopping)
+        return;
+    node->stopping = true;
+    node->result = result;
+    kgr_loop_stop(node->loop);
+}
+
+void kgr_node_close(struct kgr_node *node)
+{
+    node->stopping = true;
+    /* Ends every job while those whom it answers are still there; keys can go then. */
+    kgr_tpm_worker_stop(node->worker);
+    kgr_exchange_free_graves(node);
+    kgr_service_free(node->service);
+    kgr_mqtt_free(node->mqtt);
+    kgr_frames_deinit(&node->frames);
+    kgr_pairs_deinit(&node->pairs);
+    kgr_sync_lists_free(node->lists);
+    kgr_tpm_close(node->tpm);
+    kgr_anchor_deinit(&node->anchor);
+    kgr_db_close(node->db);
+    kgr_wakeup_free(node->mqtt_wakeup);
+    kgr_wakeup_free(node->tpm_wakeup);
+    kgr_timer_free(node->timer);
+    kgr_loop_free(node->loop);
+    memset(node, 0, sizeof(*node));
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/diag.h"
+#include "agent/base/text.h"
+#include "agent/node/anchor.h"
+#include "agent/node/frames.h"
+#include "agent/node/pairs.h"
+#include "agent/node/registration.h"
+#include "agent/node/settings.h"
+#include "agent/node/sync.h"
+
+struct kgr_loop;
+struct kgr_mqtt;
+struct kgr_service;
+struct kgr_sync_lists;
+struct kgr_timer;
+struct kgr_wakeup;
+
+/*
+ * What a running kgr-agent is made of. One thread, the loop's, owns it; the files *_glue.c, enrol.c and service_*.c
+ * are its parts.
+ */
+#define KGR_NODE_ALARMS    8
+#define KGR_NODE_ALARM_MAX 120
+
+struct kgr_node {
+    const struct kgr_settings *settings; /* borrowed */
+    struct kgr_loop *loop;               /* owned, as all that follows */
+    struct kgr_timer *timer;
+    struct kgr_wakeup *tpm_wakeup;
+    struct kgr_wakeup *mqtt_wakeup;
+    struct kgr_db *db;
+    struct kgr_anchor anchor;
+    struct kgr_tpm *tpm; /* until the worker takes it */
+    struct kgr_tpm_worker *worker;
+    struct kgr_mqtt *mqtt;
+    struct kgr_service *service; /* NULL while enrolling */
+
+    /* What the TPM can. */
+    bool tpm_resident;
+    uint8_t tpm_suites; /* mask */
+    uint32_t tpm_modes; /* 1 << mode */
+    char tpm_summary[128];
+
+    struct kgr_nid self;
+    uint32_t epoch;
+    bool rolled_back;
+    uint8_t topic0[KGR_TOPIC_LEN];
+    uint8_t topic1[KGR_TOPIC_LEN];
+    uint8_t topic2[KGR_TOPIC_LEN];
+    struct kgr_tpm_public ks_public;
+    char broker_host[256];
+    uint16_t broker_port;
+    uint64_t lost_ms; /* since when the broker is away; 0: it is there */
+
+    uint64_t next_key_id; /* of NKSK, for the slot cache; those of pairs begin elsewhere */
+    uint64_t give_up_ms;  /* enrolling: when the caller's patience ends */
+    struct kgr_frames frames;
+    struct kgr_registration reg;
+    struct kgr_sync sync;
+    struct kgr_sync_lists *lists;
+    bool synced; /* once since the start: other frames may be sent */
+    struct kgr_pairs pairs;
+    struct kgr_ring_key **graves; /* keys that wait to be taken out of the TPM */
+    size_t num_graves;
+
+    char alarms[KGR_NODE_ALARMS][KGR_NODE_ALARM_MAX];
+    size_t num_alarms;
+
+    bool stopping;
+    enum kgr_error result;              /* of the loop */
+    struct kgr_diag diag;               /* why */
+    void (*progress)(const char *text); /* enrolling: a line for people; may be NULL */
+};
+
+/*
+ * kgr_node_open opens state, TPM and database, and takes an epoch. diag has the reason of a failure. Deinit with
+ * kgr_node_close in any case.
+ */
+KGR_MUST_CHECK enum kgr_error
+kgr_node_open(struct kgr_node *node, const struct kgr_settings *settings, struct kgr_diag *diag);
+/* kgr_node_connect starts the worker, the broker's connection and the timer. The node knows its N_ID and topics then. */
+KGR_MUST_CHECK enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag);
+/* kgr_node_run serves until kgr_node_stop, and returns the result given there. */
+KGR_MUST_CHECK enum kgr_error kgr_node_run(struct kgr_node *node, struct kgr_diag *diag);
+void kgr_node_stop(struct kgr_node *node, enum kgr_error result);
+void kgr_node_close(struct kgr_node *node);
+
+/* kgr_node_load_identity reads N_ID, topics, the KS's key and the broker. KGR_ERR_NOT_REGISTERED when there is none. */
+KGR_MUST_CHECK enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *diag);
+/* kgr_node_nksk_auths derives the values of NKSK and NKSKsign; the caller frees both (kgr_secret_free). */
+KGR_MUST_CHECK enum kgr_error kgr_node_nksk_auths(const struct kgr_node *node,
+                                                  const uint8_t key_id[KGR_KEY_ID_LEN],
+                                                  struct kgr_tpm_auth **out_enc,
+                                                  struct kgr_tpm_auth **out_mac);
+KGR_MUST_CHECK enum kgr_error kgr_node_make_nksk(struct kgr_node *node,
+                                                 struct kgr_resident_key **out,
+                                                 const struct kgr_nksk_row *row);
+/* kgr_node_load_nksk puts the node's NKSK in place. */
+KGR_MUST_CHECK enum kgr_error kgr_node_load_nksk(struct kgr_node *node, struct kgr_diag *diag);
+
+/*
+ * A transaction; it begins with the window of the frame being handled. After a failed commit nothing stands, and the
+ * caller goes back to what he had in memory. Failures are logged here.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_node_begin(struct kgr_node *node);
+KGR_MUST_CHECK enum kgr_error kgr_node_commit(struct kgr_node *node);
+void kgr_node_rollback(struct kgr_node *node, const char *what, enum kgr_error err,
+                       const struct kgr_diag *diag);
+
+/* kgr_node_reschedule sets the timer to the earliest deadline; after every event. */
+void kgr_node_reschedule(struct kgr_node *node);
+/* kgr_node_alarm logs, and keeps a line for status; the oldest is forgotten. */
+void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...) KGR_PRINTF(2, 3);
+
+/* Parts of the node, each in its own file. */
+
+/* enrol.c */
+enum kgr_error kgr_enrol_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
+void kgr_enrol_on_ready(struct kgr_node *node);
+void kgr_enrol_on_timer(struct kgr_node *node, uint64_t now_ms);
+
+/* sync_glue.c */
+void kgr_sync_on_ready(struct kgr_node *node);
+void kgr_sync_on_lost(struct kgr_node *node);
+void kgr_sync_on_timer(struct kgr_node *node, uint64_t now_ms);
+enum kgr_error kgr_sync_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
+void kgr_sync_lists_free(struct kgr_sync_lists *lists);
+
+/* exchange_glue.c */
+enum kgr_error kgr_exchange_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
+void kgr_exchange_on_timer(struct kgr_node *node, uint64_t now_ms);
+/* kgr_exchange_resume after a synchronisation: everything open is sent again. */
+void kgr_exchange_resume(struct kgr_node *node);
+void kgr_exchange_on_outcome(struct kgr_node *node, const struct kgr_sync_result *result);
+/* kgr_exchange_request asks the KS for a key; KGR_OK also when that is not needed or under way. */
+KGR_MUST_CHECK enum kgr_error kgr_exchange_request(struct kgr_node *node, struct kgr_pair *pair,
+                                                   uint8_t cause, bool renew);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/keys/ring.h"
+#include "agent/node/exchange.h"
+#include "agent/node/records.h"
+#include "agent/node/store.h"
+
+struct kgr_anchor;
+
+/*
+ * The pairs of this node: for each peer its exchange, what the KS says of it, and the sequences of records. The keys
+ * stand in the ring. A pair, once made, stays where it is until kgr_pairs_deinit.
+ */
+#define KGR_PAIRS_MAX          65536 /* in all */
+#define KGR_PAIRS_UNNAMED_MAX  256   /* of them asked for here and never named by the KS */
+#define KGR_PAIRS_FIRST_KEY_ID (UINT64_C(1) << 32) /* below: the node's own */
+
+enum kgr_pair_status { KGR_PAIR_UNNAMED = 0, KGR_PAIR_ALLOWED = 1, KGR_PAIR_REVOKED = 2 };
+
+struct kgr_pair_records {
+    uint64_t generation; /* 0: free */
+    struct kgr_record_send send;
+    struct kgr_record_recv recv;
+};
+
+struct kgr_pair {
+    struct kgr_exchange ex;
+    enum kgr_pair_status status;
+    bool named;                       /* by the synchronisation under way */
+    uint64_t requested_ms;            /* of the exchange under way */
+    struct kgr_ring_key *staged;      /* imported, not yet a candidate; owned */
+    struct kgr_resident_blobs *blobs; /* of staged; owned */
+    struct kgr_pair_records records[KGR_RING_NUM_PLACES];
+};
+
+struct kgr_pairs {
+    struct kgr_nid self;
+    struct kgr_ring *ring;  /* owned */
+    struct kgr_pair **list; /* owned, in the order of N_IDs */
+    size_t num;
+    size_t cap;
+    uint64_t next_key_id; /* for the slot cache */
+};
+
+KGR_MUST_CHECK enum kgr_error kgr_pairs_init(struct kgr_pairs *out, const struct kgr_nid *self);
+/* kgr_pairs_deinit after kgr_tpm_worker_stop: keys are then in use no more. */
+void kgr_pairs_deinit(struct kgr_pairs *pairs);
+/* kgr_pairs_load reads pairs and keys from the database. */
+KGR_MUST_CHECK enum kgr_error kgr_pairs_load(struct kgr_pairs *pairs, struct kgr_db *db,
+                                             const struct kgr_anchor *anchor, uint64_t now_ms,
+                                             struct kgr_diag *diag);
+
+/* kgr_pairs_find: NULL when the peer is unknown. */
+struct kgr_pair *kgr_pairs_find(const struct kgr_pairs *pairs, const struct kgr_nid *peer);
+/* kgr_pairs_find_xid finds the pair whose open exchange has this id. */
+struct kgr_pair *kgr_pairs_find_xid(const struct kgr_pairs *pairs, const uint8_t xid[KGR_XID_LEN]);
+/*
+ * kgr_pairs_ensure finds or makes; nothing is written. KGR_ERR_INVALID for this node itself, KGR_ERR_QUOTA when
+ * there are too many (unnamed: too many that the KS never named).
+ */
+KGR_MUST_CHECK enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct kgr_pair **out,
+                                               const struct kgr_nid *peer, bool unnamed);
+
+/* kgr_pair_row_of is what the database keeps of pair. */
+void kgr_pair_row_of(const struct kgr_pair *pair, struct kgr_pair_row *out);
+
+/* kgr_pair_auths derives the authorisation values of a generation; the caller frees both (kgr_secret_free). */
+KGR_MUST_CHECK enum kgr_error kgr_pair_auths(const struct kgr_anchor *anchor,
+                                             const struct kgr_nid *peer, uint64_t generation,
+                                             struct kgr_tpm_auth **out_enc,
+                                             struct kgr_tpm_auth **out_mac);
+/* kgr_pair_make_key makes the key of an offer from its blobs, for the ring; the caller owns *out. */
+KGR_MUST_CHECK enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **out,
+                                                const struct kgr_exchange_state *state,
+                                                const struct kgr_exchange_offer *offer,
+                                                const struct kgr_resident_blobs *blobs,
+                                                const struct kgr_anchor *anchor, uint64_t now_ms);
+
+/* kgr_pair_records finds the sequences of a generation, NULL when it is none of the pair's. */
+struct kgr_pair_records *kgr_pair_find_records(struct kgr_pair *pair, uint64_t generation);
+/* kgr_pair_add_records makes room for a new generation. */
+struct kgr_pair_records *kgr_pair_add_records(struct kgr_pair *pair, uint64_t generation);
+void kgr_pair_drop_records(struct kgr_pair *pair, uint64_t generation);
+
+/* kgr_ring_key_age_s and kgr_ring_key_rest_s: seconds since birth, seconds to expiry (0 when over). */
+uint64_t kgr_ring_key_age_s(const struct kgr_ring_key *key, uint64_t now_ms);
+uint64_t kgr_ring_key_rest_s(const struct kgr_ring_key *key, uint64_t now_ms);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdint.h>
+
+#include "agent/base/diag.h"
+
+struct kgr_node;
+struct kgr_pair;
+
+/* The local protocol of a node (docs/protocol.md, section 11): what applications ask of kgr-agent. */
+struct kgr_service;
+
+/* kgr_service_new listens on the configured socket. */
+KGR_MUST_CHECK enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
+                                              struct kgr_diag *diag);
+/*
+ * kgr_service_free closes the socket, and stores exactly which records were used and seen. After the worker has
+ * ended; accepts NULL.
+ */
+void kgr_service_free(struct kgr_service *service);
+
+/* kgr_service_deadline: when kgr_service_on_timer is due; UINT64_MAX: never. */
+uint64_t kgr_service_deadline(const struct kgr_service *service);
+void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms);
+/* kgr_service_pair_changed answers those who waited for it. */
+void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair);
+/* kgr_service_synchronised: who waits for a peer that the KS does not name waits in vain. */
+void kgr_service_synchronised(struct kgr_service *service);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/base/buf.h"
+#include "agent/base/diag.h"
+#include "agent/node/node.h"
+#include "agent/socket/server.h"
+#include "agent/wire/ipc.h"
+#include "agent/wire/ipc_status.h"
+
+struct kgr_tpm;
+
+/* Between the files service*.c only. */
+
+struct kgr_wait;
+struct kgr_mac_stream;
+
+struct kgr_service {
+    struct kgr_node *node;     /* borrowed */
+    struct kgr_server *server; /* owned */
+    struct kgr_wait *waits;    /* owned list */
+    size_t num_waits;
+    struct kgr_mac_stream *streams; /* owned list */
+    uint32_t next_stream;
+    uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
+};
+
+/* A handler answers its request, now or later. */
+typedef void kgr_service_fn(struct kgr_service *service, const struct kgr_server_request *request);
+kgr_service_fn kgr_service_status;
+kgr_service_fn kgr_service_peers;
+kgr_service_fn kgr_service_key;
+kgr_service_fn kgr_service_handle;
+kgr_service_fn kgr_service_resolve;
+kgr_service_fn kgr_service_request;
+kgr_service_fn kgr_service_wait;
+kgr_service_fn kgr_service_cipher;
+kgr_service_fn kgr_service_mac;
+kgr_service_fn kgr_service_mac_start;
+kgr_service_fn kgr_service_mac_update;
+kgr_service_fn kgr_service_mac_final;
+kgr_service_fn kgr_service_mac_abort;
+kgr_service_fn kgr_service_seal;
+kgr_service_fn kgr_service_open;
+kgr_service_fn kgr_service_random;
+kgr_service_fn kgr_service_stir;
+
+/* kgr_service_malformed answers a body that does not decode. */
+void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request);
+void kgr_service_ok(struct kgr_service *service, struct kgr_call call, struct kgr_slice body);
+
+/*
+ * A request that needs the TPM. Embedded first in a struct of the operation, made by malloc or calloc; wiped and freed
+ * when it is answered.
+ */
+struct kgr_service_job {
+    struct kgr_service *service;
+    struct kgr_call call;
+    size_t size; /* of the whole struct */
+    /* On the worker. */
+    enum kgr_error (*run)(struct kgr_service_job *job, struct kgr_tpm *tpm, struct kgr_diag *diag);
+    /* On the loop, when run succeeded: answers, or returns an error to be answered. */
+    enum kgr_error (*finish)(struct kgr_service_job *job, struct kgr_diag *diag);
+    /* On the loop, in any case, before the job is freed; may be NULL. */
+    void (*release)(struct kgr_service_job *job);
+};
+
+/* kgr_service_job_new allocates size bytes, zeroed, or answers that there is no memory and returns NULL. */
+void *kgr_service_job_new(struct kgr_service *service, struct kgr_call call, size_t size);
+/* kgr_service_job_start hands the job to the worker, or answers why not, and frees it. */
+void kgr_service_job_start(struct kgr_service_job *job);
+/* kgr_service_job_fail answers and frees a job that was not started. */
+void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
+                          const struct kgr_diag *diag);
+
+/* What a key is wanted for. */
+enum kgr_use { KGR_USE_SEND, KGR_USE_RECEIVE };
+
+/*
+ * kgr_service_find_key finds the key that a request names (generation 0: the latest that may be used so). Errors with diag:
+ * UNKNOWN_PEER, REVOKED, LEASE, NOT_AUTHORIZED, NO_KEY (and the key is asked for), STATE (this generation only
+ * receives), EXPIRED.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_service_find_key(struct kgr_service *service,
+                                                   struct kgr_pair **out_pair,
+                                                   struct kgr_ring_key **out_key,
+                                                   const struct kgr_nid *peer, uint64_t generation,
+                                                   enum kgr_use use, struct kgr_diag *diag);
+
+/* Peer entries. Texts stand in the room. */
+struct kgr_peer_room {
+    struct kgr_ipc_peer entry;
+    char receive_topic[KGR_TOPIC_TEXT_LEN + 1];
+    char send_topic[KGR_TOPIC_TEXT_LEN + 1];
+    char reason[160];
+};
+/* kgr_service_describe fills room for a pair; key NULL: none. */
+void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_room *room,
+                          const struct kgr_pair *pair, const struct kgr_ring_key *key);
+/* kgr_service_reply_peer answers with one entry. */
+void kgr_service_reply_peer(struct kgr_service *service, struct kgr_call call,
+                            enum kgr_error status, const struct kgr_ipc_peer *entry);
+
+/* service_keys.c and service_mac.c: what is pending, by client or in all. */
+void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32_t generation);
+void kgr_service_free_waits(struct kgr_service *service);
+void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint32_t generation);
+void kgr_service_free_streams(struct kgr_service *service);
+/* service_record.c: kgr_service_store_records at a clean stop. */
+void kgr_service_store_records(struct kgr_service *service);
+
+/* kgr_service_is_reserved: data that begins so is never MACed for an application (docs/protocol.md, section 8). */
+#define KGR_RESERVED_LEN 8
+bool kgr_service_is_reserved(struct kgr_slice data);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/base/clock.h"
+#include "agent/mqtt/mqtt.h"
+#include "agent/node/service_parts.h"
+
+#include <kgr/client.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* status and peers: what the agent tells of itself. */
+
+static enum kgr_pair_state state_of(const struct kgr_pair *pair)
+{
+    bool has_key = pair->ex.s.current.generation != 0;
+
+    if (pair->status == KGR_PAIR_REVOKED)
+        return KGR_STATE_REVOKED;
+    switch (pair->ex.s.phase) {
+    case KGR_EXCHANGE_REQUESTING:
+        return has_key ? KGR_STATE_RENEWING : KGR_STATE_REQUESTING;
+    case KGR_EXCHANGE_WAITING:
+    case KGR_EXCHANGE_CANDIDATE:
+    case KGR_EXCHANGE_SUPERSEDED:
+        return has_key ? KGR_STATE_RENEWING : KGR_STATE_WAITING;
+    case KGR_EXCHANGE_FAILED:
+        return has_key ? KGR_STATE_READY : KGR_STATE_FAILED;
+    case KGR_EXCHANGE_IDLE:
+        break;
+    }
+    return has_key ? KGR_STATE_READY : KGR_STATE_IDLE;
+}
+
+/* No silent waits: an exchange that the KS does not answer says so. */
+static void explain(const struct kgr_service *service, struct kgr_peer_room *room,
+                    const struct kgr_pair *pair, uint64_t now_ms)
+{
+    const struct kgr_node *node = service->node;
+    enum kgr_exchange_phase phase = pair->ex.s.phase;
+    uint64_t since =
+        node->sync.answer_ms > pair->requested_ms ? node->sync.answer_ms : pair->requested_ms;
+
+    if (pair->ex.s.error == KGR_ERR_NOT_AUTHORIZED)
+        (void)snprintf(room->reason, sizeof(room->reason), "the KS says: not authorised");
+    else if (pair->ex.s.error != KGR_OK)
+        (void)snprintf(room->reason, sizeof(room->reason), "%s", kgr_strerror(pair->ex.s.error));
+    else if (node->lost_ms != 0 && phase != KGR_EXCHANGE_IDLE)
+        (void)snprintf(room->reason, sizeof(room->reason), "no connection to the broker %.96s:%u",
+                       node->broker_host, node->broker_port);
+    else if (phase == KGR_EXCHANGE_REQUESTING &&
+             now_ms - since >= node->settings->request_timeout_s * 1000ull)
+        (void)snprintf(room->reason, sizeof(room->reason), "no answer from the KS for %llu s",
+                       (unsigned long long)((now_ms - since) / 1000));
+}
+
+static void describe_key(struct kgr_peer_room *room, const struct kgr_ring_key *key,
+                         const struct kgr_pair *pair, bool usable, uint64_t now_ms)
+{
+    struct kgr_ipc_peer *entry = &room->entry;
+    bool alive = usable && kgr_ring_key_rest_s(key, now_ms) > 0;
+
+    entry->generation = key->generation;
+    entry->custody = key->custody;
+    entry->suite = (uint8_t)key->suite;
+    entry->may_send = alive && key->generation == pair->ex.s.current.generation;
+    entry->may_receive = alive;
+    entry->age_s = kgr_ring_key_age_s(key, now_ms);
+    entry->expires_s = kgr_ring_key_rest_s(key, now_ms);
+    memcpy(entry->iv, key->iv, KGR_IV_LEN);
+    (void)kgr_topic_text(room->receive_topic, key->receive_topic);
+    if (key->has_send_topic)
+        (void)kgr_topic_text(room->send_topic, key->send_topic);
+}
+
+static struct kgr_slice text(const char *s)
+{
+    return kgr_slice(s, strlen(s));
+}
+
+void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_room *room,
+                          const struct kgr_pair *pair, const struct kgr_ring_key *key)
+{
+    uint64_t now = kgr_clock_boot_ms();
+    enum kgr_pair_state state = state_of(pair);
+    bool usable = pair->status == KGR_PAIR_ALLOWED && kgr_sync_has_lease(&service->node->sync, now);
+
+    *room = (struct kgr_peer_room){
+        .entry = {.peer = pair->ex.s.peer,
+                  .state = (uint8_t)state,
+                  .age_s = KGR_IPC_NONE_S,
+                  .expires_s = KGR_IPC_NONE_S,
+                  .error = (uint32_t)pair->ex.s.error},
+    };
+    if (key != NULL)
+        describe_key(room, key, pair, usable, now);
+    explain(service, room, pair, now);
+    room->entry.receive_topic = text(room->receive_topic);
+    room->entry.send_topic = text(room->send_topic);
+    room->entry.reason = text(room->reason);
+}
+
+void kgr_service_reply_peer(struct kgr_service *service, struct kgr_call call,
+                            enum kgr_error status, const struct kgr_ipc_peer *entry)
+{
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
+    kgr_ipc_peer_write(&wr, entry);
+    if (kgr_wr_ok(&wr))
+        kgr_server_reply(service->server, call, status, kgr_wr_slice(&wr));
+    else
+        kgr_server_fail(service->server, call, KGR_ERR_FAILED, "a peer entry does not fit");
+}
+
+void kgr_service_peers(struct kgr_service *service, const struct kgr_server_request *request)
+{
+    const struct kgr_pairs *pairs = &service->node->pairs;
+    struct kgr_ipc_peers_head head = {.total = (uint32_t)pairs->num};
+    struct kgr_peer_room room;
+    struct kgr_wr wr;
+    uint32_t first;
+    size_t fit = (KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN - 6) / KGR_IPC_PEER_MAX;
+    size_t num;
+
+    if (kgr_ipc_u32_decode(&first, request->body) != KGR_OK) {
+        kgr_service_malformed(service, request);
+        return;
+    }
+    num = first < pairs->num ? pairs->num - first : 0;
+    head.num = (uint16_t)(num < fit ? num : fit);
+    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
+    kgr_ipc_peers_head_write(&wr, &head);
+    for (size_t i = 0; i < head.num; i++) {
+        const struct kgr_pair *pair = pairs->list[first + i];
+
+        kgr_service_describe(service, &room, pair, kgr_ring_sending(pairs->ring, &pair->ex.s.peer));
+        kgr_ipc_peer_write(&wr, &room.entry);
+    }
+    kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
+}
+
+/* Alarms, one a line: what is wrong now, then what happened. */
+static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, uint64_t now_ms)
+{
+    size_t len = 0;
+    int n = 0;
+
+    if (node->lost_ms != 0)
+        n = snprintf(out, cap, "no connection to the broker %.200s:%u for %llu s\n",
+                     node->broker_host, node->broker_port,
+                     (unsigned long long)((now_ms - node->lost_ms) / 1000));
+    else if (!kgr_sync_has_lease(&node->sync, now_ms))
+        n = snprintf(out, cap, "no lease from the KS: keys are kept and not used\n");
+    if (n > 0)
+        len = (size_t)n < cap ? (size_t)n : cap - 1;
+    for (size_t i = 0; i < node->num_alarms; i++) {
+        n = snprintf(out + len, cap - len, "%s\n", node->alarms[i]);
+        if (n < 0 || (size_t)n >= cap - len)
+            break;
+        len += (size_t)n;
+    }
+    return len > 0 ? len - 1 : 0; /* without the last newline */
+}
+
+void kgr_service_status(struct kgr_service *service, const struct kgr_server_request *request)
+{
+    const struct kgr_node *node = service->node;
+    uint64_t now = kgr_clock_boot_ms();
+    uint64_t refused = kgr_frames_refused(&node->frames);
+    char alarms[KGR_IPC_ALARMS_MAX];
+    char broker[KGR_IPC_BROKER_MAX + 1];
+    struct kgr_ipc_status status = {
+        .registered = true,
+        .broker_connected = kgr_mqtt_is_ready(node->mqtt),
+        .resident = node->tpm_resident,
+        .node = text(node->self.s),
+        .version = text(KGR_VERSION),
+        .ks_answer_age_s = KGR_IPC_NONE_S,
+        .lease_s = KGR_IPC_NONE_S,
+        .epoch = node->epoch,
+        .num_peers = (uint32_t)node->pairs.num,
+        .tpm = text(node->tpm_summary),
+        .modes = node->tpm_modes,
+        .frames_refused = refused < UINT32_MAX ? (uint32_t)refused : UINT32_MAX,
+    };
+    struct kgr_wr wr;
+
+    if (request->body.len != 0) {
+        kgr_service_malformed(service, request);
+        return;
+    }
+    (void)snprintf(broker, sizeof(broker), "%s:%u", node->broker_host, node->broker_port);
+    status.broker = text(broker);
+    if (node->sync.answer_ms != 0)
+        status.ks_answer_age_s = (now - node->sync.answer_ms) / 1000;
+    if (kgr_sync_has_lease(&node->sync, now))
+        status.lease_s = (node->sync.lease_ms - now) / 1000;
+    status.alarms = kgr_slice(alarms, write_alarms(node, alarms, sizeof(alarms), now));
+    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
+    if (kgr_ipc_status_encode(&wr, &status) == KGR_OK)
+        kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
+    else
+        kgr_server_fail(service->server, request->call, KGR_ERR_FAILED, NULL);
+}
