@@ -4,7 +4,6 @@
 #include "pkcs11/module.h"
 #include "pkcs11/trace.h"
 
-#include <stdio.h>
 #include <string.h>
 
 CK_RV C_Initialize(CK_VOID_PTR pInitArgs)
@@ -25,9 +24,6 @@ CK_RV C_Finalize(CK_VOID_PTR pReserved)
 
 static CK_RV get_info(CK_INFO *info)
 {
-    unsigned major = 0;
-    unsigned minor = 0;
-
     if (info == NULL) {
         return CKR_ARGUMENTS_BAD;
     }
@@ -36,9 +32,7 @@ static CK_RV get_info(CK_INFO *info)
     kgr_p11_pad(info->manufacturerID, sizeof(info->manufacturerID), "KGR");
     kgr_p11_pad(info->libraryDescription, sizeof(info->libraryDescription),
                 "KGR keys of node pairs");
-    (void)sscanf(KGR_VERSION, "%u.%u", &major, &minor);
-    info->libraryVersion.major = (CK_BYTE)major;
-    info->libraryVersion.minor = (CK_BYTE)minor;
+    info->libraryVersion = kgr_p11_version(KGR_VERSION);
     return CKR_OK;
 }
 

@@ -17,8 +17,7 @@ void kgr_p11_token_cache_deinit(struct kgr_p11_token_cache *cache)
     (void)pthread_mutex_destroy(&cache->lock);
 }
 
-/* "1.12.3" gives 1.12; what does not look like that gives 0.0. */
-static CK_VERSION parse_version(const char *text)
+CK_VERSION kgr_p11_version(const char *text)
 {
     CK_VERSION version = {0, 0};
     char *end = NULL;
@@ -50,7 +49,7 @@ enum kgr_error kgr_p11_token_read(struct kgr_p11_module *module, struct kgr_p11_
         token.resident = status->tpm_resident;
         token.modes = status->modes;
         status->version[sizeof(status->version) - 1] = '\0';
-        token.version = parse_version(status->version);
+        token.version = kgr_p11_version(status->version);
         (void)pthread_mutex_lock(&module->token.lock);
         module->token.token = token;
         module->token.known = true;

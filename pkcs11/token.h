@@ -38,3 +38,6 @@ enum kgr_error kgr_p11_token_peek(struct kgr_p11_module *module, struct kgr_p11_
 
 /* kgr_p11_pad writes text into a field of cap bytes, cut or padded with spaces, without a NUL. */
 void kgr_p11_pad(unsigned char *field, size_t cap, const char *text);
+
+/* kgr_p11_version turns "1.12.3" into 1.12, and what does not look like that into 0.0. */
+CK_VERSION kgr_p11_version(const char *text);
