@@ -55,7 +55,8 @@ void kgr_ring_free(struct kgr_ring *ring);
 /*
  * kgr_ring_put takes key (from malloc) when it succeeds. The peer appears with its first key. KGR_ERR_EXISTS when
  * the place is taken, KGR_ERR_STATE when the generation is not above every one that the peer's ring held
- * (candidate, current), or not below the current one (previous).
+ * (candidate, current), or not below the current one (previous). From a database put current, previous,
+ * candidate in this order, and raise last.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ring_put(struct kgr_ring *ring, const struct kgr_nid *peer,
                                            enum kgr_ring_place place, struct kgr_ring_key *key);
