@@ -23,7 +23,12 @@ static bool is_permitted(const struct kgr_peer *info, enum kgr_p11_op op)
     bool sends =
         op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_SIGN || op == KGR_P11_OP_MESSAGE_ENCRYPT;
 
-    return sends ? info->may_send : info->may_receive;
+    if (sends ? info->may_send : info->may_receive) {
+        return CKR_OK;
+    }
+    /* A key that may do nothing has not the wrong permissions: the lease is over, or its time is. */
+    return info->may_send || info->may_receive ? CKR_KEY_FUNCTION_NOT_PERMITTED
+                                               : CKR_FUNCTION_FAILED;
 }
 
 CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,
@@ -35,6 +40,7 @@ CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,
     struct kgr_p11_object object;
     struct kgr_p11_token token;
     enum kgr_error err;
+    CK_RV rv;
 
     if (session->op != KGR_P11_OP_NONE) {
         return CKR_OPERATION_ACTIVE;
@@ -57,8 +63,9 @@ CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,
     if (!kgr_p11_mechanism_fits(mech, &object)) {
         return CKR_KEY_TYPE_INCONSISTENT;
     }
-    if (!is_permitted(&object.info, op)) {
-        return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    rv = check_permitted(&object.info, op);
+    if (rv != CKR_OK) {
+        return rv;
     }
     *out_object = object;
     *out_mech = mech;

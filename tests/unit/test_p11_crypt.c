@@ -292,6 +292,12 @@ static void init_bad_mechanisms_and_keys_are_refused(void **state)
     assert_int_equal(C_EncryptInit(session, &ecb, key), CKR_MECHANISM_PARAM_INVALID);
     ((CK_AES_CTR_PARAMS *)ctr.pParameter)->ulCounterBits = 32;
     assert_int_equal(C_EncryptInit(session, &ctr, key), CKR_MECHANISM_PARAM_INVALID);
+    cbc = mechanism(CKM_AES_CBC);
+    fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, false, true);
+    assert_int_equal(C_EncryptInit(session, &cbc, key), CKR_KEY_FUNCTION_NOT_PERMITTED);
+    fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, false, false);
+    assert_int_equal(C_EncryptInit(session, &cbc, key), CKR_FUNCTION_FAILED);
+    fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, true, true);
     fake_set_modes(1U << KGR_MODE_CTR);
     assert_int_equal(C_CloseSession(session), CKR_OK);
     assert_int_equal(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
