@@ -18,7 +18,7 @@ static bool is_for(const struct kgr_p11_mechanism *mech, enum kgr_p11_op op)
     }
 }
 
-static bool is_permitted(const struct kgr_peer *info, enum kgr_p11_op op)
+static CK_RV check_permitted(const struct kgr_peer *info, enum kgr_p11_op op)
 {
     bool sends =
         op == KGR_P11_OP_ENCRYPT || op == KGR_P11_OP_SIGN || op == KGR_P11_OP_MESSAGE_ENCRYPT;
