@@ -38,19 +38,25 @@ _Static_assert(sizeof(((struct kgr_peer *)NULL)->peer) == sizeof(((struct kgr_ni
 struct peer_list {
     struct kgr_peer *peers; /* owned */
     size_t num;
+    size_t cap;
     size_t total; /* what the agent said last */
 };
 
 static enum kgr_error grow(struct peer_list *list, size_t more)
 {
+    size_t cap = list->cap;
     struct kgr_peer *peers;
 
     if (list->num + more > PEERS_MAX)
         return kgr_call_check(KGR_ERR_CORRUPT);
-    peers = realloc(list->peers, (list->num + more) * sizeof(*peers));
+    if (list->num + more <= cap)
+        return KGR_OK;
+    cap = list->num + more > 2 * cap ? list->num + more : 2 * cap;
+    peers = realloc(list->peers, cap * sizeof(*peers));
     if (peers == NULL)
         return kgr_reason_set(KGR_ERR_NO_MEMORY, "out of memory");
     list->peers = peers;
+    list->cap = cap;
     return KGR_OK;
 }
 
