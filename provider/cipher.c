@@ -39,7 +39,7 @@ enum kgr_error kgr_prov_cipher_run(struct kgr_prov_cipher *c, const uint8_t *in,
     return KGR_OK;
 }
 
-static void drop_scratch(struct kgr_prov_cipher *c)
+void kgr_prov_cipher_drop_scratch(struct kgr_prov_cipher *c)
 {
     if (c->scratch != NULL) {
         kgr_cleanse(c->scratch, c->scratch_cap);
@@ -54,7 +54,7 @@ enum kgr_error kgr_prov_cipher_reserve(struct kgr_prov_cipher *c, size_t len)
     if (len <= c->scratch_cap) {
         return KGR_OK;
     }
-    drop_scratch(c);
+    kgr_prov_cipher_drop_scratch(c);
     c->scratch = malloc(len);
     if (c->scratch == NULL) {
         return kgr_prov_no_memory(c->prov);
@@ -84,7 +84,7 @@ static void cipher_freectx(void *cctx)
     if (c == NULL) {
         return;
     }
-    drop_scratch(c);
+    kgr_prov_cipher_drop_scratch(c);
     kgr_cleanse(c, sizeof(*c));
     free(c);
 }
@@ -137,90 +137,85 @@ static enum kgr_error pin(struct kgr_prov_cipher *c)
     return err;
 }
 
-/*
- * Key, IV and parameters may come in any order and in several calls (provider-cipher(7)); what is
- * still missing is an error of the first update only.
- */
-static enum kgr_error restart(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *iv,
-                              size_t iv_len)
+static enum kgr_error set_handle(struct kgr_prov_cipher *c, const uint8_t *handle,
+                                 size_t handle_len)
 {
+    if (handle_len != c->spec->key_len) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
+                               "%zu bytes for %s, which takes %zu", handle_len, c->spec->name,
+                               c->spec->key_len);
+    }
+    return kgr_prov_key_set_handle(c->prov, &c->key, handle, handle_len);
+}
+
+enum kgr_error kgr_prov_cipher_init(struct kgr_prov_cipher *c, bool encrypt,
+                                    const struct kgr_prov_cipher_input *in,
+                                    const OSSL_PARAM params[])
+{
+    enum kgr_error err;
+
     c->started = true;
+    c->used = false;
+    c->broken = true; /* until this went well */
     c->encrypt = encrypt;
-    c->broken = false;
     kgr_cleanse(c->pending, sizeof(c->pending));
     c->num_pending = 0;
     kgr_prov_key_unpin(&c->key);
-    return set_iv(c, iv, iv_len);
-}
-
-/* The default peer is asked about at the first update only: a key may still be named. */
-static bool conclude(struct kgr_prov_cipher *c, const OSSL_PARAM params[])
-{
-    return kgr_prov_cipher_set_ctx_params(c, params) &&
-           (c->key.named.peer[0] == '\0' || pin(c) == KGR_OK);
-}
-
-static int init(struct kgr_prov_cipher *c, bool encrypt, const uint8_t *key, size_t key_len,
-                const uint8_t *iv, size_t iv_len, const OSSL_PARAM params[])
-{
-    if (restart(c, encrypt, iv, iv_len) != KGR_OK) {
-        return 0;
+    err = set_iv(c, in->iv, in->iv_len);
+    if (err != KGR_OK) {
+        return err;
     }
-    if (key != NULL && key_len > 0) {
-        if (key_len != c->spec->key_len) {
-            (void)kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
-                                  "%zu bytes for %s, which takes %zu", key_len, c->spec->name,
-                                  c->spec->key_len);
-            return 0;
-        }
-        if (kgr_prov_key_set_handle(c->prov, &c->key, key, key_len) != KGR_OK) {
-            return 0;
-        }
+    if (in->skey != NULL) {
+        kgr_prov_key_set(&c->key, in->skey);
+    } else if (in->key != NULL && in->key_len > 0) {
+        err = set_handle(c, in->key, in->key_len);
     }
-    return conclude(c, params);
+    if (err == KGR_OK) {
+        err = kgr_prov_cipher_set(c, params);
+    }
+    /* The default peer is asked about at the first update only: a key may still be named. */
+    if (err == KGR_OK && c->key.named.peer[0] != '\0') {
+        err = pin(c);
+    }
+    c->broken = err != KGR_OK;
+    return err;
 }
 
 static int cipher_encrypt_init(void *cctx, const unsigned char *key, size_t keylen,
                                const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
 {
-    return init(cctx, true, key, keylen, iv, ivlen, params);
+    struct kgr_prov_cipher_input in = {.key = key, .key_len = keylen, .iv = iv, .iv_len = ivlen};
+
+    return kgr_prov_cipher_init(cctx, true, &in, params) == KGR_OK;
 }
 
 static int cipher_decrypt_init(void *cctx, const unsigned char *key, size_t keylen,
                                const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
 {
-    return init(cctx, false, key, keylen, iv, ivlen, params);
-}
+    struct kgr_prov_cipher_input in = {.key = key, .key_len = keylen, .iv = iv, .iv_len = ivlen};
 
-/* EVP_CipherInit_SKEY(): skey is one of ours; OpenSSL lets no other provider's through. */
-static int skey_init(struct kgr_prov_cipher *c, bool encrypt, const void *skey, const uint8_t *iv,
-                     size_t iv_len, const OSSL_PARAM params[])
-{
-    const struct kgr_key *named = kgr_prov_skey_key(skey);
-
-    if (restart(c, encrypt, iv, iv_len) != KGR_OK) {
-        return 0;
-    }
-    if (named != NULL) {
-        kgr_prov_key_set(&c->key, named);
-    }
-    return conclude(c, params);
+    return kgr_prov_cipher_init(cctx, false, &in, params) == KGR_OK;
 }
 
 static int cipher_encrypt_skey_init(void *cctx, void *skeydata, const unsigned char *iv,
                                     size_t ivlen, const OSSL_PARAM params[])
 {
-    return skey_init(cctx, true, skeydata, iv, ivlen, params);
+    struct kgr_prov_cipher_input in = {
+        .skey = kgr_prov_skey_key(skeydata), .iv = iv, .iv_len = ivlen};
+
+    return kgr_prov_cipher_init(cctx, true, &in, params) == KGR_OK;
 }
 
 static int cipher_decrypt_skey_init(void *cctx, void *skeydata, const unsigned char *iv,
                                     size_t ivlen, const OSSL_PARAM params[])
 {
-    return skey_init(cctx, false, skeydata, iv, ivlen, params);
+    struct kgr_prov_cipher_input in = {
+        .skey = kgr_prov_skey_key(skeydata), .iv = iv, .iv_len = ivlen};
+
+    return kgr_prov_cipher_init(cctx, false, &in, params) == KGR_OK;
 }
 
-/* What every step needs before it touches data. */
-static enum kgr_error ready(struct kgr_prov_cipher *c)
+enum kgr_error kgr_prov_cipher_ready(struct kgr_prov_cipher *c)
 {
     if (!c->started) {
         return kgr_prov_refuse(c->prov, KGR_ERR_STATE, KGR_PROV_R_NOT_STARTED, "%s", c->spec->name);
@@ -257,9 +252,10 @@ static int cipher_update(void *cctx, unsigned char *out, size_t *outl, size_t ou
 {
     struct kgr_prov_cipher *c = cctx;
 
-    if (ready(c) != KGR_OK) {
+    if (kgr_prov_cipher_ready(c) != KGR_OK) {
         return 0;
     }
+    c->used = true;
     if (c->spec->block_len > 1) {
         return kgr_prov_block_update(c, out, outl, outsize, in, inl) == KGR_OK;
     }
@@ -275,7 +271,7 @@ static int cipher_final(void *cctx, unsigned char *out, size_t *outl, size_t out
 {
     struct kgr_prov_cipher *c = cctx;
 
-    if (ready(c) != KGR_OK) {
+    if (kgr_prov_cipher_ready(c) != KGR_OK) {
         return 0;
     }
     if (c->spec->block_len > 1) {
@@ -290,12 +286,13 @@ static int cipher_cipher(void *cctx, unsigned char *out, size_t *outl, size_t ou
                          const unsigned char *in, size_t inl)
 {
     struct kgr_prov_cipher *c = cctx;
-    enum kgr_error err = ready(c);
+    enum kgr_error err = kgr_prov_cipher_ready(c);
 
     if (err == KGR_OK) {
         err = check_room(c, inl, outsize);
     }
     if (err == KGR_OK) {
+        c->used = true;
         err = c->spec->block_len > 1 ? kgr_prov_block_raw(c, out, in, inl)
                                      : kgr_prov_keystream_update(c, out, in, inl);
     }
@@ -372,7 +369,9 @@ CIPHER_256(ofb, OFB, 1, 16)
         OFFER("KGR-AES-128-CTR", aes_128_ctr), OFFER("KGR-AES-128-CFB", aes_128_cfb),              \
         OFFER("KGR-AES-128-OFB", aes_128_ofb), OFFER("KGR-AES-256-CBC", aes_256_cbc),              \
         OFFER("KGR-AES-256-ECB", aes_256_ecb), OFFER("KGR-AES-256-CTR", aes_256_ctr),              \
-        OFFER("KGR-AES-256-CFB", aes_256_cfb), OFFER("KGR-AES-256-OFB", aes_256_ofb)
+        OFFER("KGR-AES-256-CFB", aes_256_cfb), OFFER("KGR-AES-256-OFB", aes_256_ofb),              \
+        OFFER("KGR-AES-128-CBC-HMAC-SHA256-ETM", kgr_prov_aes_128_etm),                            \
+        OFFER("KGR-AES-256-CBC-HMAC-SHA384-ETM", kgr_prov_aes_256_etm)
 
 const OSSL_ALGORITHM kgr_prov_ciphers[] = {OFFER_OWN, {NULL, NULL, NULL, NULL}};
 

@@ -11,7 +11,7 @@
 
 #define KGR_PROV_KEY_MAX 32
 
-/* One of KGR-AES-{128,256}-{ECB,CBC,CTR,CFB,OFB}. */
+/* One of KGR-AES-{128,256}-{ECB,CBC,CTR,CFB,OFB}, or the cipher in an AEAD. */
 struct kgr_prov_cipher_spec {
     const char *name;
     enum kgr_mode mode;
@@ -19,6 +19,7 @@ struct kgr_prov_cipher_spec {
     size_t key_len;
     size_t block_len; /* what EVP calls the block size: 1 for a stream */
     size_t iv_len;
+    size_t tag_len;          /* of an AEAD; else 0 */
     enum kgr_suite_id suite; /* whose keys fit */
 };
 
@@ -34,6 +35,7 @@ struct kgr_prov_cipher {
     bool encrypt;
     bool padding;
     bool iv_set;
+    bool used;                       /* data went in since the last init */
     bool broken;                     /* a step failed: only a new init helps */
     uint8_t first_iv[KGR_BLOCK_LEN]; /* as it was given */
     uint8_t iv[KGR_BLOCK_LEN];       /* continues the chain */
@@ -42,6 +44,26 @@ struct kgr_prov_cipher {
     uint8_t *scratch; /* owned; NULL until needed */
     size_t scratch_cap;
 };
+
+/* What an init call brings; any of it may be absent. */
+struct kgr_prov_cipher_input {
+    const struct kgr_key *skey; /* borrowed; NULL unless by EVP_SKEY */
+    const uint8_t *key;         /* a handle */
+    size_t key_len;
+    const uint8_t *iv;
+    size_t iv_len;
+};
+
+/*
+ * kgr_prov_cipher_init begins an operation. Key, IV and parameters may come in any order and in several
+ * calls (provider-cipher(7)); what is still missing is an error of the first step only.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_init(struct kgr_prov_cipher *c, bool encrypt,
+                                                   const struct kgr_prov_cipher_input *in,
+                                                   const OSSL_PARAM params[]);
+
+/* kgr_prov_cipher_ready checks what every step needs before it touches data, and pins the key. */
+KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_ready(struct kgr_prov_cipher *c);
 
 /*
  * kgr_prov_cipher_run has the agent process len bytes (at most KGR_DATA_MAX) and moves the IV on.
@@ -52,6 +74,9 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_run(struct kgr_prov_cipher *c, con
 
 /* kgr_prov_cipher_reserve makes c->scratch hold at least len bytes. Its contents are lost. */
 KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_reserve(struct kgr_prov_cipher *c, size_t len);
+
+/* kgr_prov_cipher_drop_scratch wipes and frees it. */
+void kgr_prov_cipher_drop_scratch(struct kgr_prov_cipher *c);
 
 /*
  * block.c: ECB and CBC with or without PKCS#7 (RFC 5652 section 6.3). in may be out, at any offset
@@ -71,7 +96,13 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_block_raw(struct kgr_prov_cipher *c, uint
 KGR_MUST_CHECK enum kgr_error kgr_prov_keystream_update(struct kgr_prov_cipher *c, uint8_t *out,
                                                         const uint8_t *in, size_t in_len);
 
+/* aead.c: the AEADs are ciphers to OpenSSL, offered in the same table. */
+extern const OSSL_DISPATCH kgr_prov_aes_128_etm_functions[];
+extern const OSSL_DISPATCH kgr_prov_aes_256_etm_functions[];
+
 /* cipher_params.c: what OpenSSL may ask and set, of a cipher and of an operation. */
+KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_set(struct kgr_prov_cipher *c,
+                                                  const OSSL_PARAM params[]);
 int kgr_prov_cipher_get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PARAM params[]);
 OSSL_FUNC_cipher_get_ctx_params_fn kgr_prov_cipher_get_ctx_params;
 OSSL_FUNC_cipher_set_ctx_params_fn kgr_prov_cipher_set_ctx_params;

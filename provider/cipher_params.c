@@ -86,6 +86,7 @@ static enum kgr_error set_param(struct kgr_prov_cipher *c, const OSSL_PARAM *p)
     uint64_t n;
 
     if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
+        c->broken = c->broken || c->used; /* no second key in the middle of a stream */
         return kgr_prov_key_set_uri(c->prov, &c->key, p);
     }
     if (kgr_param_is(p, OSSL_CIPHER_PARAM_PADDING)) {
@@ -103,14 +104,19 @@ static enum kgr_error set_param(struct kgr_prov_cipher *c, const OSSL_PARAM *p)
     return KGR_OK;
 }
 
+enum kgr_error kgr_prov_cipher_set(struct kgr_prov_cipher *c, const OSSL_PARAM params[])
+{
+    enum kgr_error err = KGR_OK;
+
+    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL && err == KGR_OK; p++) {
+        err = set_param(c, p);
+    }
+    return err;
+}
+
 int kgr_prov_cipher_set_ctx_params(void *cctx, const OSSL_PARAM params[])
 {
-    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
-        if (set_param(cctx, p) != KGR_OK) {
-            return 0;
-        }
-    }
-    return 1;
+    return kgr_prov_cipher_set(cctx, params) == KGR_OK;
 }
 
 int kgr_prov_cipher_get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PARAM params[])
@@ -128,8 +134,9 @@ int kgr_prov_cipher_get_params(const struct kgr_prov_cipher_spec *spec, OSSL_PAR
             ok = kgr_param_set_uint(p, spec->block_len);
         } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_HAS_RAND_KEY)) {
             ok = kgr_param_set_uint(p, 1);
-        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_AEAD) ||
-                   kgr_param_is(p, OSSL_CIPHER_PARAM_CUSTOM_IV) ||
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_AEAD)) {
+            ok = kgr_param_set_uint(p, spec->tag_len > 0 ? 1 : 0);
+        } else if (kgr_param_is(p, OSSL_CIPHER_PARAM_CUSTOM_IV) ||
                    kgr_param_is(p, OSSL_CIPHER_PARAM_CTS) ||
                    kgr_param_is(p, OSSL_CIPHER_PARAM_TLS1_MULTIBLOCK)) {
             ok = kgr_param_set_uint(p, 0);

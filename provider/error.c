@@ -25,6 +25,9 @@ static const struct {
     {KGR_PROV_R_NO_COPY, "this operation cannot be copied any more"},
     {KGR_PROV_R_DIGEST, "the digest is set by the suite of the key"},
     {KGR_PROV_R_NO_EXPORT, "key bytes are never given out"},
+    {KGR_PROV_R_TAG, "the tag is missing or of another length"},
+    {KGR_PROV_R_BAD_TAG, "wrong tag: another key, IV or associated data, or damaged data"},
+    {KGR_PROV_R_ORDER, "steps out of order"},
 };
 
 _Static_assert(KGR_ERR_COUNT + KGR_ARRAY_LEN(own_reasons) <= KGR_PROV_NUM_REASONS,

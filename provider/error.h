@@ -26,7 +26,10 @@ enum kgr_prov_reason {
     KGR_PROV_R_BAD_PARAMETER = 111,
     KGR_PROV_R_NO_COPY = 112,
     KGR_PROV_R_DIGEST = 113,
-    KGR_PROV_R_NO_EXPORT = 114
+    KGR_PROV_R_NO_EXPORT = 114,
+    KGR_PROV_R_TAG = 115,
+    KGR_PROV_R_BAD_TAG = 116,
+    KGR_PROV_R_ORDER = 117
 };
 
 /* kgr_prov_fill_reasons writes the list of reasons that OpenSSL asks for into prov. */

@@ -26,6 +26,13 @@ static const char *uri_of(char out[KGR_DIAG_MAX], const struct kgr_key *key)
     return out;
 }
 
+/* A caller who overlooks that a key was refused must not go on with the one before. */
+static void forget(struct kgr_prov_key *key)
+{
+    memset(key, 0, sizeof(*key));
+    key->refused = true;
+}
+
 enum kgr_error kgr_prov_key_set_uri(const struct kgr_prov *prov, struct kgr_prov_key *key,
                                     const OSSL_PARAM *p)
 {
@@ -33,6 +40,7 @@ enum kgr_error kgr_prov_key_set_uri(const struct kgr_prov *prov, struct kgr_prov
     struct kgr_key named;
     enum kgr_error err;
 
+    forget(key);
     if (!kgr_param_get_text(p, uri, sizeof(uri))) {
         return kgr_prov_refuse(prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_URI,
                                "%s must be UTF-8 text like kgr:peer=NAME", KGR_PROV_PARAM_KEY_URI);
@@ -52,6 +60,7 @@ enum kgr_error kgr_prov_key_set_handle(const struct kgr_prov *prov, struct kgr_p
     struct kgr_key named;
     enum kgr_error err = kgr_prov_check_usable(prov);
 
+    forget(key);
     if (err != KGR_OK) {
         return err;
     }
@@ -77,6 +86,7 @@ enum kgr_error kgr_prov_key_set_handle(const struct kgr_prov *prov, struct kgr_p
 void kgr_prov_key_set(struct kgr_prov_key *key, const struct kgr_key *named)
 {
     key->named = *named;
+    key->refused = false;
     kgr_prov_key_unpin(key);
 }
 
@@ -106,6 +116,10 @@ enum kgr_error kgr_prov_key_pin(const struct kgr_prov *prov, struct kgr_prov_key
     kgr_prov_key_unpin(key);
     if (err != KGR_OK) {
         return err;
+    }
+    if (key->refused) {
+        return kgr_prov_refuse(prov, KGR_ERR_STATE, KGR_PROV_R_NO_KEY, "%s",
+                               "the one named last was refused");
     }
     if (wanted.peer[0] == '\0') {
         memcpy(wanted.peer, prov->peer, sizeof(wanted.peer));

@@ -18,6 +18,7 @@ struct kgr_prov;
  */
 struct kgr_prov_key {
     struct kgr_key named;    /* peer "" while none was named */
+    bool refused;            /* what was named last is no key: never fall back to another */
     struct kgr_key pinned;   /* peer "" while not pinned; its generation is never 0 */
     enum kgr_suite_id suite; /* of pinned */
 };

@@ -24,12 +24,15 @@ struct peer {
     const char *name;
     enum kgr_suite_id suite;
     uint64_t generation;
+    uint8_t enc[32], mac[64]; /* instead of derived ones */
+    size_t enc_len, mac_len;  /* 0: derived */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static OSSL_LIB_CTX *libctx;
-static struct peer peers[] = {{"N2", KGR_SUITE_AES_128_CBC_HMAC_SHA256, 7},
-                              {"N3", KGR_SUITE_AES_256_CBC_HMAC_SHA384, 3}};
+static struct peer peers[] = {
+    {.name = "N2", .suite = KGR_SUITE_AES_128_CBC_HMAC_SHA256, .generation = 7},
+    {.name = "N3", .suite = KGR_SUITE_AES_256_CBC_HMAC_SHA384, .generation = 3}};
 static EVP_MAC_CTX *streams[NUM_STREAMS];
 static unsigned int num_calls, fail_after;
 static enum kgr_error fail_err;
@@ -84,6 +87,9 @@ void kgr_fake_reset(void)
     must(libctx != NULL);
     peers[0].generation = 7;
     peers[1].generation = 3;
+    for (size_t i = 0; i < KGR_ARRAY_LEN(peers); i++) {
+        peers[i].enc_len = peers[i].mac_len = 0;
+    }
     num_calls = 0;
     kgr_fake_fail(KGR_OK, "", 0);
 }
@@ -145,15 +151,40 @@ static void derive(uint8_t *out, size_t len, const char *label, const char *peer
     EVP_MD_free(md);
 }
 
+void kgr_fake_use_keys(const char *peer, const uint8_t *enc, size_t enc_len, const uint8_t *mac,
+                       size_t mac_len)
+{
+    struct peer *found = find_peer(peer);
+
+    memcpy(found->enc, enc, enc_len);
+    memcpy(found->mac, mac, mac_len);
+    found->enc_len = enc_len;
+    found->mac_len = mac_len;
+}
+
 void kgr_fake_enc_key(uint8_t out[32], size_t *out_len, const char *peer, uint64_t generation)
 {
-    *out_len = find_peer(peer)->suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384 ? 32 : 16;
+    const struct peer *found = find_peer(peer);
+
+    *out_len = found->suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384 ? 32 : 16;
+    if (found->enc_len > 0) {
+        *out_len = found->enc_len;
+        memcpy(out, found->enc, found->enc_len);
+        return;
+    }
     derive(out, *out_len, "enc", peer, generation);
 }
 
-void kgr_fake_mac_key(uint8_t out[48], size_t *out_len, const char *peer, uint64_t generation)
+void kgr_fake_mac_key(uint8_t out[64], size_t *out_len, const char *peer, uint64_t generation)
 {
-    *out_len = find_peer(peer)->suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384 ? 48 : 32;
+    const struct peer *found = find_peer(peer);
+
+    *out_len = found->suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384 ? 48 : 32;
+    if (found->mac_len > 0) {
+        *out_len = found->mac_len;
+        memcpy(out, found->mac, found->mac_len);
+        return;
+    }
     derive(out, *out_len, "mac", peer, generation);
 }
 
@@ -452,7 +483,7 @@ static EVP_MAC_CTX *new_mac(const struct peer *peer, uint64_t generation)
         OSSL_PARAM_construct_end()};
     EVP_MAC *mac = EVP_MAC_fetch(libctx, "HMAC", NULL);
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
-    uint8_t k[48];
+    uint8_t k[64];
     size_t k_len;
 
     kgr_fake_mac_key(k, &k_len, peer->name, generation);

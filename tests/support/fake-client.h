@@ -33,6 +33,10 @@ unsigned int kgr_fake_calls(void);
 const char *kgr_fake_socket(void);
 int kgr_fake_timeout_ms(void);
 
+/* kgr_fake_use_keys replaces both keys of peer, all generations, until the reset: for known answers. */
+void kgr_fake_use_keys(const char *peer, const uint8_t *enc, size_t enc_len, const uint8_t *mac,
+                       size_t mac_len);
+
 /* The keys: *_len depends on the suite of peer. */
 void kgr_fake_enc_key(uint8_t out[32], size_t *out_len, const char *peer, uint64_t generation);
-void kgr_fake_mac_key(uint8_t out[48], size_t *out_len, const char *peer, uint64_t generation);
+void kgr_fake_mac_key(uint8_t out[64], size_t *out_len, const char *peer, uint64_t generation);

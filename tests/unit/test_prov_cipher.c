@@ -3,6 +3,8 @@
 
 #include "provider/error.h"
 
+#include "agent/base/text.h"
+
 #define MAX_LEN   200000
 #define NUM_MODES 5
 
@@ -225,7 +227,96 @@ static void cipher_in_place_with_pending_bytes_is_right(void **state)
     free(expected);
 }
 
-/* SP 800-38A cannot be met with keys of the fake; the AES of both sides is OpenSSL's. */
+/* NIST SP 800-38A appendix F: key, IV, first plaintext of all, and the first two blocks of each mode. */
+static void cipher_published_vectors(void **state)
+{
+    static const char key_128[] = "2b7e151628aed2a6abf7158809cf4f3c";
+    static const char key_256[] =
+        "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4";
+    static const char plaintext[] =
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51";
+    static const struct {
+        const char *name, *peer, *iv, *ciphertext;
+    } vectors[] = {{"KGR-AES-128-ECB", "N2", "000102030405060708090a0b0c0d0e0f",
+                    "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf"},
+                   {"KGR-AES-128-CBC", "N2", "000102030405060708090a0b0c0d0e0f",
+                    "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"},
+                   {"KGR-AES-128-CFB", "N2", "000102030405060708090a0b0c0d0e0f",
+                    "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b"},
+                   {"KGR-AES-128-OFB", "N2", "000102030405060708090a0b0c0d0e0f",
+                    "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825"},
+                   {"KGR-AES-128-CTR", "N2", "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+                    "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"},
+                   {"KGR-AES-256-ECB", "N3", "000102030405060708090a0b0c0d0e0f",
+                    "f3eed1bdb5d2a03c064b5a7e3db181f8591ccb10d410ed26dc5ba74a31362870"},
+                   {"KGR-AES-256-CBC", "N3", "000102030405060708090a0b0c0d0e0f",
+                    "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"},
+                   {"KGR-AES-256-CFB", "N3", "000102030405060708090a0b0c0d0e0f",
+                    "dc7e84bfda79164b7ecd8486985d386039ffed143b28b1c832113c6331e5407b"},
+                   {"KGR-AES-256-OFB", "N3", "000102030405060708090a0b0c0d0e0f",
+                    "dc7e84bfda79164b7ecd8486985d38604febdc6740d20b3ac88f6ad82a4fb08d"},
+                   {"KGR-AES-256-CTR", "N3", "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+                    "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5"}};
+    uint8_t plain[32], expected[32], key[32], iv[16], out[48], mac[32] = {0};
+
+    (void)state;
+    assert_int_equal(kgr_unhex(plain, sizeof(plain), plaintext), KGR_OK);
+    for (size_t i = 0; i < KGR_ARRAY_LEN(vectors); i++) {
+        bool strong = vectors[i].peer[1] == '3';
+        EVP_CIPHER *cipher = fetch(vectors[i].name);
+        EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+        int n;
+
+        assert_int_equal(kgr_unhex(key, strong ? 32 : 16, strong ? key_256 : key_128), KGR_OK);
+        assert_int_equal(kgr_unhex(iv, sizeof(iv), vectors[i].iv), KGR_OK);
+        assert_int_equal(kgr_unhex(expected, sizeof(expected), vectors[i].ciphertext), KGR_OK);
+        kgr_fake_use_keys(vectors[i].peer, key, strong ? 32 : 16, mac, sizeof(mac));
+        assert_int_equal(EVP_EncryptInit_ex2(ctx, cipher, NULL, iv,
+                                             uri_params(strong ? "kgr:peer=N3" : "kgr:peer=N2")),
+                         1);
+        assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, plain, 32), 1);
+        assert_int_equal(n, 32);
+        assert_memory_equal(out, expected, 32);
+        EVP_CIPHER_CTX_free(ctx);
+        EVP_CIPHER_free(cipher);
+    }
+}
+
+/* A caller that overlooks a failed init must not encrypt under the key before, or the default one. */
+static void cipher_refused_key_leaves_none_behind(void **state)
+{
+    uint8_t raw[16] = {0}, in[16] = {0}, out[32];
+    EVP_CIPHER_CTX *ctx = begin("KGR-AES-128-CBC", "kgr:peer=N2", 1);
+    int n;
+
+    (void)state;
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 1);
+    assert_int_equal(EVP_EncryptInit_ex2(ctx, NULL, raw, NULL, NULL), 0);
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 0);
+    assert_int_equal(EVP_EncryptInit_ex2(ctx, NULL, NULL, some_iv, NULL), 1);
+    ERR_clear_error();
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 0);
+    assert_error(KGR_PROV_R_NO_KEY, "refused");
+    assert_int_equal(EVP_CIPHER_CTX_set_params(ctx, uri_params("kgr:")), 0);
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 0);
+    assert_int_equal(EVP_EncryptInit_ex2(ctx, NULL, NULL, NULL, uri_params("kgr:peer=N2")), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 1);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+static void cipher_second_key_in_mid_stream_is_refused(void **state)
+{
+    EVP_CIPHER_CTX *ctx = begin("KGR-AES-128-CBC", "kgr:peer=N2", 1);
+    uint8_t in[16] = {0}, out[32];
+    int n;
+
+    (void)state;
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 5), 1);
+    assert_int_equal(EVP_CIPHER_CTX_set_params(ctx, uri_params("kgr:peer=N2;generation=6")), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &n, in, 16), 0);
+    assert_error(KGR_PROV_R_BROKEN, "again");
+    EVP_CIPHER_CTX_free(ctx);
+}
 
 static void cipher_large_update_takes_fewest_calls(void **state)
 {
@@ -544,6 +635,10 @@ int main(void)
         T(cipher_any_split_and_copy_equals_default),
         T(cipher_in_place_round_trips_every_mode),
         T(cipher_in_place_with_pending_bytes_is_right),
+        T(cipher_published_vectors),
+        cmocka_unit_test_setup_teardown(cipher_refused_key_leaves_none_behind, setup_with_peer,
+                                        teardown),
+        T(cipher_second_key_in_mid_stream_is_refused),
         T(cipher_large_update_takes_fewest_calls),
         T(cipher_renewal_in_mid_stream_keeps_the_generation),
         cmocka_unit_test_setup_teardown(cipher_key_named_in_each_way_gives_the_same,

@@ -3,6 +3,8 @@
 
 #include "provider/error.h"
 
+#include "agent/base/text.h"
+
 #include <openssl/core_names.h>
 
 #define MAX_LEN (3 * KGR_DATA_MAX + 100)
@@ -31,7 +33,7 @@ static EVP_MAC_CTX *begin(const char *uri)
 static size_t expect(uint8_t out[KGR_MAC_MAX], const char *peer, uint64_t generation,
                      const uint8_t *in, size_t len)
 {
-    uint8_t key[48];
+    uint8_t key[64];
     size_t key_len, out_len;
     char digest[] = "SHA384";
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
@@ -119,6 +121,39 @@ static void mac_any_split_copy_and_restart_equals_default(void **state)
         EVP_MAC_CTX_free(ctx);
     }
     free(in);
+}
+
+/* RFC 4231 test case 2, with HMAC-SHA-256 and HMAC-SHA-384. */
+static void mac_published_vectors(void **state)
+{
+    static const struct {
+        const char *peer, *key, *data, *mac;
+        size_t mac_len;
+    } vectors[] = {{"N2", "Jefe", "what do ya want for nothing?",
+                    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", 32},
+                   {"N3", "Jefe", "what do ya want for nothing?",
+                    "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2"
+                    "c78b3239ecfab216"
+                    "49",
+                    48}};
+
+    (void)state;
+    for (size_t i = 0; i < KGR_ARRAY_LEN(vectors); i++) {
+        uint8_t enc[32] = {0}, expected[48], out[KGR_MAC_MAX];
+        EVP_MAC_CTX *ctx;
+        size_t n;
+
+        kgr_fake_use_keys(vectors[i].peer, enc, sizeof(enc), (const uint8_t *)vectors[i].key,
+                          strlen(vectors[i].key));
+        assert_int_equal(kgr_unhex(expected, vectors[i].mac_len, vectors[i].mac), KGR_OK);
+        ctx = begin(vectors[i].peer[1] == '2' ? "kgr:peer=N2" : "kgr:peer=N3");
+        assert_int_equal(
+            EVP_MAC_update(ctx, (const uint8_t *)vectors[i].data, strlen(vectors[i].data)), 1);
+        assert_int_equal(EVP_MAC_final(ctx, out, &n, sizeof(out)), 1);
+        assert_int_equal(n, vectors[i].mac_len);
+        assert_memory_equal(out, expected, n);
+        EVP_MAC_CTX_free(ctx);
+    }
 }
 
 static void mac_up_to_the_limit_is_one_request(void **state)
@@ -322,6 +357,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(mac_any_split_copy_and_restart_equals_default),
+        T(mac_published_vectors),
         T(mac_up_to_the_limit_is_one_request),
         T(mac_size_is_known_before_init),
         cmocka_unit_test_setup_teardown(mac_key_named_in_each_way_gives_the_same, setup_with_peer,
