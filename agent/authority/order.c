@@ -89,19 +89,22 @@ static enum kgr_error take_refusal(const struct kgr_result *result, struct kgr_d
 enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body, uint8_t *buf,
                             enum kgr_order_kind kind, struct kgr_slice body, struct kgr_diag *diag)
 {
-    struct kgr_ac_identity ks;
     struct kgr_order order = {.kind = (uint8_t)kind, .body = body};
     struct kgr_result result;
     size_t result_len = 0;
     struct kgr_wr wr;
     uint8_t *sent = malloc(KGR_ORDER_MAX);
-    if (sent == NULL)
+    struct kgr_ac_identity *ks = malloc(sizeof *ks);
+    if (sent == NULL || ks == NULL) {
+        free(sent);
+        free(ks);
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    }
     kgr_wr_init(&wr, sent, KGR_ORDER_MAX);
     order.expires = (uint64_t)kgr_clock_wall_s() + LIFETIME_S;
-    enum kgr_error err = kgr_ac_state_ks(ac->state, &ks, diag);
+    enum kgr_error err = kgr_ac_state_ks(ac->state, ks, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_public_hash(order.ks, &ks.signing);
+        err = kgr_tpm_public_hash(order.ks, &ks->signing);
     if (err == KGR_OK)
         err = next_number(ac, &order.number, diag);
     if (err == KGR_OK)
@@ -112,12 +115,13 @@ enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body, uint8
     if (err == KGR_OK && kgr_result_decode(&result, kgr_slice(buf, result_len)) != KGR_OK)
         err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the key server's result is malformed");
     if (err == KGR_OK)
-        err = check_result(&result, &order, kgr_wr_slice(&wr), &ks.signing, diag);
+        err = check_result(&result, &order, kgr_wr_slice(&wr), &ks->signing, diag);
     if (err == KGR_OK && result.status != KGR_OK)
         err = take_refusal(&result, diag);
     if (err == KGR_OK)
         *out_body = result.body;
     free(sent);
+    free(ks);
     return err;
 }
 
@@ -185,21 +189,25 @@ enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out, size_t *o
                                       struct kgr_diag *diag)
 {
     struct kgr_sealed_credential m;
-    struct kgr_ac_identity ks;
     struct kgr_software_key *key = NULL;
     if (kgr_sealed_credential_decode(&m, sealed) != KGR_OK)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the sealed credential is malformed");
+    struct kgr_ac_identity *ks = malloc(sizeof *ks);
     uint8_t *arena = kgr_secret_alloc(SECRET_LEN + CREDENTIAL_KEYS);
-    if (arena == NULL)
+    if (arena == NULL || ks == NULL) {
+        kgr_secret_free(arena);
+        free(ks);
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    enum kgr_error err = kgr_ac_state_ks(ac->state, &ks, diag);
+    }
+    enum kgr_error err = kgr_ac_state_ks(ac->state, ks, diag);
     if (err == KGR_OK)
         err = activate(ac, arena, &m, diag);
     if (err == KGR_OK)
-        err = derive_key(&key, arena, &ks.signing);
+        err = derive_key(&key, arena, &ks->signing);
     if (err == KGR_OK)
         err = decrypt(out, out_len, key, node, &m);
     kgr_software_key_free(key);
     kgr_secret_free(arena);
+    free(ks);
     return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "the sealed credential does not open");
 }
