@@ -19,7 +19,7 @@ typedef void template_fn(TPM2B_PUBLIC *out);
 
 static bool is_transient(TPM2_HANDLE handle)
 {
-    return (handle & TPM2_HR_RANGE_MASK) == TPM2_HR_TRANSIENT;
+    return handle >> TPM2_HR_SHIFT == TPM2_HT_TRANSIENT;
 }
 
 void kgr_tpm_release(struct kgr_tpm *tpm, struct kgr_tpm_object *object)

@@ -81,7 +81,7 @@ enum kgr_error kgr_tpm_cipher(struct kgr_tpm *tpm, const struct kgr_tpm_object *
 
     if (mode_of(mode) == TPM2_ALG_NULL || (blocks && len % KGR_BLOCK_LEN != 0))
         return kgr_diag_set(diag, KGR_ERR_INVALID, "%zu bytes are no whole blocks", len);
-    if ((tpm->capability.modes >> (mode - 1) & 1u) == 0)
+    if (((unsigned int)tpm->capability.modes >> (mode - 1) & 1u) == 0)
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "the TPM has no AES in this mode");
     if (chain.size != 0)
         memcpy(chain.buffer, iv, KGR_IV_LEN);

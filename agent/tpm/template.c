@@ -120,54 +120,55 @@ enum kgr_error kgr_tpm_public_marshal(struct kgr_tpm_public *out, const TPM2B_PU
     return KGR_OK;
 }
 
-enum kgr_error kgr_tpm_public_parse(TPM2B_PUBLIC *out, const struct kgr_tpm_public *pub)
+/* On failure out is undefined. What the library lets through here, the comparisons below do not. */
+static enum kgr_error unmarshal(TPM2B_PUBLIC *out, const struct kgr_tpm_public *pub)
 {
-    TPM2B_PUBLIC parsed;
-    struct kgr_tpm_public again;
     size_t offset = 0;
 
-    if (pub->len == 0 || pub->len > sizeof(pub->bytes))
-        return KGR_ERR_CORRUPT;
-    memset(&parsed, 0, sizeof(parsed));
-    /* What the library lets through in unmarshalling, the comparison below does not. */
-    if (Tss2_MU_TPMT_PUBLIC_Unmarshal(pub->bytes, pub->len, &offset, &parsed.publicArea) !=
+    memset(out, 0, sizeof(*out));
+    if (pub->len == 0 || pub->len > sizeof(pub->bytes) ||
+        Tss2_MU_TPMT_PUBLIC_Unmarshal(pub->bytes, pub->len, &offset, &out->publicArea) !=
             TSS2_RC_SUCCESS ||
-        offset != pub->len || kgr_tpm_public_marshal(&again, &parsed) != KGR_OK ||
-        !kgr_tpm_public_equal(&again, pub))
+        offset != pub->len)
         return KGR_ERR_CORRUPT;
-    *out = parsed;
     return KGR_OK;
 }
 
-/* Whether pub is what the template marshals to, once its own unique field is put in. */
-static enum kgr_error same_as(const struct kgr_tpm_public *pub, TPM2B_PUBLIC *template,
-                              const TPM2B_PUBLIC *parsed)
+/* Whether area marshals to the very bytes of pub. */
+static enum kgr_error compare(const struct kgr_tpm_public *pub, const TPM2B_PUBLIC *area)
 {
     struct kgr_tpm_public expected;
-    enum kgr_error err;
+    enum kgr_error err = kgr_tpm_public_marshal(&expected, area);
 
-    template->publicArea.unique = parsed->publicArea.unique;
-    err = kgr_tpm_public_marshal(&expected, template);
     if (err != KGR_OK)
         return err;
     return kgr_tpm_public_equal(&expected, pub) ? KGR_OK : KGR_ERR_CORRUPT;
 }
 
+enum kgr_error kgr_tpm_public_parse(TPM2B_PUBLIC *out, const struct kgr_tpm_public *pub)
+{
+    enum kgr_error err = unmarshal(out, pub);
+
+    return err == KGR_OK ? compare(pub, out) : err;
+}
+
+/* The template with nothing but the point taken over must be the whole of it. */
 static enum kgr_error check_p256(const struct kgr_tpm_public *pub,
                                  void (*make_template)(TPM2B_PUBLIC *out))
 {
-    TPM2B_PUBLIC parsed;
-    TPM2B_PUBLIC template;
-    enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
+    TPM2B_PUBLIC area;
+    TPMS_ECC_POINT point;
+    enum kgr_error err = unmarshal(&area, pub);
 
     if (err != KGR_OK)
         return err;
-    if (parsed.publicArea.type != TPM2_ALG_ECC ||
-        parsed.publicArea.unique.ecc.x.size != KGR_P256_LEN ||
-        parsed.publicArea.unique.ecc.y.size != KGR_P256_LEN)
+    point = area.publicArea.unique.ecc;
+    if (area.publicArea.type != TPM2_ALG_ECC || point.x.size != KGR_P256_LEN ||
+        point.y.size != KGR_P256_LEN)
         return KGR_ERR_CORRUPT;
-    make_template(&template);
-    return same_as(pub, &template, &parsed);
+    make_template(&area);
+    area.publicArea.unique.ecc = point;
+    return compare(pub, &area);
 }
 
 enum kgr_error kgr_tpm_check_storage(const struct kgr_tpm_public *pub)
@@ -188,21 +189,25 @@ enum kgr_error kgr_tpm_check_signing(const struct kgr_tpm_public *pub)
 enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub, enum kgr_suite suite,
                                       enum kgr_tpm_kind kind)
 {
-    TPM2B_PUBLIC parsed;
-    TPM2B_PUBLIC template;
-    const TPM2B_DIGEST *unique;
-    enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
+    TPM2B_PUBLIC area;
+    TPM2B_DIGEST unique;
+    TPM2B_DIGEST policy;
+    enum kgr_error err = unmarshal(&area, pub);
 
     if (err != KGR_OK)
         return err;
-    if (parsed.publicArea.type != (kind == KGR_TPM_ENC ? TPM2_ALG_SYMCIPHER : TPM2_ALG_KEYEDHASH))
+    if (area.publicArea.type != (kind == KGR_TPM_ENC ? TPM2_ALG_SYMCIPHER : TPM2_ALG_KEYEDHASH))
         return KGR_ERR_CORRUPT;
-    unique =
-        kind == KGR_TPM_ENC ? &parsed.publicArea.unique.sym : &parsed.publicArea.unique.keyedHash;
-    if (unique->size != KGR_TPM_HASH_LEN || parsed.publicArea.authPolicy.size != KGR_TPM_HASH_LEN)
+    unique = kind == KGR_TPM_ENC ? area.publicArea.unique.sym : area.publicArea.unique.keyedHash;
+    policy = area.publicArea.authPolicy;
+    if (unique.size != KGR_TPM_HASH_LEN || policy.size != KGR_TPM_HASH_LEN)
         return KGR_ERR_CORRUPT;
-    kgr_tpm_template_resident(&template, suite, kind, parsed.publicArea.authPolicy.buffer);
-    return same_as(pub, &template, &parsed);
+    kgr_tpm_template_resident(&area, suite, kind, policy.buffer);
+    if (kind == KGR_TPM_ENC)
+        area.publicArea.unique.sym = unique;
+    else
+        area.publicArea.unique.keyedHash = unique;
+    return compare(pub, &area);
 }
 
 enum kgr_error kgr_tpm_public_p256(const struct kgr_tpm_public *pub, uint8_t x[KGR_P256_LEN],

@@ -43,15 +43,22 @@ static int can_connect(const char *path)
     return ok;
 }
 
-/* The control socket, for a connection to the other would be taken for the one client there can be. */
+static int is_ready(const struct swtpm *swtpm)
+{
+    char data[96];
+    char ctrl[96];
+
+    path_of(data, sizeof(data), swtpm, "sock");
+    path_of(ctrl, sizeof(ctrl), swtpm, "sock.ctrl");
+    return can_connect(data) && can_connect(ctrl);
+}
+
 static void wait_ready(struct swtpm *swtpm)
 {
     const struct timespec step = {.tv_sec = 0, .tv_nsec = READY_STEP_MS * 1000000L};
-    char path[96];
 
-    path_of(path, sizeof(path), swtpm, "sock.ctrl");
     for (int i = 0; i < READY_STEPS; i++) {
-        if (can_connect(path))
+        if (is_ready(swtpm))
             return;
         if (waitpid(swtpm->pid, NULL, WNOHANG) == swtpm->pid)
             die("it ended at once");
