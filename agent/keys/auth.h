@@ -5,8 +5,8 @@
 #include "agent/tpm/types.h"
 
 /*
- * The authorisation values of a node's keys: all derived from one root, so that only that is kept. Functions
- * are thread-safe on a root that nobody frees.
+ * The authorisation values of a node's keys: all derived from one root, so that only that is
+ * kept. Functions are thread-safe on a root that nobody frees.
  */
 #define KGR_AUTH_ROOT_LEN 32
 
@@ -19,9 +19,9 @@ KGR_MUST_CHECK enum kgr_error kgr_auth_root_new(struct kgr_auth_root **out,
 void kgr_auth_root_free(struct kgr_auth_root *root);
 
 /*
- * kgr_auth_derive makes the value for a purpose ("storage", "enc", ...) and an id of any bytes, in the arena:
- * HMAC-SHA-256(root, "KGR auth 1" || 00 || label || 00 || id). Never with a zero at its end. The caller frees it
- * with kgr_secret_free.
+ * kgr_auth_derive makes the value for a purpose ("storage", "enc", ...) and an id of any bytes,
+ * in the arena: HMAC-SHA-256(root, "KGR auth 1" || 00 || label || 00 || id). Never with a zero
+ * at its end. The caller frees it with kgr_secret_free.
  */
 KGR_MUST_CHECK enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root,
                                               struct kgr_tpm_auth **out, const char *label,

@@ -125,7 +125,7 @@ enum kgr_error kgr_resident_cipher(struct kgr_resident_use *use, enum kgr_tpm_mo
     uint8_t *copy = NULL;
     enum kgr_error err;
 
-    /* A second attempt after a reset must find the input that the first one may have overwritten. */
+    /* A second attempt after a reset needs the input that the first one overwrote. */
     if (in == out && len != 0) {
         copy = malloc(len);
         if (copy == NULL)

@@ -8,8 +8,9 @@
 #include "agent/tpm/types.h"
 
 /*
- * A pair of keys that live in the TPM: an AES key and an HMAC key, reached through the slot cache, offered to
- * agent/seal as its primitives. Every function but new and free runs where the TPM may be used: on the worker.
+ * A pair of keys that live in the TPM: an AES key and an HMAC key, reached through the slot
+ * cache, offered to agent/seal as its primitives. Every function but new and free runs where the
+ * TPM may be used: on the worker.
  */
 struct kgr_resident_key;
 
@@ -19,9 +20,10 @@ struct kgr_resident_blobs {
 };
 
 /*
- * kgr_resident_key_new copies blobs and takes over both authorisation values (kgr_secret_alloc) when it succeeds.
- * id_enc and id_mac name the two in the slot cache; the caller never reuses them. parent is the storage
- * key, borrowed as long as the key lives. KGR_ERR_CORRUPT when the public areas are not those of the suite.
+ * kgr_resident_key_new copies blobs and takes over both authorisation values (kgr_secret_alloc)
+ * when it succeeds. id_enc and id_mac name the two in the slot cache; the caller never reuses
+ * them. parent is the storage key, borrowed as long as the key lives. KGR_ERR_CORRUPT when the
+ * public areas are not those of the suite.
  */
 KGR_MUST_CHECK enum kgr_error kgr_resident_key_new(struct kgr_resident_key **out,
                                                    enum kgr_suite suite,
@@ -29,7 +31,10 @@ KGR_MUST_CHECK enum kgr_error kgr_resident_key_new(struct kgr_resident_key **out
                                                    const struct kgr_resident_blobs *blobs,
                                                    uint64_t id_enc, struct kgr_tpm_auth *auth_enc,
                                                    uint64_t id_mac, struct kgr_tpm_auth *auth_mac);
-/* kgr_resident_key_free accepts NULL. Call kgr_resident_key_unload on the worker before, or the cache keeps them. */
+/*
+ * kgr_resident_key_free accepts NULL. Call kgr_resident_key_unload on the worker before, or the
+ * cache keeps them.
+ */
 void kgr_resident_key_free(struct kgr_resident_key *key);
 /* kgr_resident_key_unload flushes both from the slot cache. */
 void kgr_resident_key_unload(struct kgr_resident_key *key, struct kgr_tpm *tpm);
@@ -40,8 +45,8 @@ const struct kgr_tpm_name *kgr_resident_key_enc_name(const struct kgr_resident_k
 const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_key *key);
 
 /*
- * What a kgr_seal_key needs for one use on the worker: the TPM, the key, and where to say why it failed. It stands on
- * the caller's stack: kgr_resident_use_seal(&use) borrows it.
+ * What a kgr_seal_key needs for one use on the worker: the TPM, the key, and where to say why it
+ * failed. It stands on the caller's stack: kgr_resident_use_seal(&use) borrows it.
  */
 struct kgr_resident_use {
     struct kgr_tpm *tpm;

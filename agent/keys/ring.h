@@ -10,8 +10,8 @@
 #include "agent/keys/resident.h"
 
 /*
- * The key ring of a node: for every peer the generations that it holds. Data only: no clock, TPM or disk. One
- * thread.
+ * The key ring of a node: for every peer the generations that it holds. Data only: no clock, TPM
+ * or disk. One thread.
  *
  *   candidate  received, not confirmed: used to receive
  *   current    confirmed: used to send and receive
@@ -53,10 +53,10 @@ KGR_MUST_CHECK enum kgr_error kgr_ring_new(struct kgr_ring **out);
 void kgr_ring_free(struct kgr_ring *ring);
 
 /*
- * kgr_ring_put takes key (from malloc) when it succeeds. The peer appears with its first key. KGR_ERR_EXISTS when
- * the place is taken, KGR_ERR_STATE when the generation is not above every one that the peer's ring held
- * (candidate, current), or not below the current one (previous). From a database put current, previous,
- * candidate in this order, and raise last.
+ * kgr_ring_put takes key (from malloc) when it succeeds. The peer appears with its first key.
+ * KGR_ERR_EXISTS when the place is taken, KGR_ERR_STATE when the generation is not above every
+ * one that the peer's ring held (candidate, current), or not below the current one (previous).
+ * From a database put current, previous, candidate in this order, and raise last.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ring_put(struct kgr_ring *ring, const struct kgr_nid *peer,
                                            enum kgr_ring_place place, struct kgr_ring_key *key);
@@ -64,8 +64,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ring_put(struct kgr_ring *ring, const struct k
 struct kgr_ring_key *kgr_ring_take(struct kgr_ring *ring, const struct kgr_nid *peer,
                                    enum kgr_ring_place place);
 /*
- * kgr_ring_promote makes candidate g the current key and the current one the previous; *out_dropped is the
- * key that was previous before (or NULL), now the caller's. KGR_ERR_NO_KEY when the candidate is not g.
+ * kgr_ring_promote makes candidate g the current key and the current one the previous;
+ * *out_dropped is the key that was previous before (or NULL), now the caller's. KGR_ERR_NO_KEY
+ * when the candidate is not g.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ring_promote(struct kgr_ring *ring,
                                                struct kgr_ring_key **out_dropped,
@@ -79,7 +80,10 @@ struct kgr_ring_key *kgr_ring_at(struct kgr_ring *ring, const struct kgr_nid *pe
                                  enum kgr_ring_place place);
 /* kgr_ring_sending: the current key. */
 struct kgr_ring_key *kgr_ring_sending(struct kgr_ring *ring, const struct kgr_nid *peer);
-/* kgr_ring_receiving: the key of that generation in any place; 0 means the latest that may be used, the current. */
+/*
+ * kgr_ring_receiving: the key of that generation in any place; 0 means the latest that may be
+ * used, the current.
+ */
 struct kgr_ring_key *kgr_ring_receiving(struct kgr_ring *ring, const struct kgr_nid *peer,
                                         uint64_t generation);
 /* kgr_ring_highest: the highest generation ever put or raised; 0 for an unknown peer. */

@@ -141,7 +141,10 @@ static enum kgr_error read_commands(struct kgr_tpm *tpm, struct found *found, st
     return KGR_OK;
 }
 
-/* Four characters of a vendor property, most significant first; what is not printable is dropped. */
+/*
+ * Four characters of a vendor property, most significant first; what is not printable is
+ * dropped.
+ */
 static void put_text(char *out, size_t cap, UINT32 value)
 {
     size_t at = strlen(out);

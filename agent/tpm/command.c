@@ -173,7 +173,10 @@ static enum kgr_error decrypt_first(struct kgr_tpm *tpm, const struct area *area
     return err;
 }
 
-/* The HMAC of our session over a parameter hash (TPM 2.0 Part 1, "Session-based authorizations"). */
+/*
+ * The HMAC of our session over a parameter hash (TPM 2.0 Part 1, "Session-based
+ * authorizations").
+ */
 static enum kgr_error session_hmac(struct kgr_tpm *tpm, const struct area *area,
                                    uint8_t out[KGR_TPM_HASH_LEN],
                                    const uint8_t p_hash[KGR_TPM_HASH_LEN], bool command,
@@ -375,7 +378,7 @@ static bool mend(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC rc)
     case TPM2_RC_REFERENCE_S0:
         if (cmd->policy != 0)
             return false; /* the policy session may be the lost one: its owner starts anew */
-        /* A reset, most likely: then no other handle is good either, though it may name something. */
+        /* A reset, most likely: no other handle is good either, though it may name something. */
         tpm->session.handle = 0;
         kgr_tpm_note_loss(tpm);
         return first_time(cmd, REMEDY_SESSION);

@@ -9,9 +9,9 @@
 #include "agent/tpm/types.h"
 
 /*
- * Internal to agent/tpm: one command between Tss2_Sys_*_Prepare and Tss2_Sys_*_Complete. The caller prepares
- * as often as kgr_tpm_again says so, because what mends a broken connection, a lost session or a full
- * TPM overwrites the prepared command:
+ * Internal to agent/tpm: one command between Tss2_Sys_*_Prepare and Tss2_Sys_*_Complete. The
+ * caller prepares as often as kgr_tpm_again says so, because what mends a broken connection, a
+ * lost session or a full TPM overwrites the prepared command:
  *
  *     do {
  *         rc = Tss2_Sys_Unseal_Prepare(tpm->sys, key->handle);
@@ -47,7 +47,10 @@ struct kgr_tpm_command {
 
 struct kgr_tpm;
 
-/* kgr_tpm_again executes the prepared command; true: prepare it again, false: cmd->err tells how it ended. */
+/*
+ * kgr_tpm_again executes the prepared command; true: prepare it again, false: cmd->err tells how
+ * it ended.
+ */
 KGR_MUST_CHECK bool kgr_tpm_again(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd,
                                   TSS2_RC prepared, struct kgr_diag *diag);
 /* kgr_tpm_completed judges Tss2_Sys_*_Complete. */
@@ -55,5 +58,8 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_completed(const struct kgr_tpm_command *cm
                                                 struct kgr_diag *diag);
 /* kgr_tpm_translate turns a TSS2_RC into our error, and says so in diag. */
 enum kgr_error kgr_tpm_translate(const char *command, TSS2_RC rc, struct kgr_diag *diag);
-/* kgr_tpm_rc strips what makes one answer look like many: layer, and number of handle, session or parameter. */
+/*
+ * kgr_tpm_rc strips what makes one answer look like many: layer, and number of handle, session
+ * or parameter.
+ */
 TPM2_RC kgr_tpm_rc(TSS2_RC rc);

@@ -97,7 +97,10 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_slots_new(struct kgr_tpm_slots **out);
 void kgr_tpm_slots_free(struct kgr_tpm_slots *slots);
 /* kgr_tpm_slots_limit evicts until at most max keys are loaded. */
 void kgr_tpm_slots_limit(struct kgr_tpm *tpm, size_t max);
-/* kgr_tpm_slots_evict_one evicts the least recently used key whose handle is not in keep; false: none. */
+/*
+ * kgr_tpm_slots_evict_one evicts the least recently used key whose handle is not in keep; false:
+ * none.
+ */
 bool kgr_tpm_slots_evict_one(struct kgr_tpm *tpm, const TPM2_HANDLE *keep, size_t num_keep);
 /* kgr_tpm_slots_lost: no handle is good any more; saved contexts may still be. */
 void kgr_tpm_slots_lost(struct kgr_tpm *tpm);

@@ -17,8 +17,8 @@ struct kgr_tpm_create {
 };
 
 /*
- * kgr_tpm_create is TPM2_Create below parent. What is secret in create crosses encrypted. At most one object of
- * ours may be loaded. On failure out may be partly written.
+ * kgr_tpm_create is TPM2_Create below parent. What is secret in create crosses encrypted. At
+ * most one object of ours may be loaded. On failure out may be partly written.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_create(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
                                              const struct kgr_tpm_object *parent,

@@ -32,15 +32,19 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_cfb128(struct kgr_tpm_crypto *crypto, bool
                                              const uint8_t key[16], const uint8_t iv[16],
                                              uint8_t *data, size_t len);
 /*
- * kgr_tpm_p256_salt agrees on a secret with the P-256 point (x, y): an ephemeral key, ECDH, KDFe with SHA-256 and
- * label "SECRET" (TPM 2.0 Part 1, "Secret sharing", ECC). out_x and out_y are the ephemeral point.
+ * kgr_tpm_p256_salt agrees on a secret with the P-256 point (x, y): an ephemeral key, ECDH, KDFe
+ * with SHA-256 and label "SECRET" (TPM 2.0 Part 1, "Secret sharing", ECC). out_x and out_y are
+ * the ephemeral point.
  */
 #define KGR_P256_LEN 32
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_p256_salt(struct kgr_tpm_crypto *crypto, uint8_t out_salt[KGR_TPM_HASH_LEN],
                   uint8_t out_x[KGR_P256_LEN], uint8_t out_y[KGR_P256_LEN],
                   const uint8_t x[KGR_P256_LEN], const uint8_t y[KGR_P256_LEN]);
-/* kgr_tpm_p256_verify: KGR_ERR_CORRUPT when r || s is no signature of digest under (x, y). Thread-safe. */
+/*
+ * kgr_tpm_p256_verify: KGR_ERR_CORRUPT when r || s is no signature of digest under (x, y).
+ * Thread-safe.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_p256_verify(const uint8_t x[KGR_P256_LEN],
                                                   const uint8_t y[KGR_P256_LEN],
                                                   const uint8_t digest[KGR_TPM_HASH_LEN],

@@ -9,9 +9,9 @@
 struct kgr_tpm;
 
 /*
- * Birth of resident keys at the KS: random in its TPM, duplicated straight to the storage keys of one
- * or two nodes under a policy that lets nobody else do it and nothing else be a destination
- * (docs/protocol.md, section 6), flushed.
+ * Birth of resident keys at the KS: random in its TPM, duplicated straight to the storage keys
+ * of one or two nodes under a policy that lets nobody else do it and nothing else be a
+ * destination (docs/protocol.md, section 6), flushed.
  */
 #define KGR_TPM_TARGETS_MAX 2
 
@@ -37,8 +37,9 @@ struct kgr_tpm_newborn {
 };
 
 /*
- * kgr_tpm_give_birth makes both keys of a pair (about 12 ms on a software TPM with two targets). KGR_ERR_CORRUPT
- * when a target is no storage key by template. Nothing stays loaded, on failure neither.
+ * kgr_tpm_give_birth makes both keys of a pair (about 12 ms on a software TPM with two targets).
+ * KGR_ERR_CORRUPT when a target is no storage key by template. Nothing stays loaded, on failure
+ * neither.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_give_birth(struct kgr_tpm *tpm,
                                                  struct kgr_tpm_newborn *out_enc,
@@ -47,8 +48,8 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_give_birth(struct kgr_tpm *tpm,
                                                  struct kgr_diag *diag);
 
 /*
- * kgr_tpm_birth_policy computes the authPolicy that such keys carry, from Names alone. One target: PolicySecret
- * then PolicyDuplicationSelect; two: PolicyOR of the two. Thread-safe.
+ * kgr_tpm_birth_policy computes the authPolicy that such keys carry, from Names alone. One
+ * target: PolicySecret then PolicyDuplicationSelect; two: PolicyOR of the two. Thread-safe.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_birth_policy(uint8_t out[KGR_TPM_HASH_LEN],
                                                    const struct kgr_tpm_name *ks,

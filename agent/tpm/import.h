@@ -19,9 +19,10 @@ struct kgr_tpm_import {
 };
 
 /*
- * kgr_tpm_import imports a duplicate, loads it, changes its authorisation value and flushes it, and returns only
- * the last blob: the one before would stay usable with the old, empty value. KGR_ERR_CORRUPT when the
- * public area is not that of a resident key of the suite, or the duplicate is damaged or for another TPM.
+ * kgr_tpm_import imports a duplicate, loads it, changes its authorisation value and flushes it,
+ * and returns only the last blob: the one before would stay usable with the old, empty value.
+ * KGR_ERR_CORRUPT when the public area is not that of a resident key of the suite, or the
+ * duplicate is damaged or for another TPM.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_import(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
                                              const struct kgr_tpm_import *import,

@@ -10,8 +10,8 @@
 struct kgr_tpm;
 
 /*
- * kgr_tpm_load loads a blob below a parent; *out borrows auth. Flush it with kgr_tpm_release. KGR_ERR_CORRUPT when the TPM
- * answers with another Name than that of the public area.
+ * kgr_tpm_load loads a blob below a parent; *out borrows auth. Flush it with kgr_tpm_release.
+ * KGR_ERR_CORRUPT when the TPM answers with another Name than that of the public area.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_load(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                            const struct kgr_tpm_object *parent,

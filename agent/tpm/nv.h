@@ -12,18 +12,21 @@ struct kgr_tpm;
 #define KGR_TPM_FIRST_NV UINT32_C(0x01804b00)
 
 /*
- * A counter that only goes up, whatever happens to the disk: the epoch (docs/protocol.md, section 3.2). An
- * object of it has the index as handle and the NV Name as name; pin that.
+ * A counter that only goes up, whatever happens to the disk: the epoch (docs/protocol.md,
+ * section 3.2). An object of it has the index as handle and the NV Name as name; pin that.
  */
 
 /*
- * kgr_tpm_counter_define defines a counter, noDA, under auth at a free index from first_index on, and
- * increments it once, so that it can be read. Needs the owner's authorisation.
+ * kgr_tpm_counter_define defines a counter, noDA, under auth at a free index from first_index
+ * on, and increments it once, so that it can be read. Needs the owner's authorisation.
  */
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_counter_define(struct kgr_tpm *tpm, struct kgr_tpm_object *out, uint32_t first_index,
                        const struct kgr_tpm_auth *auth, struct kgr_diag *diag);
-/* kgr_tpm_counter_open: KGR_ERR_NO_KEY when nothing is defined there, KGR_ERR_CORRUPT when the Name is another. */
+/*
+ * kgr_tpm_counter_open: KGR_ERR_NO_KEY when nothing is defined there, KGR_ERR_CORRUPT when the
+ * Name is another.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_counter_open(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                                    uint32_t index,
                                                    const struct kgr_tpm_name *pinned,
@@ -36,6 +39,9 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_counter_read(struct kgr_tpm *tpm, uint64_t
 KGR_MUST_CHECK enum kgr_error kgr_tpm_counter_increment(struct kgr_tpm *tpm, uint64_t *out,
                                                         const struct kgr_tpm_object *counter,
                                                         struct kgr_diag *diag);
-/* kgr_tpm_counter_undefine: KGR_OK when nothing is defined there. Needs the owner's authorisation. */
+/*
+ * kgr_tpm_counter_undefine: KGR_OK when nothing is defined there. Needs the owner's
+ * authorisation.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_counter_undefine(struct kgr_tpm *tpm, uint32_t index,
                                                        struct kgr_diag *diag);

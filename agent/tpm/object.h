@@ -12,31 +12,32 @@
 struct kgr_tpm;
 
 /*
- * kgr_tpm_srk finds or makes the storage root key: what stands at 0x81000001 if it is really an ECC
- * P-256 storage key of the TCG's kind, else a primary key made from the TCG's template and, when that
- * handle is free, made persistent there. Needs the owner's authorisation only for the latter.
- * Release *out with kgr_tpm_release.
+ * kgr_tpm_srk finds or makes the storage root key: what stands at 0x81000001 if it is really an
+ * ECC P-256 storage key of the TCG's kind, else a primary key made from the TCG's template and,
+ * when that handle is free, made persistent there. Needs the owner's authorisation only for the
+ * latter. Release *out with kgr_tpm_release.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_srk(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                           struct kgr_tpm_public *out_pub, struct kgr_diag *diag);
 /*
- * kgr_tpm_ek makes the endorsement key (ECC P-256, template L-2) as a transient primary key. Release *out
- * with kgr_tpm_release: it holds a slot.
+ * kgr_tpm_ek makes the endorsement key (ECC P-256, template L-2) as a transient primary key.
+ * Release *out with kgr_tpm_release: it holds a slot.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_ek(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                          struct kgr_tpm_public *out_pub, struct kgr_diag *diag);
 /*
- * kgr_tpm_ek_certificate reads the EK's certificate (DER) from its NV index. *out_len is 0 when there is
- * none; KGR_ERR_SHORT_BUFFER when it is longer than cap.
+ * kgr_tpm_ek_certificate reads the EK's certificate (DER) from its NV index. *out_len is 0 when
+ * there is none; KGR_ERR_SHORT_BUFFER when it is longer than cap.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_t *out,
                                                      size_t *out_len, size_t cap,
                                                      struct kgr_diag *diag);
 
 /*
- * kgr_tpm_create_storage and kgr_tpm_create_signing make a random key below parent by TPM2_Create with the
- * authorisation value auth, make it persistent at *out->handle, a free one from first_handle on, and
- * drop its private blob: there is no second copy anywhere. *out borrows auth.
+ * kgr_tpm_create_storage and kgr_tpm_create_signing make a random key below parent by
+ * TPM2_Create with the authorisation value auth, make it persistent at *out->handle, a free one
+ * from first_handle on, and drop its private blob: there is no second copy anywhere. *out
+ * borrows auth.
  */
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_create_storage(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
@@ -52,8 +53,8 @@ kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
 #define KGR_TPM_FIRST_HANDLE UINT32_C(0x81004b00)
 
 /*
- * kgr_tpm_persistent opens a persistent key and checks that its Name is the pinned one: KGR_ERR_CORRUPT if
- * it is another key, KGR_ERR_NO_KEY if nothing stands there.
+ * kgr_tpm_persistent opens a persistent key and checks that its Name is the pinned one:
+ * KGR_ERR_CORRUPT if it is another key, KGR_ERR_NO_KEY if nothing stands there.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_persistent(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                                  uint32_t handle, const struct kgr_tpm_name *pinned,

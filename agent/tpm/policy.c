@@ -9,7 +9,10 @@
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
 
-/* The most that one step of a digest hashes: old digest, code, a Name or eight digests, one byte. */
+/*
+ * The most that one step of a digest hashes: old digest, code, a Name or eight digests, one
+ * byte.
+ */
 #define STEP_MAX (KGR_TPM_HASH_LEN + 4 + 8 * KGR_TPM_HASH_LEN)
 
 static enum kgr_error hash_step(uint8_t out[KGR_TPM_HASH_LEN], const struct kgr_wr *wr)

@@ -7,12 +7,15 @@
 #include "agent/tpm/types.h"
 
 /*
- * Internal to agent/tpm: the policies of KGR, in software (digests) and in the TPM (assertions on a policy
- * session, TPM 2.0 Part 3, "Enhanced Authorization").
+ * Internal to agent/tpm: the policies of KGR, in software (digests) and in the TPM (assertions
+ * on a policy session, TPM 2.0 Part 3, "Enhanced Authorization").
  */
 struct kgr_tpm;
 
-/* Digest of PolicySecret(secret, policyRef empty) then PolicyDuplicationSelect(target, includeObject NO). */
+/*
+ * Digest of PolicySecret(secret, policyRef empty) then PolicyDuplicationSelect(target,
+ * includeObject NO).
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_policy_duplicate(uint8_t out[KGR_TPM_HASH_LEN],
                                                        const struct kgr_tpm_name *secret,
                                                        const struct kgr_tpm_name *target);

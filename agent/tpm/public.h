@@ -8,7 +8,10 @@
 
 /* Internal to agent/tpm: public areas as tss2 has them. Pure; thread-safe. */
 
-/* kgr_tpm_public_parse: KGR_ERR_CORRUPT unless the bytes unmarshal and marshal again to the same; out is then undefined. */
+/*
+ * kgr_tpm_public_parse: KGR_ERR_CORRUPT unless the bytes unmarshal and marshal again to the
+ * same; out is then undefined.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_parse(TPM2B_PUBLIC *out,
                                                    const struct kgr_tpm_public *pub);
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_marshal(struct kgr_tpm_public *out,

@@ -10,7 +10,10 @@
 
 struct kgr_tpm;
 
-/* kgr_tpm_random fills out from the TPM's generator, encrypted and authenticated on the bus when the session is salted. */
+/*
+ * kgr_tpm_random fills out from the TPM's generator, encrypted and authenticated on the bus when
+ * the session is salted.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_random(struct kgr_tpm *tpm, uint8_t *out, size_t len,
                                              struct kgr_diag *diag);
 /* kgr_tpm_stir mixes data of any length into the generator's state. */

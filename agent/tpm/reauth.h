@@ -8,8 +8,8 @@
 struct kgr_tpm;
 
 /*
- * kgr_tpm_change_auth returns the private area of a loaded object under another authorisation value; the handle keeps
- * the old one. The new value crosses encrypted.
+ * kgr_tpm_change_auth returns the private area of a loaded object under another authorisation
+ * value; the handle keeps the old one. The new value crosses encrypted.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_change_auth(struct kgr_tpm *tpm, struct kgr_tpm_private *out,
                                                   const struct kgr_tpm_object *object,

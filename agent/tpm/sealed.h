@@ -10,15 +10,18 @@
 struct kgr_tpm;
 
 /*
- * kgr_tpm_seal makes a data object below parent: 1 to 128 bytes that TPM2_Unseal returns for auth, and nothing
- * else does. Both ways the data is encrypted on the bus.
+ * kgr_tpm_seal makes a data object below parent: 1 to 128 bytes that TPM2_Unseal returns for
+ * auth, and nothing else does. Both ways the data is encrypted on the bus.
  */
 #define KGR_TPM_SEAL_MAX 128
 KGR_MUST_CHECK enum kgr_error kgr_tpm_seal(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
                                            const struct kgr_tpm_object *parent,
                                            const struct kgr_tpm_auth *auth, struct kgr_slice data,
                                            struct kgr_diag *diag);
-/* kgr_tpm_unseal: out stands in the arena and takes exactly out_len bytes; another length is KGR_ERR_CORRUPT. */
+/*
+ * kgr_tpm_unseal: out stands in the arena and takes exactly out_len bytes; another length is
+ * KGR_ERR_CORRUPT.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_unseal(struct kgr_tpm *tpm, uint8_t *out, size_t out_len,
                                              const struct kgr_tpm_object *parent,
                                              const struct kgr_tpm_auth *auth,

@@ -9,13 +9,16 @@
 struct kgr_tpm;
 
 /*
- * The few transient slots of a TPM as a cache of keys, least recently used first out. A TPM has three at
- * least; a command whose parent is persistent needs one for it, so that at most two of ours are
- * loaded, and at most one before a command that loads or creates. Saved contexts make the way back
- * cheap; they die with a reset of the TPM, and the blob is then loaded again.
+ * The few transient slots of a TPM as a cache of keys, least recently used first out. A TPM has
+ * three at least; a command whose parent is persistent needs one for it, so that at most two of
+ * ours are loaded, and at most one before a command that loads or creates. Saved contexts make
+ * the way back cheap; they die with a reset of the TPM, and the blob is then loaded again.
  */
 
-/* A key that can be loaded. Everything is borrowed for the call, auth as long as the key is cached. */
+/*
+ * A key that can be loaded. Everything is borrowed for the call, auth as long as the key is
+ * cached.
+ */
 struct kgr_tpm_loadable {
     uint64_t id; /* of the caller, unique among his keys; never reused for another blob */
     const struct kgr_tpm_object *parent; /* persistent */
@@ -24,8 +27,9 @@ struct kgr_tpm_loadable {
 };
 
 /*
- * kgr_tpm_use_key calls op with the key loaded, and again if the TPM lost it meanwhile; so op can be done
- * twice without harm. It returns what op returns, or why the key could not be loaded.
+ * kgr_tpm_use_key calls op with the key loaded, and again if the TPM lost it meanwhile; so op
+ * can be done twice without harm. It returns what op returns, or why the key could not be
+ * loaded.
  */
 typedef enum kgr_error kgr_tpm_key_op(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
                                       void *arg, struct kgr_diag *diag);

@@ -8,12 +8,15 @@
 #include "agent/tpm/types.h"
 
 /*
- * The public areas that KGR uses, and the checks of those that come from elsewhere. Pure: no TPM. A check
- * unmarshals, compares every field with the template, and marshals again to the same bytes; all
- * else is KGR_ERR_CORRUPT. Thread-safe.
+ * The public areas that KGR uses, and the checks of those that come from elsewhere. Pure: no
+ * TPM. A check unmarshals, compares every field with the template, and marshals again to the
+ * same bytes; all else is KGR_ERR_CORRUPT. Thread-safe.
  */
 
-/* An ECC P-256 restricted decryption key, fixed to its TPM, random, noDA, AES-128-CFB, empty policy. */
+/*
+ * An ECC P-256 restricted decryption key, fixed to its TPM, random, noDA, AES-128-CFB, empty
+ * policy.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_check_storage(const struct kgr_tpm_public *pub);
 /* The same with the TCG's template for an ECC P-256 EK, L-2 (EK Credential Profile 2.5, B.3.4). */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_check_ek(const struct kgr_tpm_public *pub);
@@ -22,19 +25,28 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_check_signing(const struct kgr_tpm_public 
 
 enum kgr_tpm_kind { KGR_TPM_ENC = 1, KGR_TPM_MAC = 2 };
 /*
- * A resident key as the KS's TPM bears it: SYMCIPHER of mode NULL or KEYEDHASH with HMAC, lengths of the
- * suite, under a policy of one SHA-256 digest, neither fixedTPM nor fixedParent.
+ * A resident key as the KS's TPM bears it: SYMCIPHER of mode NULL or KEYEDHASH with HMAC,
+ * lengths of the suite, under a policy of one SHA-256 digest, neither fixedTPM nor fixedParent.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub,
                                                      enum kgr_suite suite, enum kgr_tpm_kind kind);
 
-/* kgr_tpm_public_set copies a marshalled TPMT_PUBLIC; KGR_ERR_CORRUPT if empty or too long. No other check. */
+/*
+ * kgr_tpm_public_set copies a marshalled TPMT_PUBLIC; KGR_ERR_CORRUPT if empty or too long. No
+ * other check.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_set(struct kgr_tpm_public *out,
                                                  struct kgr_slice bytes);
-/* kgr_tpm_public_name computes the Name: nameAlg || H(pub). For nameAlg SHA-256, else KGR_ERR_CORRUPT. */
+/*
+ * kgr_tpm_public_name computes the Name: nameAlg || H(pub). For nameAlg SHA-256, else
+ * KGR_ERR_CORRUPT.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out,
                                                   const struct kgr_tpm_public *pub);
-/* kgr_tpm_public_hash is SHA-256 over the marshalled bytes: what `identity` prints and --ek takes. */
+/*
+ * kgr_tpm_public_hash is SHA-256 over the marshalled bytes: what `identity` prints and --ek
+ * takes.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_hash(uint8_t out[KGR_TPM_HASH_LEN],
                                                   const struct kgr_tpm_public *pub);
 bool kgr_tpm_public_equal(const struct kgr_tpm_public *a, const struct kgr_tpm_public *b);

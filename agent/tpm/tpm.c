@@ -99,7 +99,7 @@ enum kgr_error kgr_tpm_open(struct kgr_tpm **out, const char *tcti, struct kgr_d
 
     if (tcti == NULL || tcti[0] == '\0')
         return kgr_diag_set(diag, KGR_ERR_INVALID, "no TPM is configured (tpm.tcti)");
-    /* What tss2 would write to stderr stands in our diag. Whoever debugs it has set this already. */
+    /* What tss2 would write to stderr stands in our diag. Who debugs it has set this already. */
     if (setenv("TSS2_LOG", "all+NONE", 0) != 0)
         return KGR_ERR_NO_MEMORY;
     tpm = kgr_secret_alloc(sizeof(*tpm));

@@ -7,8 +7,9 @@
 #include "agent/tpm/types.h"
 
 /*
- * One TPM, reached over SAPI. A struct kgr_tpm and everything that takes one belongs to one thread at
- * a time: in the services the worker (agent/tpm/worker.h). The arena must stand before.
+ * One TPM, reached over SAPI. A struct kgr_tpm and everything that takes one belongs to one
+ * thread at a time: in the services the worker (agent/tpm/worker.h). The arena must stand
+ * before.
  *
  * Errors of all functions of agent/tpm, unless they say otherwise:
  *   KGR_ERR_TPM          unreachable, in failure mode, refused, or its answer was tampered with;
@@ -19,16 +20,17 @@
  *   KGR_ERR_NO_MEMORY    the arena or the heap is full.
  * The diag names the command and the TPM's own answer. Outputs are untouched on failure.
  *
- * A TPM that was reset, or whose connection broke, is opened again within the call; the slot cache
- * and the session are rebuilt. Whoever keeps handles of transient objects himself must not.
+ * A TPM that was reset, or whose connection broke, is opened again within the call; the slot
+ * cache and the session are rebuilt. Whoever keeps handles of transient objects himself must
+ * not.
  */
 struct kgr_tpm;
 
 /*
- * kgr_tpm_open reaches the TPM named by a TCTI configuration ("device:/dev/tpmrm0", "swtpm:path=..."),
- * never a default, starts it up when it was not, and reads its capabilities. It sets TSS2_LOG in the environment unless
- * that is set: call it before there are threads.
- * The process ignores SIGPIPE, which tss2 raises when a TPM on a socket ends.
+ * kgr_tpm_open reaches the TPM named by a TCTI configuration ("device:/dev/tpmrm0",
+ * "swtpm:path=..."), never a default, starts it up when it was not, and reads its capabilities.
+ * It sets TSS2_LOG in the environment unless that is set: call it before there are threads. The
+ * process ignores SIGPIPE, which tss2 raises when a TPM on a socket ends.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_open(struct kgr_tpm **out, const char *tcti,
                                            struct kgr_diag *diag);
@@ -36,7 +38,10 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_open(struct kgr_tpm **out, const char *tct
 void kgr_tpm_close(struct kgr_tpm *tpm);
 
 enum kgr_tpm_hierarchy { KGR_TPM_OWNER, KGR_TPM_ENDORSEMENT };
-/* kgr_tpm_set_hierarchy_auth borrows auth, which then outlives tpm. NULL (also the default): empty. */
+/*
+ * kgr_tpm_set_hierarchy_auth borrows auth, which then outlives tpm. NULL (also the default):
+ * empty.
+ */
 void kgr_tpm_set_hierarchy_auth(struct kgr_tpm *tpm, enum kgr_tpm_hierarchy hierarchy,
                                 const struct kgr_tpm_auth *auth);
 

@@ -33,7 +33,10 @@ struct kgr_tpm_name {
     uint8_t bytes[KGR_TPM_NAME_MAX];
 };
 
-/* A private area as TPM2_Create, TPM2_Import and TPM2_ObjectChangeAuth return it: useless to others. */
+/*
+ * A private area as TPM2_Create, TPM2_Import and TPM2_ObjectChangeAuth return it: useless to
+ * others.
+ */
 struct kgr_tpm_private {
     uint16_t len;
     uint8_t bytes[KGR_TPM_PRIVATE_MAX];

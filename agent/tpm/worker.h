@@ -8,8 +8,8 @@
 struct kgr_tpm;
 
 /*
- * The one thread that talks to the TPM. Jobs run there in order, control before bulk; what they return comes
- * back on the thread that drains. One thread submits and drains: the event loop.
+ * The one thread that talks to the TPM. Jobs run there in order, control before bulk; what they
+ * return comes back on the thread that drains. One thread submits and drains: the event loop.
  */
 struct kgr_tpm_worker;
 
@@ -28,21 +28,25 @@ struct kgr_tpm_job {
 };
 
 /*
- * kgr_tpm_worker_start takes tpm over when it succeeds, and starts the thread. At most max_jobs jobs of each
- * priority wait, run or stand undrained. notify is called on the worker thread whenever something can be
- * drained (uv_async_send).
+ * kgr_tpm_worker_start takes tpm over when it succeeds, and starts the thread. At most max_jobs
+ * jobs of each priority wait, run or stand undrained. notify is called on the worker thread
+ * whenever something can be drained (uv_async_send).
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm *tpm,
                                                    size_t max_jobs, void (*notify)(void *ctx),
                                                    void *notify_ctx);
-/* kgr_tpm_worker_submit copies job. KGR_ERR_BUSY when the queue of that priority is full: done is then never called. */
+/*
+ * kgr_tpm_worker_submit copies job. KGR_ERR_BUSY when the queue of that priority is full: done
+ * is then never called.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worker,
                                                     enum kgr_tpm_priority priority,
                                                     const struct kgr_tpm_job *job);
 /* kgr_tpm_worker_drain calls done of every job that ended, and returns how many. */
 size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker);
 /*
- * kgr_tpm_worker_stop lets the running job end, ends those that wait with KGR_ERR_STATE, drains, joins the thread,
- * closes the TPM and frees. Accepts NULL. submit fails with KGR_ERR_STATE from then on.
+ * kgr_tpm_worker_stop lets the running job end, ends those that wait with KGR_ERR_STATE, drains,
+ * joins the thread, closes the TPM and frees. Accepts NULL. submit fails with KGR_ERR_STATE from
+ * then on.
  */
 void kgr_tpm_worker_stop(struct kgr_tpm_worker *worker);

@@ -102,7 +102,7 @@ void swtpm_start(struct swtpm *swtpm)
     if (mkdtemp(swtpm->dir) == NULL)
         die("mkdtemp");
     (void)snprintf(swtpm->tcti, sizeof(swtpm->tcti), "swtpm:path=%s/sock", swtpm->dir);
-    /* Without its reader a socket raises SIGPIPE in tss2, as in the services, which ignore it too. */
+    /* A socket without its reader raises SIGPIPE in tss2; the services ignore it too. */
     (void)signal(SIGPIPE, SIG_IGN);
     swtpm_restart(swtpm);
 }

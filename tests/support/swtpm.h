@@ -4,8 +4,8 @@
 #include <sys/types.h>
 
 /*
- * A private software TPM for a test: in a temporary folder of its own, on a Unix socket there. Every failure ends
- * the test program with a message, for no test can go on without it.
+ * A private software TPM for a test: in a temporary folder of its own, on a Unix socket there.
+ * Every failure ends the test program with a message, for no test can go on without it.
  */
 struct swtpm {
     char dir[64];

@@ -6,8 +6,8 @@
 #include "tests/support/swtpm.h"
 
 /*
- * A software TPM with what a node has in it: salted session, storage key under an authorisation value. Every
- * failure ends the test program with a message. The arena must stand.
+ * A software TPM with what a node has in it: salted session, storage key under an authorisation
+ * value. Every failure ends the test program with a message. The arena must stand.
  */
 struct tpm_fixture {
     struct swtpm swtpm;

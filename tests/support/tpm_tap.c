@@ -21,7 +21,10 @@ static void look(const uint8_t *p, size_t len)
         tpm_tap.num_seen++;
 }
 
-/* The answer's parameters are followed by its authorisation area, whose last byte is of our HMAC. */
+/*
+ * The answer's parameters are followed by its authorisation area, whose last byte is of our
+ * HMAC.
+ */
 static void spoil(TSS2_SYS_CONTEXT *sys, const uint8_t *params, size_t len)
 {
     TSS2L_SYS_AUTH_RESPONSE auths = {.count = 0};

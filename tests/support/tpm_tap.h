@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * A hand on the bus between agent/tpm and the TPM, for programs linked with --wrap=Tss2_Sys_Execute: looks at
- * commands as they leave, spoils answers as they come, and answers in the TPM's place.
+ * A hand on the bus between agent/tpm and the TPM, for programs linked with
+ * --wrap=Tss2_Sys_Execute: looks at commands as they leave, spoils answers as they come, and
+ * answers in the TPM's place.
  */
 struct tpm_tap {
     unsigned int num_commands; /* so far */
