@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "agent/ctl/json.h"
+#include "agent/ctl/key.h"
 #include "agent/ctl/terminal.h"
 
 #define KEY_MAX 64
@@ -34,10 +35,9 @@ static size_t key_len_of(const char *cipher)
 /* As long as the AES key of the pair's suite; 16 bytes while there is no key. */
 static size_t default_key_len(const struct kgr_ctl *ctl, const char *name)
 {
-    struct kgr_key key = {.generation = 0};
+    struct kgr_key key = kgr_ctl_key(name);
     struct kgr_peer peer;
 
-    (void)snprintf(key.peer, sizeof(key.peer), "%s", name);
     if (kgr_get_key(ctl->client, &key, &peer) == KGR_OK &&
         peer.suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384)
         return 32;

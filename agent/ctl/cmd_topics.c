@@ -4,16 +4,16 @@
 #include <stdio.h>
 
 #include "agent/ctl/json.h"
+#include "agent/ctl/key.h"
 #include "agent/ctl/terminal.h"
 
 int kgr_ctl_topics(const struct kgr_ctl *ctl)
 {
     const char *name = ctl->options->operands[0];
-    struct kgr_key key = {.generation = 0};
+    struct kgr_key key = kgr_ctl_key(name);
     struct kgr_peer peer;
     enum kgr_error err;
 
-    (void)snprintf(key.peer, sizeof(key.peer), "%s", name);
     err = kgr_get_key(ctl->client, &key, &peer);
     if (err != KGR_OK)
         return kgr_ctl_fail(err, name);

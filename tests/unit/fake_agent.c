@@ -31,16 +31,14 @@ void fake_agent_reply(const struct fake_request *request, enum kgr_error status,
                       size_t len)
 {
     struct kgr_ipc_header header = {request->op, true, request->id, (uint32_t)status};
-    uint8_t *packet = malloc(KGR_IPC_PACKET_MAX);
+    uint8_t packet[KGR_IPC_PACKET_MAX];
     struct kgr_wr wr;
 
-    must(packet != NULL, "malloc");
-    kgr_wr_init(&wr, packet, KGR_IPC_PACKET_MAX);
+    kgr_wr_init(&wr, packet, sizeof(packet));
     kgr_ipc_header_encode(&wr, &header);
     kgr_wr_bytes(&wr, body, len);
     must(kgr_wr_ok(&wr), "reply");
     fake_agent_send_raw(request, packet, wr.len);
-    free(packet);
 }
 
 void fake_agent_refuse(const struct fake_request *request, enum kgr_error status, const char *text)

@@ -8,7 +8,11 @@
 
 #include "agent/wire/ipc.h"
 
-/* An agent of a thread, for the tests of libkgr: it answers hello, everything else goes to a handler. */
+/*
+ * An agent of a thread, for the tests of libkgr: it answers hello, everything else goes to a handler.
+ * It allocates nothing once it runs, so that a test can fork beside it: not every allocator that
+ * tests run with survives that.
+ */
 #define FAKE_CONNS_MAX 96
 
 struct fake_agent;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +32,7 @@ struct fixture {
     struct kgr_client *client;
     /* What the handler does with requests: */
     unsigned int hold; /* so many are held, then all of them are answered, the last first */
-    struct fake_request *held[HELD_MAX]; /* owned */
+    struct fake_request held[HELD_MAX];
     unsigned int num_held;
     unsigned int most_held;
     atomic_bool hang_up;  /* closes instead of answering, once */
@@ -67,20 +69,16 @@ static void answer(const struct fake_request *request)
 
 static void hold(struct fixture *f, const struct fake_request *request)
 {
-    struct fake_request *copy = malloc(sizeof(*copy));
-
-    if (copy == NULL || f->num_held == HELD_MAX)
+    if (f->num_held == HELD_MAX)
         abort();
-    *copy = *request;
-    f->held[f->num_held++] = copy;
+    f->held[f->num_held++] = *request;
     f->most_held = f->num_held > f->most_held ? f->num_held : f->most_held;
     if (f->num_held < f->hold)
         return;
     f->hold = 0;
     while (f->num_held > 0) {
         f->num_held--;
-        answer(f->held[f->num_held]);
-        free(f->held[f->num_held]);
+        answer(&f->held[f->num_held]);
     }
 }
 
@@ -171,8 +169,6 @@ static int tear_down(void **state)
 
     kgr_client_free(f->client);
     fake_agent_deinit(&f->agent);
-    for (unsigned int i = 0; i < f->num_held; i++)
-        free(f->held[i]);
     free(f);
     return 0;
 }
@@ -455,7 +451,7 @@ static void exchange_threads_of_a_child_share_one_connection(void **state)
     assert_int_equal(fake_agent_num_conns(&f->agent), 2);
 }
 
-/* The descriptors that are sockets, besides those of the fake agent: what the client opened. */
+/* The descriptor of the client's end: the one whose other end has the agent's name. */
 static int find_socket(const struct fixture *f)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -465,12 +461,11 @@ static int find_socket(const struct fixture *f)
     assert_non_null(dir);
     while ((entry = readdir(dir)) != NULL) {
         int fd = (int)strtol(entry->d_name, NULL, 10);
-        struct stat st;
-        bool of_agent = fd == f->agent.listener;
+        struct sockaddr_un peer = {0};
+        socklen_t len = sizeof(peer);
 
-        for (size_t i = 0; i < FAKE_CONNS_MAX; i++)
-            of_agent = of_agent || fd == f->agent.conns[i];
-        if (!of_agent && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+            strcmp(peer.sun_path, f->agent.path) == 0)
             found = fd;
     }
     (void)closedir(dir);

@@ -18,10 +18,12 @@ static enum kgr_ctl_parsed parse(struct kgr_ctl_options *out,
 {
     static char words[256];
     static char program[] = "kgrctl";
-    char *argv[ARGS_MAX + 2] = {program};
+    static char *argv[ARGS_MAX + 2]; /* the operands point into it */
     char *rest = NULL;
     int argc = 1;
 
+    memset(argv, 0, sizeof(argv));
+    argv[0] = program;
     (void)snprintf(words, sizeof(words), "%s", line);
     for (char *w = strtok_r(words, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest)) {
         assert_true(argc <= ARGS_MAX);
