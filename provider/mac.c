@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "provider/mac.h"
+
 #include "provider/error.h"
 #include "provider/hmac.h"
 #include "provider/key.h"
@@ -27,8 +29,7 @@ static const struct digest digests[] = {
     {{"SHA2-256", "SHA256", "SHA-256", NULL}, 32, 64, KGR_SUITE_AES_128_CBC_HMAC_SHA256},
     {{"SHA2-384", "SHA384", "SHA-384", NULL}, 48, 128, KGR_SUITE_AES_256_CBC_HMAC_SHA384}};
 
-/* KGR-HMAC: HMAC under the MAC key of a pair, with the hash of its suite. */
-struct mac {
+struct kgr_prov_mac {
     const struct kgr_prov *prov; /* borrowed */
     struct kgr_prov_key key;
     const struct digest *wanted; /* what the caller asked for; NULL for what the suite says */
@@ -36,12 +37,7 @@ struct mac {
     struct kgr_prov_hmac hmac;
 };
 
-static OSSL_FUNC_mac_newctx_fn mac_newctx;
-static OSSL_FUNC_mac_dupctx_fn mac_dupctx;
-static OSSL_FUNC_mac_freectx_fn mac_freectx;
 static OSSL_FUNC_mac_init_fn mac_init;
-static OSSL_FUNC_mac_update_fn mac_update;
-static OSSL_FUNC_mac_final_fn mac_final;
 static OSSL_FUNC_mac_gettable_ctx_params_fn mac_gettable_ctx_params;
 static OSSL_FUNC_mac_settable_ctx_params_fn mac_settable_ctx_params;
 static OSSL_FUNC_mac_get_ctx_params_fn mac_get_ctx_params;
@@ -57,9 +53,9 @@ static const struct digest *digest_of(enum kgr_suite_id suite)
     return NULL;
 }
 
-static void *mac_newctx(void *provctx)
+void *kgr_prov_mac_newctx(void *provctx)
 {
-    struct mac *m = calloc(1, sizeof(*m));
+    struct kgr_prov_mac *m = calloc(1, sizeof(*m));
 
     if (m == NULL) {
         (void)kgr_prov_no_memory(provctx);
@@ -69,9 +65,9 @@ static void *mac_newctx(void *provctx)
     return m;
 }
 
-static void mac_freectx(void *mctx)
+void kgr_prov_mac_freectx(void *mctx)
 {
-    struct mac *m = mctx;
+    struct kgr_prov_mac *m = mctx;
 
     if (m == NULL) {
         return;
@@ -80,10 +76,10 @@ static void mac_freectx(void *mctx)
     free(m);
 }
 
-static void *mac_dupctx(void *mctx)
+void *kgr_prov_mac_dupctx(void *mctx)
 {
-    const struct mac *m = mctx;
-    struct mac *copy = malloc(sizeof(*copy));
+    const struct kgr_prov_mac *m = mctx;
+    struct kgr_prov_mac *copy = malloc(sizeof(*copy));
 
     if (copy == NULL) {
         (void)kgr_prov_no_memory(m->prov);
@@ -98,7 +94,7 @@ static void *mac_dupctx(void *mctx)
 }
 
 /* Pins the key's generation, and refuses a suite that has another hash than was asked for. */
-static enum kgr_error pin(struct mac *m)
+static enum kgr_error pin(struct kgr_prov_mac *m)
 {
     char uri[KGR_DIAG_MAX];
     enum kgr_error err = kgr_prov_key_pin(m->prov, &m->key);
@@ -117,7 +113,22 @@ static enum kgr_error pin(struct mac *m)
     return err;
 }
 
-static bool conclude(struct mac *m, const OSSL_PARAM params[])
+static enum kgr_error want_digest(struct kgr_prov_mac *m, const char *name)
+{
+    for (size_t i = 0; i < KGR_ARRAY_LEN(digests); i++) {
+        for (size_t j = 0; digests[i].names[j] != NULL; j++) {
+            if (strcasecmp(digests[i].names[j], name) == 0) {
+                m->wanted = &digests[i];
+                kgr_prov_key_unpin(&m->key);
+                return KGR_OK;
+            }
+        }
+    }
+    return kgr_prov_refuse(m->prov, KGR_ERR_UNSUPPORTED, KGR_PROV_R_DIGEST,
+                           "%s: no suite has this one", name);
+}
+
+static bool conclude(struct kgr_prov_mac *m, const OSSL_PARAM params[])
 {
     m->started = mac_set_ctx_params(m, params) && pin(m) == KGR_OK;
     return m->started;
@@ -125,7 +136,7 @@ static bool conclude(struct mac *m, const OSSL_PARAM params[])
 
 static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const OSSL_PARAM params[])
 {
-    struct mac *m = mctx;
+    struct kgr_prov_mac *m = mctx;
 
     kgr_prov_hmac_restart(m->prov, &m->hmac);
     m->started = false;
@@ -136,20 +147,27 @@ static int mac_init(void *mctx, const unsigned char *key, size_t keylen, const O
     return conclude(m, params);
 }
 
-/* EVP_MAC_init_SKEY(): the key is one of ours; OpenSSL lets no other provider's through. */
-static int mac_init_skey(void *mctx, void *skey, const OSSL_PARAM params[])
+bool kgr_prov_mac_begin(struct kgr_prov_mac *m, const struct kgr_key *named, const char *digest,
+                        const OSSL_PARAM params[])
 {
-    struct mac *m = mctx;
-    const struct kgr_key *named = kgr_prov_skey_key(skey);
-
     kgr_prov_hmac_restart(m->prov, &m->hmac);
+    m->started = false;
     if (named != NULL) {
         kgr_prov_key_set(&m->key, named);
+    }
+    if (digest != NULL && digest[0] != '\0' && want_digest(m, digest) != KGR_OK) {
+        return false;
     }
     return conclude(m, params);
 }
 
-static enum kgr_error ready(struct mac *m)
+/* EVP_MAC_init_SKEY(): the key is one of ours; OpenSSL lets no other provider's through. */
+static int mac_init_skey(void *mctx, void *skey, const OSSL_PARAM params[])
+{
+    return kgr_prov_mac_begin(mctx, kgr_prov_skey_key(skey), NULL, params);
+}
+
+static enum kgr_error ready(struct kgr_prov_mac *m)
 {
     if (!m->started) {
         return kgr_prov_refuse(m->prov, KGR_ERR_STATE, KGR_PROV_R_NOT_STARTED, "%s", "KGR-HMAC");
@@ -158,17 +176,17 @@ static enum kgr_error ready(struct mac *m)
     return kgr_prov_key_is_pinned(&m->key) ? KGR_OK : pin(m);
 }
 
-static int mac_update(void *mctx, const unsigned char *data, size_t datalen)
+int kgr_prov_mac_update(void *mctx, const unsigned char *data, size_t datalen)
 {
-    struct mac *m = mctx;
+    struct kgr_prov_mac *m = mctx;
 
     return ready(m) == KGR_OK &&
            kgr_prov_hmac_update(m->prov, &m->hmac, &m->key, data, datalen) == KGR_OK;
 }
 
-static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsize)
+int kgr_prov_mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsize)
 {
-    struct mac *m = mctx;
+    struct kgr_prov_mac *m = mctx;
     const struct digest *digest;
     uint8_t tag[KGR_MAC_MAX];
 
@@ -194,7 +212,7 @@ static int mac_final(void *mctx, unsigned char *out, size_t *outl, size_t outsiz
  * The digest that the MAC will have. Asked before init, a key that was named is looked up; without
  * any it is that of the default suite.
  */
-static const struct digest *current_digest(struct mac *m)
+static const struct digest *current_digest(struct kgr_prov_mac *m)
 {
     if (!kgr_prov_key_is_pinned(&m->key) && kgr_prov_key_is_named(m->prov, &m->key) &&
         pin(m) != KGR_OK) {
@@ -206,9 +224,16 @@ static const struct digest *current_digest(struct mac *m)
     return m->wanted != NULL ? m->wanted : &digests[0];
 }
 
+size_t kgr_prov_mac_size(struct kgr_prov_mac *m)
+{
+    const struct digest *digest = current_digest(m);
+
+    return digest != NULL ? digest->len : 0;
+}
+
 static int mac_get_ctx_params(void *mctx, OSSL_PARAM params[])
 {
-    struct mac *m = mctx;
+    struct kgr_prov_mac *m = mctx;
     char uri[KGR_DIAG_MAX];
 
     for (OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
@@ -237,34 +262,19 @@ static int mac_get_ctx_params(void *mctx, OSSL_PARAM params[])
     return 1;
 }
 
-static enum kgr_error set_digest(struct mac *m, const OSSL_PARAM *p)
-{
-    char name[32];
-
-    if (!kgr_param_get_text(p, name, sizeof(name))) {
-        return kgr_prov_refuse(m->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s", p->key);
-    }
-    for (size_t i = 0; i < KGR_ARRAY_LEN(digests); i++) {
-        for (size_t j = 0; digests[i].names[j] != NULL; j++) {
-            if (strcasecmp(digests[i].names[j], name) == 0) {
-                m->wanted = &digests[i];
-                kgr_prov_key_unpin(&m->key);
-                return KGR_OK;
-            }
-        }
-    }
-    return kgr_prov_refuse(m->prov, KGR_ERR_UNSUPPORTED, KGR_PROV_R_DIGEST,
-                           "%s: no suite has this one", name);
-}
-
-static enum kgr_error set_param(struct mac *m, const OSSL_PARAM *p)
+static enum kgr_error set_param(struct kgr_prov_mac *m, const OSSL_PARAM *p)
 {
     const uint8_t *handle;
     size_t handle_len;
+    char name[32];
 
     if (kgr_param_is(p, OSSL_MAC_PARAM_DIGEST)) {
+        if (!kgr_param_get_text(p, name, sizeof(name))) {
+            return kgr_prov_refuse(m->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
+                                   p->key);
+        }
         kgr_prov_hmac_restart(m->prov, &m->hmac);
-        return set_digest(m, p);
+        return want_digest(m, name);
     }
     if (kgr_param_is(p, KGR_PROV_PARAM_KEY_URI)) {
         kgr_prov_hmac_restart(m->prov, &m->hmac);
@@ -317,13 +327,13 @@ static const OSSL_PARAM *mac_settable_ctx_params(void *mctx, void *provctx)
 }
 
 static const OSSL_DISPATCH hmac_functions[] = {
-    {OSSL_FUNC_MAC_NEWCTX, KGR_PROV_FN(mac_newctx)},
-    {OSSL_FUNC_MAC_DUPCTX, KGR_PROV_FN(mac_dupctx)},
-    {OSSL_FUNC_MAC_FREECTX, KGR_PROV_FN(mac_freectx)},
+    {OSSL_FUNC_MAC_NEWCTX, KGR_PROV_FN(kgr_prov_mac_newctx)},
+    {OSSL_FUNC_MAC_DUPCTX, KGR_PROV_FN(kgr_prov_mac_dupctx)},
+    {OSSL_FUNC_MAC_FREECTX, KGR_PROV_FN(kgr_prov_mac_freectx)},
     {OSSL_FUNC_MAC_INIT, KGR_PROV_FN(mac_init)},
     {OSSL_FUNC_MAC_INIT_SKEY, KGR_PROV_FN(mac_init_skey)},
-    {OSSL_FUNC_MAC_UPDATE, KGR_PROV_FN(mac_update)},
-    {OSSL_FUNC_MAC_FINAL, KGR_PROV_FN(mac_final)},
+    {OSSL_FUNC_MAC_UPDATE, KGR_PROV_FN(kgr_prov_mac_update)},
+    {OSSL_FUNC_MAC_FINAL, KGR_PROV_FN(kgr_prov_mac_final)},
     {OSSL_FUNC_MAC_GET_CTX_PARAMS, KGR_PROV_FN(mac_get_ctx_params)},
     {OSSL_FUNC_MAC_SET_CTX_PARAMS, KGR_PROV_FN(mac_set_ctx_params)},
     {OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS, KGR_PROV_FN(mac_gettable_ctx_params)},

@@ -89,6 +89,10 @@ static const OSSL_ALGORITHM *prov_query(void *provctx, int operation_id, int *no
         return kgr_prov_rands;
     case OSSL_OP_STORE:
         return kgr_prov_stores;
+    case OSSL_OP_KEYMGMT:
+        return kgr_prov_keymgmts;
+    case OSSL_OP_SIGNATURE:
+        return kgr_prov_signatures;
     case OSSL_OP_SKEYMGMT:
         return kgr_prov_skeymgmts;
     default:

@@ -48,6 +48,8 @@ extern const OSSL_ALGORITHM kgr_prov_macs[];
 extern const OSSL_ALGORITHM kgr_prov_rands[];
 extern const OSSL_ALGORITHM kgr_prov_stores[];
 extern const OSSL_ALGORITHM kgr_prov_skeymgmts[];
+extern const OSSL_ALGORITHM kgr_prov_keymgmts[];
+extern const OSSL_ALGORITHM kgr_prov_signatures[];
 
 #define KGR_PROV_PROPERTIES "provider=kgr"
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "provider/error.h"
+#include "provider/keymgmt.h"
+#include "provider/param.h"
 #include "provider/provider.h"
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/core_object.h>
 #include <openssl/params.h>
+#include <openssl/store.h>
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +22,17 @@
 #define DESCRIPTION_CAP 160
 
 /*
- * The scheme kgr: of OSSL_STORE. `kgr:` lists the keys of all peers, a key URI that one. Each comes as
- * a name, the only kind of object that can stand for a key without bytes in all of OpenSSL 3.
+ * The scheme kgr: of OSSL_STORE. `kgr:` lists the keys of all peers as names; a key URI gives the MAC
+ * key of that one as an EVP_PKEY of type KGR-HMAC, or a name if the caller expects names.
  */
 struct store {
     const struct kgr_prov *prov; /* borrowed */
     struct kgr_peer *peers;      /* owned */
     size_t num_peers;
     size_t next;
+    bool list;           /* the URI named no key */
     uint64_t generation; /* that the URI asked for; 0 for none */
+    int expected;        /* OSSL_STORE_INFO_*; 0 for anything */
 };
 
 static OSSL_FUNC_store_open_fn store_open;
@@ -71,6 +77,7 @@ static enum kgr_error find(struct store *s, const char *uri)
     if (strcmp(uri, SCHEME) != 0) {
         return find_one(s, uri);
     }
+    s->list = true;
     err = kgr_list_peers(s->prov->client, &s->peers, &s->num_peers);
     return err == KGR_OK ? KGR_OK : kgr_prov_refused(s->prov, err, uri);
 }
@@ -91,7 +98,6 @@ static void *store_open(void *provctx, const char *uri)
     return s;
 }
 
-/* OpenSSL itself leaves out what the caller does not expect. */
 static const OSSL_PARAM *store_settable_ctx_params(void *provctx)
 {
     static const OSSL_PARAM table[] = {OSSL_PARAM_int(OSSL_STORE_PARAM_EXPECT, NULL),
@@ -103,8 +109,20 @@ static const OSSL_PARAM *store_settable_ctx_params(void *provctx)
 
 static int store_set_ctx_params(void *loaderctx, const OSSL_PARAM params[])
 {
-    (void)loaderctx;
-    (void)params;
+    struct store *s = loaderctx;
+
+    for (const OSSL_PARAM *p = params; p != NULL && p->key != NULL; p++) {
+        uint64_t expected;
+
+        if (kgr_param_is(p, OSSL_STORE_PARAM_EXPECT)) {
+            if (!kgr_param_get_uint(p, &expected) || expected > INT_MAX) {
+                (void)kgr_prov_refuse(s->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
+                                      p->key);
+                return 0;
+            }
+            s->expected = (int)expected;
+        }
+    }
     return 1;
 }
 
@@ -120,23 +138,13 @@ static void describe(char out[DESCRIPTION_CAP], const struct kgr_peer *peer)
     }
 }
 
-static int store_load(void *loaderctx, OSSL_CALLBACK *object_cb, void *object_cbarg,
-                      OSSL_PASSPHRASE_CALLBACK *pw_cb, void *pw_cbarg)
+static int give_name(const struct kgr_key *key, const struct kgr_peer *peer,
+                     OSSL_CALLBACK *object_cb, void *object_cbarg)
 {
-    struct store *s = loaderctx;
     int type = OSSL_OBJECT_NAME;
     char uri[KGR_DIAG_MAX], description[DESCRIPTION_CAP];
-    struct kgr_key key = {.generation = s->generation};
-    const struct kgr_peer *peer;
 
-    (void)pw_cb; /* access is by who the process is */
-    (void)pw_cbarg;
-    if (s->next >= s->num_peers) {
-        return 0;
-    }
-    peer = &s->peers[s->next++];
-    memcpy(key.peer, peer->peer, sizeof(key.peer));
-    if (kgr_key_to_uri(uri, sizeof(uri), &key) != KGR_OK) {
+    if (kgr_key_to_uri(uri, sizeof(uri), key) != KGR_OK) {
         return 0;
     }
     describe(description, peer);
@@ -148,6 +156,47 @@ static int store_load(void *loaderctx, OSSL_CALLBACK *object_cb, void *object_cb
         OSSL_PARAM_END};
 
     return object_cb(object, object_cbarg);
+}
+
+static int give_pkey(const struct store *s, const struct kgr_key *key, OSSL_CALLBACK *object_cb,
+                     void *object_cbarg)
+{
+    int type = OSSL_OBJECT_PKEY, given;
+    char data_type[] = "KGR-HMAC";
+    struct kgr_prov_pkey *pkey = kgr_prov_pkey_new(s->prov, key);
+
+    if (pkey == NULL) {
+        return 0;
+    }
+
+    OSSL_PARAM object[] = {
+        OSSL_PARAM_int(OSSL_OBJECT_PARAM_TYPE, &type),
+        OSSL_PARAM_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, data_type, strlen(data_type)),
+        OSSL_PARAM_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &pkey, sizeof(pkey)), OSSL_PARAM_END};
+
+    given = object_cb(object, object_cbarg);
+    kgr_prov_pkey_free(pkey); /* keymgmt_load has made a copy */
+    return given;
+}
+
+static int store_load(void *loaderctx, OSSL_CALLBACK *object_cb, void *object_cbarg,
+                      OSSL_PASSPHRASE_CALLBACK *pw_cb, void *pw_cbarg)
+{
+    struct store *s = loaderctx;
+    struct kgr_key key = {.generation = s->generation};
+    const struct kgr_peer *peer;
+
+    (void)pw_cb; /* access is by who the process is */
+    (void)pw_cbarg;
+    if (s->next >= s->num_peers) {
+        return 0;
+    }
+    peer = &s->peers[s->next++];
+    memcpy(key.peer, peer->peer, sizeof(key.peer));
+    if (s->list || s->expected == OSSL_STORE_INFO_NAME) {
+        return give_name(&key, peer, object_cb, object_cbarg);
+    }
+    return give_pkey(s, &key, object_cb, object_cbarg);
 }
 
 static int store_eof(void *loaderctx)

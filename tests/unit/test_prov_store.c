@@ -37,12 +37,13 @@ static void store_lists_every_peer_by_uri(void **state)
     assert_int_equal(OSSL_STORE_close(store), 1);
 }
 
-static void store_uri_gives_that_key(void **state)
+static void store_uri_gives_that_name_if_expected(void **state)
 {
     OSSL_STORE_CTX *store = open_store("kgr:peer=N2;generation=5");
 
     (void)state;
     assert_non_null(store);
+    assert_int_equal(OSSL_STORE_expect(store, OSSL_STORE_INFO_NAME), 1);
     assert_next_name(store, "kgr:peer=N2;generation=5", "generation 5");
     assert_true(OSSL_STORE_eof(store));
     OSSL_STORE_close(store);
@@ -71,7 +72,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(store_lists_every_peer_by_uri),
-        T(store_uri_gives_that_key),
+        T(store_uri_gives_that_name_if_expected),
         T(store_wrong_uri_or_peer_is_refused),
         T(store_without_agent_says_so),
     };
