@@ -247,12 +247,22 @@ static enum kgr_error check_room(const struct kgr_prov_cipher *c, size_t len, si
     return KGR_OK;
 }
 
+/* EVP passes a NULL output for associated data, which no mode here has, and as it gets it. */
+static enum kgr_error check_output(const struct kgr_prov_cipher *c, const uint8_t *out, size_t len)
+{
+    if (out == NULL && len > 0) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER,
+                               "no output buffer; %s takes no associated data", c->spec->name);
+    }
+    return KGR_OK;
+}
+
 static int cipher_update(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
                          const unsigned char *in, size_t inl)
 {
     struct kgr_prov_cipher *c = cctx;
 
-    if (kgr_prov_cipher_ready(c) != KGR_OK) {
+    if (kgr_prov_cipher_ready(c) != KGR_OK || check_output(c, out, inl) != KGR_OK) {
         return 0;
     }
     c->used = true;
@@ -271,7 +281,8 @@ static int cipher_final(void *cctx, unsigned char *out, size_t *outl, size_t out
 {
     struct kgr_prov_cipher *c = cctx;
 
-    if (kgr_prov_cipher_ready(c) != KGR_OK) {
+    if (kgr_prov_cipher_ready(c) != KGR_OK ||
+        check_output(c, out, c->padding ? c->spec->block_len - 1 : 0) != KGR_OK) {
         return 0;
     }
     if (c->spec->block_len > 1) {
@@ -288,6 +299,9 @@ static int cipher_cipher(void *cctx, unsigned char *out, size_t *outl, size_t ou
     struct kgr_prov_cipher *c = cctx;
     enum kgr_error err = kgr_prov_cipher_ready(c);
 
+    if (err == KGR_OK) {
+        err = check_output(c, out, inl);
+    }
     if (err == KGR_OK) {
         err = check_room(c, inl, outsize);
     }

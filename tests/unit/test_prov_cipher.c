@@ -548,6 +548,8 @@ static void cipher_faults_of_the_call_have_their_reasons(void **state)
     assert_int_equal(EVP_EncryptInit_ex2(ctx, cipher, NULL, some_iv, uri_params("kgr:peer=N3")), 0);
     assert_error(KGR_PROV_R_WRONG_SUITE, "AES-256");
     assert_int_equal(EVP_EncryptInit_ex2(ctx, cipher, NULL, some_iv, uri_params("kgr:peer=N2")), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &n, in, 16), 0);
+    assert_error(KGR_PROV_R_BAD_PARAMETER, "associated data");
     assert_int_equal(EVP_CIPHER_CTX_set_key_length(ctx, 16), 1);
     assert_int_equal(EVP_CIPHER_CTX_set_key_length(ctx, 32), 0);
     assert_error(KGR_PROV_R_KEY_LENGTH, "16");
