@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,8 @@ int main(int argc, char **argv)
         break;
     }
     kgr_harden_process();
+    /* A TPM or a key server that goes away is an error to be told, not a signal. */
+    signal(SIGPIPE, SIG_IGN);
     enum kgr_error err = kgr_arena_init(ARENA_BYTES);
     if (err == KGR_OK)
         err = kgr_ac_settings_load(&settings, options.config, &diag);
