@@ -92,6 +92,10 @@ static void accept_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
     uint64_t now_s = (uint64_t)kgr_clock_wall_s();
     enum kgr_error err;
 
+    if (kgr_ks_keys_find(&ks->keys, frame->key->key_id) != frame->key) {
+        refuse(ks, KGR_KS_KEY, frame->node); /* replaced while the frame was at the worker */
+        return;
+    }
     if (!kgr_rxwindow_take(&frame->key->window, frame->sequence)) {
         refuse(ks, KGR_KS_REPLAY, frame->node);
         return;
@@ -106,6 +110,8 @@ static void accept_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
     }
     if (err == KGR_OK)
         err = handle(ks, frame, &diag);
+    else if (err == KGR_ERR_CORRUPT)
+        err = KGR_ERR_FAILED; /* the database, not the frame */
     if (err == KGR_ERR_CORRUPT) {
         frame->key->window = before;
         refuse(ks, KGR_KS_BODY, frame->node);

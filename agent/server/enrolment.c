@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/server/enrolment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/base/secret.h"
+#include "agent/seal/digest.h"
+#include "agent/server/challenge.h"
+#include "agent/tpm/template.h"
+#include "agent/wire/body_registration.h"
+#include "agent/wire/frame.h"
+
+/* What this KS can make: suite 1, resident keys. */
+#define OWN_SUITES    0x01u
+#define OWN_CUSTODIES 0x01u
+
+static const char *const phases[] = {
+    [KGR_REGISTRY_ISSUED] = "issued",         [KGR_REGISTRY_CHALLENGED] = "challenged",
+    [KGR_REGISTRY_REGISTERED] = "registered", [KGR_REGISTRY_REVOKED] = "revoked",
+    [KGR_REGISTRY_EXPIRED] = "expired",
+};
+
+/* A challenge being made. */
+struct making {
+    struct kgr_ks_after after;
+    struct kgr_ks *ks;
+    struct kgr_ks_node *node;
+    struct kgr_ks_challenge chal;
+};
+
+/* The sources of a step; NULL where the event has none. */
+struct step {
+    const struct kgr_ks_frame *frame;
+    const struct kgr_reg_req *request;
+    struct kgr_ks_challenge *made;
+};
+
+static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
+                          const struct kgr_registry_event *event, const struct step *step,
+                          struct kgr_diag *diag);
+
+static void step_alone(struct kgr_ks *ks, struct kgr_ks_node *node,
+                       const struct kgr_registry_event *event, const struct step *step)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err = kgr_ks_begin(ks);
+
+    if (err == KGR_OK)
+        kgr_ks_end(ks, act(ks, node, event, step, &diag), &diag);
+}
+
+static enum kgr_error run_making(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
+{
+    struct making *m = ctx;
+
+    return kgr_ks_challenge_make(&m->chal, &m->ks->id, tpm, diag);
+}
+
+static void making_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
+{
+    struct making *m = ctx;
+    struct kgr_registry_event event = {
+        .type = err == KGR_OK ? KGR_REGISTRY_MADE : KGR_REGISTRY_FAILED,
+        .now_s = kgr_ks_now_s(m->ks),
+        .request = m->chal.request,
+        .nonce_ks = m->chal.nonce_ks,
+        .transcript = m->chal.proof,
+    };
+    struct step step = {.made = &m->chal};
+
+    if (err != KGR_OK && err != KGR_ERR_STATE)
+        kgr_warn("challenge-failed", "node=%s reason=\"%s\"", m->node->r.nid.s,
+                 kgr_diag_text(diag, err));
+    step_alone(m->ks, m->node, &event, &step);
+    free(m);
+}
+
+static void start_making(struct kgr_ks *ks, struct kgr_ks_after *self)
+{
+    struct making *m = (struct making *)self;
+    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
+                                               &(struct kgr_tpm_job){run_making, making_done, m});
+
+    if (err != KGR_OK)
+        making_done(m, err, NULL);
+}
+
+static void drop_making(struct kgr_ks_after *self)
+{
+    free(self);
+}
+
+static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
+                                   const struct kgr_reg_req *request)
+{
+    struct making *m = calloc(1, sizeof *m);
+
+    if (m == NULL)
+        return KGR_ERR_NO_MEMORY;
+    m->after.start = start_making;
+    m->after.drop = drop_making;
+    m->ks = ks;
+    m->node = node;
+    m->chal.nid = node->r.nid;
+    m->chal.ek = node->r.ek;
+    m->chal.storage = node->r.storage;
+    m->chal.suite = (enum kgr_suite)node->reg.s.suite;
+    m->chal.custody = node->reg.s.custody;
+    memcpy(m->chal.xid, node->reg.s.xid, sizeof m->chal.xid);
+    memcpy(m->chal.request, node->reg.s.request, sizeof m->chal.request);
+    memcpy(m->chal.nonce_n, request->nonce_n, sizeof m->chal.nonce_n);
+    memcpy(m->chal.topic2, request->topic2, sizeof m->chal.topic2);
+    kgr_random(m->chal.nonce_ks, sizeof m->chal.nonce_ks);
+    kgr_random(m->chal.topic1, sizeof m->chal.topic1);
+    kgr_random(m->chal.key_id, sizeof m->chal.key_id);
+    kgr_ks_later(ks, &m->after);
+    return KGR_OK;
+}
+
+/* keep makes the challenge that was made the one that stands. */
+static enum kgr_error keep(struct kgr_ks *ks, struct kgr_ks_node *node,
+                           const struct kgr_ks_challenge *chal, struct kgr_diag *diag)
+{
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+    enum kgr_error err;
+
+    if (node->r.has_topics)
+        kgr_mqtt_unsubscribe(ks->mqtt, kgr_topic_text(topic, node->r.topic1));
+    node->r.has_topics = true;
+    memcpy(node->r.topic1, chal->topic1, sizeof node->r.topic1);
+    memcpy(node->r.topic2, chal->topic2, sizeof node->r.topic2);
+    node->r.has_nksk = true;
+    memcpy(node->r.nksk_key_id, chal->key_id, sizeof node->r.nksk_key_id);
+    node->r.nksk = chal->nksk;
+    err = kgr_ks_node_save(ks, node, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_chal_save(ks->db, &node->r.nid, kgr_slice(chal->body, chal->body_len), diag);
+    if (err == KGR_OK)
+        err = kgr_ks_node_rekey(ks, node);
+    if (err == KGR_OK)
+        err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, node->r.topic1));
+    return err;
+}
+
+static enum kgr_error send_stored(struct kgr_ks *ks, struct kgr_ks_node *node,
+                                  struct kgr_ks_key *key, uint8_t type, struct kgr_diag *diag)
+{
+    uint8_t *body = NULL;
+    size_t len = 0;
+    enum kgr_error err;
+
+    if (key == NULL)
+        return KGR_OK;
+    err = kgr_ks_chal_load(ks->db, &node->r.nid, &body, &len, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_frames_send(ks, key, type, node->reg.s.xid, kgr_slice(body, len), NULL);
+    free(body);
+    return err;
+}
+
+/* The NTAG and its key go; the body of reg_done takes the place of that of reg_chal. */
+static enum kgr_error erase_ntag(struct kgr_ks *ks, struct kgr_ks_node *node,
+                                 const struct kgr_ks_frame *proof, struct kgr_diag *diag)
+{
+    uint8_t done[512];
+    uint8_t *chal = NULL;
+    size_t chal_len = 0, done_len = 0;
+    enum kgr_error err = KGR_OK;
+
+    if (node->reg.s.phase == KGR_REGISTRY_REGISTERED && proof != NULL) {
+        err = kgr_ks_chal_load(ks->db, &node->r.nid, &chal, &chal_len, diag);
+        if (err == KGR_OK)
+            err = kgr_ks_challenge_done(done, sizeof done, &done_len, kgr_slice(chal, chal_len),
+                                        &node->reg.s, proof->body);
+        free(chal);
+    }
+    if (err == KGR_OK)
+        err = kgr_ks_chal_save(ks->db, &node->r.nid, kgr_slice(done, done_len), diag);
+    if (err == KGR_OK && node->r.has_ntag)
+        err = kgr_ks_window_erase(ks->db, node->r.ntag_key_id, diag);
+    node->r.has_ntag = false;
+    kgr_cleanse(&node->r.ntag, sizeof node->r.ntag);
+    if (node->reg.s.phase == KGR_REGISTRY_EXPIRED)
+        node->r.has_nksk = false;
+    if (err == KGR_OK)
+        err = kgr_ks_node_save(ks, node, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_node_rekey(ks, node);
+    ks->erased = true;
+    return err;
+}
+
+static enum kgr_error nack(struct kgr_ks *ks, struct kgr_ks_node *node, const struct step *step,
+                           uint8_t reason)
+{
+    if (step->frame == NULL)
+        return KGR_OK;
+    if (!node->r.has_topics && step->request != NULL)
+        memcpy(node->r.topic2, step->request->topic2, sizeof node->r.topic2);
+    return kgr_ks_frames_nack(ks, step->frame, reason, 0);
+}
+
+static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
+                          const struct kgr_registry_event *event, const struct step *step,
+                          struct kgr_diag *diag)
+{
+    struct kgr_registry_actions actions;
+    enum kgr_error err = KGR_OK;
+
+    kgr_registry_step(&node->reg, event, &actions);
+    for (size_t i = 0; i < actions.num && err == KGR_OK; i++) {
+        switch (actions.list[i].type) {
+        case KGR_REGISTRY_DO_PERSIST:
+            err = kgr_ks_node_save(ks, node, diag);
+            break;
+        case KGR_REGISTRY_DO_CHALLENGE:
+            err = begin_making(ks, node, step->request);
+            break;
+        case KGR_REGISTRY_DO_KEEP:
+            err = keep(ks, node, step->made, diag);
+            break;
+        case KGR_REGISTRY_DO_SEND_CHAL:
+            err = send_stored(ks, node, node->ntag, KGR_FRAME_REG_CHAL, diag);
+            break;
+        case KGR_REGISTRY_DO_SEND_DONE:
+            err = send_stored(ks, node, node->nksk, KGR_FRAME_REG_DONE, diag);
+            break;
+        case KGR_REGISTRY_DO_SEND_NACK:
+            err = nack(ks, node, step, actions.list[i].reason);
+            break;
+        case KGR_REGISTRY_DO_ERASE_NTAG:
+            err = erase_ntag(ks, node, step->frame, diag);
+            break;
+        case KGR_REGISTRY_DO_ALARM:
+            kgr_ks_alarm(ks, "another TPM used the credential of %s", node->r.nid.s);
+            break;
+        case KGR_REGISTRY_DO_REPORT:
+            kgr_info("node", "node=%s state=%s", node->r.nid.s, phases[node->reg.s.phase]);
+            break;
+        case KGR_REGISTRY_DO_IGNORED:
+            kgr_debug("frame-ignored", "node=%s state=%s", node->r.nid.s,
+                      phases[node->reg.s.phase]);
+            break;
+        }
+    }
+    return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err; /* of our own rows, not of the frame */
+}
+
+static bool is_template(struct kgr_tpm_public *out, struct kgr_slice bytes,
+                        enum kgr_error (*check)(const struct kgr_tpm_public *))
+{
+    return kgr_tpm_public_set(out, bytes) == KGR_OK && check(out) == KGR_OK;
+}
+
+/* is_new: nobody else uses these topic bytes. */
+static enum kgr_error is_new(struct kgr_ks *ks, const struct kgr_ks_node *node,
+                             const uint8_t *topic, bool *out, struct kgr_diag *diag)
+{
+    bool known = false;
+    enum kgr_error err;
+
+    if (node->r.has_topics && memcmp(node->r.topic2, topic, sizeof node->r.topic2) == 0) {
+        *out = true;
+        return KGR_OK;
+    }
+    err = kgr_ks_topic_known(ks->db, &known, topic, diag);
+    *out = !known;
+    return err;
+}
+
+enum kgr_error kgr_ks_enrolment_request(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
+                                        struct kgr_diag *diag)
+{
+    struct kgr_ks_node *node = frame->node;
+    struct kgr_registry_event event = {
+        .type = KGR_REGISTRY_REQ,
+        .now_s = kgr_ks_now_s(ks),
+        .xid = frame->xid,
+        .own_suites = OWN_SUITES,
+        .own_custodies = OWN_CUSTODIES,
+    };
+    uint8_t request_hash[32], ek_hash[32] = {0}, storage_hash[32] = {0};
+    struct kgr_tpm_public ek, storage;
+    struct kgr_reg_req request;
+    struct step step = {.frame = frame, .request = &request};
+    bool new_topic = false;
+    enum kgr_error err = kgr_reg_req_decode(&request, frame->body);
+
+    if (err != KGR_OK || kgr_nid_cmp(&request.node, &node->r.nid) != 0)
+        return KGR_ERR_CORRUPT;
+    err = kgr_sha256(request_hash, &frame->body, 1);
+    if (err == KGR_OK)
+        err = is_new(ks, node, request.topic2, &new_topic, diag);
+    if (err != KGR_OK)
+        return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
+    event.wellformed = is_template(&ek, request.ek, kgr_tpm_check_ek) &&
+                       is_template(&storage, request.storage, kgr_tpm_check_storage) && new_topic;
+    if (event.wellformed && (kgr_tpm_public_hash(ek_hash, &ek) != KGR_OK ||
+                             kgr_tpm_public_hash(storage_hash, &storage) != KGR_OK))
+        return KGR_ERR_FAILED;
+    event.request = request_hash;
+    event.ek = ek_hash;
+    event.storage = storage_hash;
+    event.suites = request.suites;
+    event.custodies = request.custodies;
+    if (event.wellformed && !node->reg.s.bound) {
+        /* If the machine binds them, they are saved with it. */
+        node->r.ek = ek;
+        node->r.storage = storage;
+        node->r.suites = request.suites;
+        node->r.custodies = request.custodies;
+    }
+    return act(ks, node, &event, &step, diag);
+}
+
+enum kgr_error kgr_ks_enrolment_proof(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
+                                      struct kgr_diag *diag)
+{
+    struct kgr_reg_proof proof;
+    struct kgr_registry_event event = {
+        .type = KGR_REGISTRY_PROOF,
+        .now_s = kgr_ks_now_s(ks),
+        .xid = frame->xid,
+        .nonce_ks = proof.nonce,
+        .transcript = proof.transcript,
+    };
+    struct step step = {.frame = frame};
+
+    if (kgr_reg_proof_decode(&proof, frame->body) != KGR_OK ||
+        kgr_nid_cmp(&proof.node, &frame->node->r.nid) != 0)
+        return KGR_ERR_CORRUPT;
+    return act(ks, frame->node, &event, &step, diag);
+}
+
+void kgr_ks_enrolment_expire(struct kgr_ks *ks)
+{
+    struct kgr_registry_event event = {.type = KGR_REGISTRY_TIMER, .now_s = kgr_ks_now_s(ks)};
+    struct step none = {0};
+
+    for (struct kgr_ks_node *node = ks->nodes; node != NULL && !ks->failed; node = node->next)
+        if (node->r.has_ntag && event.now_s >= node->reg.s.expires_s)
+            step_alone(ks, node, &event, &none);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/server/frames.h"
+
+/* Exchanges of pairs: drives agent/server/coordinator.h (docs/protocol.md, section 6). */
+
+/* kgr_ks_exchanges_load loads every pair that has exchanges. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_load(struct kgr_ks *ks, struct kgr_diag *diag);
+/* kgr_ks_exchanges_frame handles key_req, adv_ans, conf_ans and nack, within the frame's transaction. */
+KGR_MUST_CHECK enum kgr_error
+kgr_ks_exchanges_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame, struct kgr_diag *diag);
+/* kgr_ks_exchanges_sync tells the machines what a node said in sync_req, within its transaction. */
+struct kgr_sync_req;
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_sync(struct kgr_ks *ks,
+                                                    const struct kgr_ks_frame *frame,
+                                                    const struct kgr_sync_req *req,
+                                                    struct kgr_diag *diag);
+/* kgr_ks_exchanges_outcome tells what became of an exchange of this node. */
+enum kgr_coordinator_outcome kgr_ks_exchanges_outcome(const struct kgr_ks *ks,
+                                                      const struct kgr_nid *nid, const uint8_t *xid,
+                                                      uint64_t *out_generation);
+/* kgr_ks_exchanges_denied ends the open exchange of a pair that may not have keys any more, in a transaction. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks,
+                                                      const struct kgr_nid nids[2], uint8_t reason,
+                                                      struct kgr_diag *diag);
+/* kgr_ks_exchanges_connected sends what is due, after every connect. */
+void kgr_ks_exchanges_connected(struct kgr_ks *ks);
+/* kgr_ks_exchanges_timer runs what is due. */
+void kgr_ks_exchanges_timer(struct kgr_ks *ks);
+/* kgr_ks_exchanges_deadline is when kgr_ks_exchanges_timer should be called, in ms of CLOCK_BOOTTIME. */
+uint64_t kgr_ks_exchanges_deadline(const struct kgr_ks *ks);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/base/log.h"
+#include "agent/base/secret.h"
+#include "agent/base/text.h"
+#include "agent/daemon/config.h"
+#include "agent/daemon/lockfile.h"
+#include "agent/daemon/options.h"
+#include "agent/server/identity.h"
+#include "agent/server/service.h"
+#include "agent/server/store.h"
+#include "agent/tpm/template.h"
+#include "agent/tpm/tpm.h"
+#include "agent/wire/credential.h"
+
+/* Authorisation values, one NTAG and its keys at a time, and two keys a registered node. */
+#define ARENA_BYTES (1024u * 1024u)
+
+static const struct kgr_config_key tpm_keys[] = {
+    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
+    {0},
+};
+
+static const struct kgr_config_key broker_keys[] = {
+    {.name = "host", .type = KGR_CONFIG_TEXT, .required = true, .min = 1, .max = KGR_HOST_MAX},
+    {.name = "port", .type = KGR_CONFIG_INT, .min = 1, .max = 65535, .def = 1883},
+    {0},
+};
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
+
+static const struct kgr_config_key log_keys[] = {
+    {.name = "level", .type = KGR_CONFIG_TEXT, .choices = levels, .def_text = "info"},
+    {0},
+};
+
+static const struct kgr_config_key schema[] = {
+    {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ks"},
+    {.name = "socket", .type = KGR_CONFIG_TEXT, .def_text = "/run/kgr/ks.sock"},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = "broker", .type = KGR_CONFIG_GROUP, .required = true, .keys = broker_keys},
+    {.name = "lifetime",
+     .type = KGR_CONFIG_INT,
+     .min = 60,
+     .max = 10 * 366 * 86400,
+     .def = 30 * 86400},
+    {.name = "lease", .type = KGR_CONFIG_INT, .min = 3, .max = 366 * 86400, .def = 86400},
+    {.name = "advert_keep", .type = KGR_CONFIG_INT, .min = 1, .max = 366 * 86400, .def = 86400},
+    {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
+    {0},
+};
+
+enum { INIT, IDENTITY, RUN };
+enum { INIT_AC, INIT_OUT };
+
+static const struct kgr_option init_options[] = {
+    {"ac", 0, "FILE", "identity of the AC to obey (kgr-ac init makes it)"},
+    {"out", 'o', "FILE", "where to write the identity of this KS"},
+    {0},
+};
+
+static const struct kgr_option identity_options[] = {
+    {"json", 0, NULL, "as JSON"},
+    {0},
+};
+
+static const struct kgr_command commands[] = {
+    [INIT] = {.name = "init",
+              .help = "make the keys of this KS in its TPM",
+              .options = init_options},
+    [IDENTITY] = {.name = "identity", .help = "show who this KS is", .options = identity_options},
+    [RUN] = {.name = "run", .help = "serve"},
+    {0},
+};
+
+static const struct kgr_program program = {
+    .name = "kgr-ks",
+    .summary = "The key server: makes the keys of pairs of nodes and forgets them.",
+    .default_config = "/etc/kgr/ks.conf",
+    .commands = commands,
+};
+
+static enum kgr_error read_file(const char *path, uint8_t *out, size_t cap, size_t *out_len,
+                                struct kgr_diag *diag)
+{
+    FILE *f = fopen(path, "rb");
+    size_t len;
+
+    if (f == NULL)
+        return kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno));
+    len = fread(out, 1, cap, f);
+    if (ferror(f) != 0 || (len == cap && fgetc(f) != EOF)) {
+        (void)fclose(f); /* only read */
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s: unreadable or too long", path);
+    }
+    (void)fclose(f);
+    *out_len = len;
+    return KGR_OK;
+}
+
+/* The identity is public; the file must be new, so that none is lost. */
+static enum kgr_error write_file(const char *path, const uint8_t *p, size_t len,
+                                 struct kgr_diag *diag)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    bool ok;
+
+    if (fd < 0)
+        return kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno));
+    ok = fchmod(fd, 0644) == 0 && write(fd, p, len) == (ssize_t)len && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    return ok ? KGR_OK : kgr_diag_set(diag, KGR_ERR_IO, "%s: cannot be written", path);
+}
+
+struct app {
+    struct kgr_options options;
+    struct kgr_config *config;
+    const char *state;
+    const char *tcti;
+};
+
+static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identity *id,
+                                    struct kgr_diag *diag)
+{
+    struct kgr_db *db = NULL;
+    enum kgr_error err = kgr_ks_store_open(&db, app->state, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_identity_load(id, db, diag);
+    kgr_db_close(db);
+    return err;
+}
+
+/* init is repeatable up to its last step: keys that stand are not made again, only the file is written. */
+static enum kgr_error export_identity(const struct app *app, const char *path,
+                                      struct kgr_diag *diag)
+{
+    struct kgr_ks_identity *id = calloc(1, sizeof *id);
+    uint8_t file[KGR_IDENTITY_MAX];
+    size_t len = 0;
+    enum kgr_error err = id == NULL ? KGR_ERR_NO_MEMORY : load_identity(app, id, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_identity_file(id, file, &len);
+    if (err == KGR_OK)
+        err = write_file(path, file, len, diag);
+    free(id);
+    return err;
+}
+
+static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
+{
+    const char *ac = app->options.values[INIT_AC], *out = app->options.values[INIT_OUT];
+    uint8_t bytes[KGR_IDENTITY_MAX];
+    size_t len = 0;
+    struct kgr_tpm *tpm = NULL;
+    struct kgr_db *db = NULL;
+    enum kgr_error err;
+
+    if (ac == NULL || out == NULL)
+        return kgr_diag_set(diag, KGR_ERR_INVALID, "init wants --ac FILE and -o FILE");
+    if (access(out, F_OK) == 0)
+        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
+    err = read_file(ac, bytes, sizeof bytes, &len, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_store_open(&db, app->state, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_open(&tpm, app->tcti, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_identity_create(db, tpm, kgr_slice(bytes, len), diag);
+    kgr_tpm_close(tpm);
+    kgr_db_close(db);
+    if (err == KGR_OK)
+        err = export_identity(app, out, diag);
+    if (err == KGR_OK)
+        kgr_info("init", "state=%s identity=%s", app->state, out);
+    return err;
+}
+
+static enum kgr_error do_identity(const struct app *app, struct kgr_diag *diag)
+{
+    struct kgr_ks_identity *id = calloc(1, sizeof *id);
+    char ks[2 * KGR_TPM_HASH_LEN + 1], ek[2 * KGR_TPM_HASH_LEN + 1];
+    uint8_t ek_hash[KGR_TPM_HASH_LEN];
+    enum kgr_error err = id == NULL ? KGR_ERR_NO_MEMORY : load_identity(app, id, diag);
+
+    if (err == KGR_OK)
+        err = kgr_tpm_public_hash(ek_hash, &id->ek_pub);
+    if (err == KGR_OK) {
+        (void)kgr_hex(ks, id->ks, sizeof id->ks);
+        (void)kgr_hex(ek, ek_hash, sizeof ek_hash);
+        if (app->options.values[0] != NULL)
+            (void)printf("{\"version\": 1, \"ks\": \"%s\", \"ek_hash\": \"%s\"}\n", ks, ek);
+        else
+            (void)printf("KS       %s\nEK hash  %s\n", ks, ek);
+        if (fflush(stdout) != 0)
+            err = kgr_diag_set(diag, KGR_ERR_IO, "standard output: %s", strerror(errno));
+    }
+    free(id);
+    return err;
+}
+
+static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
+{
+    struct kgr_config_group root = kgr_config_root(app->config);
+    struct kgr_config_group broker = kgr_config_group(root, "broker");
+    struct kgr_ks_settings settings = {
+        .socket = kgr_config_text(root, "socket"),
+        .host = kgr_config_text(broker, "host"),
+        .port = (uint16_t)kgr_config_int(broker, "port"),
+        .lifetime_s = (uint32_t)kgr_config_int(root, "lifetime"),
+        .lease_s = (uint32_t)kgr_config_int(root, "lease"),
+        .advert_keep_s = (uint32_t)kgr_config_int(root, "advert_keep"),
+    };
+
+    return kgr_ks_service_run(app->state, app->tcti, &settings, diag);
+}
+
+static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
+{
+    struct kgr_config_group root = kgr_config_root(app->config);
+    struct kgr_lockfile lock = {.fd = -1};
+    size_t level = kgr_config_choice(kgr_config_group(root, "log"), "level");
+    enum kgr_error err;
+
+    kgr_log_set_level((enum kgr_log_level)level);
+    app->state = kgr_config_text(root, "state");
+    app->tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti");
+    err = kgr_lockfile_take(&lock, app->state, app->options.command_index == INIT, diag);
+    if (err != KGR_OK)
+        return err;
+    switch (app->options.command_index) {
+    case INIT:
+        err = do_init(app, diag);
+        break;
+    case IDENTITY:
+        err = do_identity(app, diag);
+        break;
+    default:
+        err = do_run(app, diag);
+        break;
+    }
+    kgr_lockfile_release(&lock);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    struct kgr_diag diag = {{0}};
+    struct app app = {0};
+    enum kgr_error err;
+
+    kgr_harden_process();
+    switch (kgr_options_parse(&app.options, &program, argc, argv)) {
+    case KGR_OPTIONS_RUN:
+        break;
+    case KGR_OPTIONS_DONE:
+        return 0;
+    case KGR_OPTIONS_USAGE:
+        return 2;
+    }
+    err = kgr_arena_init(ARENA_BYTES);
+    if (err == KGR_OK)
+        err = kgr_config_load(&app.config, app.options.config, schema, &diag);
+    if (err == KGR_OK)
+        err = run_command(&app, &diag);
+    if (err != KGR_OK)
+        (void)fprintf(stderr, "kgr-ks: %s\n", kgr_diag_text(&diag, err));
+    kgr_config_free(app.config);
+    kgr_arena_deinit();
+    return kgr_exit_code(err);
+}

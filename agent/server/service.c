@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/server/service.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/base/log.h"
+#include "agent/server/commands.h"
+#include "agent/server/enrolment.h"
+#include "agent/server/exchanges.h"
+#include "agent/server/frames.h"
+#include "agent/server/status.h"
+#include "agent/tpm/capability.h"
+#include "agent/tpm/tpm.h"
+#include "agent/wire/frame.h"
+#include "agent/wire/ipc.h"
+
+/* Jobs of the TPM worker that may wait. */
+#define MAX_JOBS 256
+
+static void on_tpm(void *arg)
+{
+    struct kgr_ks *ks = arg;
+
+    (void)kgr_tpm_worker_drain(ks->worker); /* how many is of no interest */
+}
+
+static void on_mqtt(void *arg)
+{
+    struct kgr_ks *ks = arg;
+
+    kgr_timer_start_at(ks->mqtt_timer, kgr_mqtt_drain(ks->mqtt));
+}
+
+static void on_ready(void *arg)
+{
+    struct kgr_ks *ks = arg;
+
+    kgr_info("broker", "state=connected host=%s port=%u", ks->settings.host, ks->settings.port);
+    kgr_ks_exchanges_connected(ks);
+}
+
+static void on_lost(void *arg, const char *reason)
+{
+    struct kgr_ks *ks = arg;
+
+    kgr_warn("broker", "state=lost host=%s port=%u reason=\"%s\"", ks->settings.host,
+             ks->settings.port, reason);
+}
+
+static void on_message(void *arg, const char *topic, struct kgr_slice payload)
+{
+    (void)topic; /* the topic of arrival decides nothing */
+    kgr_ks_frames_receive(arg, payload);
+}
+
+static void on_timer(void *arg)
+{
+    struct kgr_ks *ks = arg;
+
+    kgr_ks_enrolment_expire(ks);
+    kgr_ks_exchanges_timer(ks);
+    kgr_ks_arm(ks);
+}
+
+static void on_request(void *arg, const struct kgr_server_request *request)
+{
+    struct kgr_ks *ks = arg;
+    uint8_t no_text = 0;
+
+    if (request->op == KGR_IPC_ORDER)
+        kgr_ks_commands_order(ks, request);
+    else if (request->op == KGR_IPC_KS_STATUS && request->body.len == 0)
+        kgr_ks_status_reply(ks, request);
+    else
+        kgr_server_reply(ks->server, request->call,
+                         request->op == KGR_IPC_KS_STATUS ? KGR_ERR_CORRUPT : KGR_ERR_UNSUPPORTED,
+                         kgr_slice(&no_text, 1));
+}
+
+/* What needs the TPM on this thread, before the worker takes it over. */
+static enum kgr_error open_tpm(struct kgr_ks *ks, const char *tcti, struct kgr_diag *diag)
+{
+    struct kgr_tpm *tpm = NULL;
+    bool restored = false;
+    enum kgr_error err = kgr_tpm_open(&tpm, tcti, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_identity_open(&ks->id, ks->db, tpm, diag);
+    if (err == KGR_OK && (kgr_tpm_capability(tpm)->suites & 1u) == 0)
+        err = kgr_diag_set(diag, KGR_ERR_TPM,
+                           "this TPM cannot encrypt (TPM2_EncryptDecrypt2) and cannot serve a KS");
+    if (err == KGR_OK)
+        err = kgr_ks_identity_start(&ks->id, ks->db, tpm, &ks->epoch, &restored, diag);
+    if (err == KGR_OK) {
+        (void)kgr_tpm_summary(tpm, ks->tpm_summary);
+        ks->next_slot_id = UINT64_C(1) << 32; /* numbers of this layer alone */
+        err = kgr_tpm_worker_start(&ks->worker, tpm, MAX_JOBS, kgr_wakeup_signal, ks->tpm_wakeup);
+    }
+    if (err != KGR_OK) {
+        kgr_tpm_close(tpm);
+        return err;
+    }
+    if (restored)
+        kgr_ks_alarm(ks, "the database was put back or copied: its epoch is not that of the TPM");
+    return KGR_OK;
+}
+
+static enum kgr_error add_node(void *arg, const struct kgr_ks_record *record)
+{
+    return kgr_ks_node_add(arg, record);
+}
+
+static enum kgr_error load_number(struct kgr_db *db, const char *name, uint64_t *out,
+                                  struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_ks_meta_get_u64(db, name, out, NULL);
+
+    if (err == KGR_ERR_NO_KEY)
+        return KGR_OK;
+    return err == KGR_OK ? err : kgr_diag_set(diag, err, "the database's %s is damaged", name);
+}
+
+/* Statements do not nest, and nodes load windows: the records are collected first. */
+struct records {
+    struct kgr_ks_record *list;
+    size_t num;
+};
+
+static enum kgr_error collect_record(void *arg, const struct kgr_ks_record *record)
+{
+    struct records *records = arg;
+    struct kgr_ks_record *list = records->list;
+
+    if ((records->num & (records->num - 1)) == 0) { /* at every power of two */
+        list = realloc(list, (records->num == 0 ? 1 : 2 * records->num) * sizeof *list);
+        if (list == NULL)
+            return KGR_ERR_NO_MEMORY;
+        records->list = list;
+    }
+    list[records->num++] = *record;
+    return KGR_OK;
+}
+
+static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
+{
+    struct records records = {NULL, 0};
+    enum kgr_error err = load_number(ks->db, "order", &ks->orders.highest, diag);
+
+    if (err == KGR_OK)
+        err = load_number(ks->db, "time", &ks->floor_s, diag);
+    ks->floor_kept = ks->floor_s;
+    if (err == KGR_OK)
+        err = kgr_ks_nodes_each(ks->db, collect_record, &records, diag);
+    for (size_t i = 0; i < records.num && err == KGR_OK; i++)
+        err = add_node(ks, &records.list[i]);
+    free(records.list);
+    return err == KGR_OK ? kgr_ks_exchanges_load(ks, diag) : err;
+}
+
+static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
+{
+    const struct kgr_mqtt_options options = {
+        .host = ks->settings.host,
+        .port = ks->settings.port,
+        .max_payload = KGR_FRAME_MAX,
+    };
+    const struct kgr_mqtt_callbacks callbacks = {
+        .notify = kgr_wakeup_signal,
+        .notify_arg = ks->mqtt_wakeup,
+        .on_ready = on_ready,
+        .on_lost = on_lost,
+        .on_message = on_message,
+        .arg = ks,
+    };
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+    enum kgr_error err = kgr_mqtt_new(&ks->mqtt, &options, &callbacks, diag);
+
+    if (err == KGR_OK)
+        err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ks->id.topic0));
+    for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
+        if (node->r.has_topics)
+            err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, node->r.topic1));
+    return err;
+}
+
+static enum kgr_error open_loop(struct kgr_ks *ks)
+{
+    enum kgr_error err = kgr_loop_new(&ks->loop);
+
+    if (err == KGR_OK)
+        err = kgr_loop_signals(ks->loop, NULL, NULL, NULL);
+    if (err == KGR_OK)
+        err = kgr_wakeup_new(&ks->tpm_wakeup, ks->loop, on_tpm, ks);
+    if (err == KGR_OK)
+        err = kgr_wakeup_new(&ks->mqtt_wakeup, ks->loop, on_mqtt, ks);
+    if (err == KGR_OK)
+        err = kgr_timer_new(&ks->mqtt_timer, ks->loop, on_mqtt, ks);
+    if (err == KGR_OK)
+        err = kgr_timer_new(&ks->timer, ks->loop, on_timer, ks);
+    return err;
+}
+
+static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti,
+                            struct kgr_diag *diag)
+{
+    const struct kgr_server_options options = {
+        .path = ks->settings.socket,
+        .handler = on_request,
+        .arg = ks,
+    };
+    enum kgr_error err = open_loop(ks);
+
+    if (err == KGR_OK)
+        err = kgr_ks_store_open(&ks->db, dir, diag);
+    if (err == KGR_OK)
+        err = open_tpm(ks, tcti, diag);
+    if (err == KGR_OK)
+        err = load(ks, diag);
+    if (err == KGR_OK)
+        err = open_mqtt(ks, diag);
+    if (err == KGR_OK)
+        err = kgr_server_new(&ks->server, ks->loop, &options, diag);
+    return err;
+}
+
+static void free_nodes(struct kgr_ks *ks)
+{
+    struct kgr_ks_node *node, *next;
+
+    for (node = ks->nodes; node != NULL; node = next) {
+        next = node->next;
+        if (node->ntag != NULL) {
+            kgr_ks_keys_take(&ks->keys, node->ntag);
+            kgr_ks_key_release(ks, node->ntag);
+        }
+        if (node->nksk != NULL) {
+            kgr_ks_keys_take(&ks->keys, node->nksk);
+            kgr_ks_key_release(ks, node->nksk);
+        }
+        free(node);
+    }
+    ks->nodes = NULL;
+}
+
+/* The worker goes first: what its jobs refer to must stand until they are done. */
+static void finish(struct kgr_ks *ks)
+{
+    struct kgr_tpm_worker *worker = ks->worker;
+
+    ks->failed = true; /* results that come now change nothing */
+    kgr_server_free(ks->server);
+    ks->server = NULL;
+    kgr_tpm_worker_stop(worker);
+    ks->worker = NULL;
+    kgr_mqtt_free(ks->mqtt);
+    free_nodes(ks);
+    while (ks->pairs != NULL) {
+        struct kgr_ks_pair *pair = ks->pairs;
+
+        ks->pairs = pair->next;
+        free(pair);
+    }
+    kgr_db_close(ks->db);
+    kgr_ks_identity_close(&ks->id);
+    kgr_timer_free(ks->timer);
+    kgr_timer_free(ks->mqtt_timer);
+    kgr_wakeup_free(ks->mqtt_wakeup);
+    kgr_wakeup_free(ks->tpm_wakeup);
+    kgr_loop_free(ks->loop);
+}
+
+enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
+                                  const struct kgr_ks_settings *settings, struct kgr_diag *diag)
+{
+    struct kgr_ks *ks = calloc(1, sizeof *ks);
+    enum kgr_error err;
+
+    if (ks == NULL)
+        return KGR_ERR_NO_MEMORY;
+    ks->settings = *settings;
+    ks->after_end = &ks->after;
+    kgr_bucket_init(&ks->log_bucket, 1, 10, kgr_clock_boot_ms());
+    err = start(ks, dir, tcti, diag);
+    if (err == KGR_OK) {
+        kgr_info("start", "version=%s epoch=%" PRIu32 " socket=%s tpm=\"%s\"", KGR_VERSION,
+                 ks->epoch, settings->socket, ks->tpm_summary);
+        kgr_mqtt_start(ks->mqtt);
+        on_timer(ks);
+        kgr_loop_run(ks->loop);
+        if (ks->failed)
+            err = kgr_diag_set(diag, KGR_ERR_IO, "stopped, because the database failed");
+        kgr_info("stop", "epoch=%" PRIu32, ks->epoch);
+    }
+    finish(ks);
+    free(ks);
+    return err;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include "agent/base/diag.h"
+#include "agent/server/ks.h"
+
+/*
+ * kgr_ks_service_run serves until a signal stops it, with the TPM of tcti and the database of the locked folder dir. Errors
+ * of the start have a diag; KGR_ERR_IO or another error after it when the database failed.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
+                                                 const struct kgr_ks_settings *settings,
+                                                 struct kgr_diag *diag);

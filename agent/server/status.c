@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/server/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/wire/ipc_status.h"
+
+static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < ks->num_alarms; i++) {
+        int n = snprintf(out + len, cap - len, "%s%s", i == 0 ? "" : "\n", ks->alarms[i]);
+
+        if (n < 0 || (size_t)n >= cap - len)
+            break;
+        len += (size_t)n;
+    }
+    return len;
+}
+
+struct texts {
+    char broker[KGR_IPC_BROKER_MAX];
+    char alarms[KGR_IPC_ALARMS_MAX];
+    uint8_t body[2048];
+};
+
+void kgr_ks_status_reply(struct kgr_ks *ks, const struct kgr_server_request *request)
+{
+    struct texts *texts = malloc(sizeof *texts);
+    uint64_t refused = 0;
+    struct kgr_ipc_ks_status status = {
+        .version = kgr_slice(KGR_VERSION, strlen(KGR_VERSION)),
+        .epoch = ks->epoch,
+        .broker_connected = kgr_mqtt_is_ready(ks->mqtt),
+        .tpm = kgr_slice(ks->tpm_summary, strlen(ks->tpm_summary)),
+    };
+    struct kgr_diag diag = {{0}};
+    struct kgr_wr wr;
+    enum kgr_error err;
+
+    if (texts == NULL) {
+        kgr_server_reply(ks->server, request->call, KGR_ERR_NO_MEMORY, kgr_slice("", 1));
+        return;
+    }
+    (void)snprintf(texts->broker, sizeof texts->broker, "%s:%u", ks->settings.host,
+                   ks->settings.port);
+    status.broker = kgr_slice(texts->broker, strlen(texts->broker));
+    status.alarms = kgr_slice(texts->alarms, join_alarms(ks, texts->alarms, sizeof texts->alarms));
+    for (const struct kgr_ks_node *node = ks->nodes; node != NULL; node = node->next) {
+        status.nodes++;
+        status.registered += node->reg.s.phase == KGR_REGISTRY_REGISTERED;
+    }
+    for (const struct kgr_ks_pair *pair = ks->pairs; pair != NULL; pair = pair->next)
+        status.open_exchanges += kgr_coordinator_open(&pair->co.s) != NULL;
+    for (size_t i = 0; i < KGR_KS_NUM_CAUSES; i++)
+        refused += ks->refused[i];
+    status.frames_refused = (uint32_t)(refused < UINT32_MAX ? refused : UINT32_MAX);
+    memcpy(status.topic0, ks->id.topic0, sizeof status.topic0);
+    err = kgr_ks_duplicates_count(ks->db, &status.holding_duplicates, &diag);
+    kgr_wr_init(&wr, texts->body, sizeof texts->body);
+    if (err == KGR_OK)
+        err = kgr_ipc_ks_status_encode(&wr, &status);
+    if (err == KGR_OK)
+        kgr_server_reply(ks->server, request->call, KGR_OK, kgr_wr_slice(&wr));
+    else
+        kgr_server_reply(ks->server, request->call, err, kgr_slice("", 1));
+    free(texts);
+}
