@@ -173,15 +173,11 @@ static enum kgr_error decrypt(uint8_t *out, size_t *out_len, struct kgr_software
                               const struct kgr_nid *node,
                               const struct kgr_sealed_credential *sealed)
 {
-    uint8_t aad[1 + KGR_NID_MAX];
-    struct kgr_wr wr;
-    kgr_wr_init(&wr, aad, sizeof aad);
-    kgr_wire_write_nid(&wr, node);
-    if (!kgr_wr_ok(&wr) || sealed->body.len > KGR_CREDENTIAL_MAX)
+    if (sealed->body.len > KGR_CREDENTIAL_MAX)
         return KGR_ERR_CORRUPT;
     const struct kgr_seal_key seal = kgr_software_key_seal(key);
-    return kgr_seal_decrypt(&seal, out, out_len, sealed->iv, kgr_wr_slice(&wr), sealed->body,
-                            kgr_slice(sealed->tag, sizeof sealed->tag));
+    return kgr_seal_decrypt(&seal, out, out_len, sealed->iv, kgr_slice(node->s, strlen(node->s)),
+                            sealed->body, kgr_slice(sealed->tag, sizeof sealed->tag));
 }
 
 enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out, size_t *out_len,
