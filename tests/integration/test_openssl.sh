@@ -82,6 +82,9 @@ a=$(KGR_AGENT=/nowhere OPENSSL_CONF=$WORK/openssl.cnf openssl mac -in "$WORK/pla
 [ "$a" = "$last" ] || fail "the environment beats the section"
 OPENSSL_CONF=$WORK/openssl.cnf openssl dgst -sha256 "$WORK/plain" >/dev/null || fail "default is gone"
 
+OPENSSL_CONF=$WORK/openssl.cnf openssl speed -seconds 1 -bytes 64 -evp KGR-AES-128-CBC >"$WORK/out" 2>&1 ||
+    fail "speed: $(cat "$WORK/out")"
+
 echo "-- storeutl lists the keys, rand comes from the TPM"
 ossl 1 storeutl -noout kgr: >"$WORK/list"
 grep -q "kgr:peer=$KGR_ID_2" "$WORK/list" || fail "storeutl: $(cat "$WORK/list")"
@@ -120,10 +123,12 @@ refused 'timeout-ms = soon' env OPENSSL_CONF="$WORK/openssl.cnf" openssl mac "${
 echo "-- the agent goes and comes back"
 lab_kill "$KGR_AGENT_1_PID"
 refused 'no agent' ossl 1 "${mac[@]}" -macopt "key-uri:kgr:peer=$KGR_ID_2" KGR-HMAC
+# shellcheck disable=SC2034
 LAB=$KGR_LAB
 lab_run_agent 1
-lab_ctl 1 wait "$KGR_ID_2" >/dev/null
 head -c 1000 /dev/zero >"$WORK/plain"
+# Keys rest until the KS has been heard again.
+lab_wait_for 20 "the agent to work again" ossl 1 "${mac[@]}" -macopt "key-uri:kgr:peer=$KGR_ID_2" KGR-HMAC
 a=$(ossl 1 "${mac[@]}" -macopt "key-uri:kgr:peer=$KGR_ID_2" KGR-HMAC)
 b=$(ossl 2 "${mac[@]}" -macopt "key-uri:kgr:peer=$KGR_ID_1" KGR-HMAC)
 [ -n "$a" ] && [ "$a" = "$b" ] || fail "after the restart: '$a' and '$b'"

@@ -23,8 +23,11 @@ echo go >&8
 read -r where <&9 || fail "restart: $(cat "$WORK/errors")"
 [ "$where" = failed ] || fail "restart: '$where'"
 grep -q 'no agent' "$WORK/errors" || fail "no reason: $(cat "$WORK/errors")"
+# shellcheck disable=SC2034
 LAB=$KGR_LAB
 lab_run_agent 1
-lab_ctl 1 wait "$KGR_ID_2" >/dev/null
+# Keys rest until the KS has been heard again.
+lab_wait_for 20 "the agent to work again" sh -c "echo x | openssl mac -provider-path '$LAB_LIB' \
+    -provider kgr -provider default -macopt key-uri:kgr:peer=$KGR_ID_2 KGR-HMAC"
 echo go >&8
 wait $pid || fail "restart: $(cat "$WORK/errors")"
