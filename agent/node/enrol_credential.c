@@ -57,10 +57,17 @@ static enum kgr_error read_all(struct credential *out, const char *path, struct 
     return n < 0 ? kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno)) : KGR_OK;
 }
 
+static enum kgr_error check_ks(const struct credential *c)
+{
+    struct kgr_tpm_public ks;
+    enum kgr_error err = kgr_tpm_public_set(&ks, c->file.ks_signing);
+
+    return err == KGR_OK ? kgr_tpm_check_signing(&ks) : err;
+}
+
 static enum kgr_error check(struct credential *c, const char *path, struct kgr_diag *diag)
 {
     uint8_t hash[KGR_SHA256_LEN];
-    struct kgr_tpm_public ks;
     enum kgr_error err = kgr_credential_decode(&c->file, kgr_slice(c->bytes, c->len));
 
     if (err == KGR_OK)
@@ -68,9 +75,7 @@ static enum kgr_error check(struct credential *c, const char *path, struct kgr_d
     if (err == KGR_OK && memcmp(hash, c->file.hash, sizeof(hash)) != 0)
         err = KGR_ERR_CORRUPT;
     if (err == KGR_OK)
-        err = kgr_tpm_public_set(&ks, c->file.ks_signing);
-    if (err == KGR_OK)
-        err = kgr_tpm_check_signing(&ks);
+        err = check_ks(c);
     if (err == KGR_ERR_CORRUPT)
         return kgr_diag_set(diag, err, "%s: the credential is damaged; ask for a new one", path);
     if (err != KGR_OK)
@@ -175,11 +180,13 @@ enum kgr_error kgr_enrol_save_state(struct kgr_node *node,
                                     const struct kgr_registration_state *state,
                                     struct kgr_diag *diag)
 {
-    uint8_t bytes[KGR_STATE_BYTES_MAX];
+    uint8_t bytes[KGR_REGISTRATION_BYTES_MAX];
     struct kgr_wr wr;
 
     kgr_wr_init(&wr, bytes, sizeof(bytes));
     kgr_registration_state_encode(&wr, state);
+    if (!kgr_wr_ok(&wr))
+        return KGR_ERR_FAILED;
     return kgr_meta_set(node->db, KGR_META_REGISTRATION, kgr_wr_slice(&wr), diag);
 }
 

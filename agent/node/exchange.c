@@ -50,14 +50,15 @@ static void send_offer(struct kgr_exchange_actions *out, uint8_t frame,
     memcpy(action->xid, offer->xid, KGR_XID_LEN);
 }
 
-static void refuse_advert(const struct kgr_exchange_event *event, uint8_t reason,
-                          uint64_t generation, struct kgr_exchange_actions *out)
+/* refuse answers a frame of the KS by a nack. */
+static void refuse(const struct kgr_exchange_event *event, uint8_t type, uint8_t reason,
+                   uint64_t generation, struct kgr_exchange_actions *out)
 {
     struct kgr_exchange_action *action = add(out, KGR_EXCHANGE_DO_SEND);
 
     action->frame = KGR_FRAME_NACK;
     memcpy(action->xid, event->xid, KGR_XID_LEN);
-    action->refused_type = KGR_FRAME_ADV_REQ;
+    action->refused_type = type;
     action->refused_sequence = event->sequence;
     action->reason = reason;
     action->generation = generation;
@@ -179,6 +180,7 @@ static void on_key_ans(struct kgr_exchange *ex, const struct kgr_exchange_event 
     }
     if (event->refuse != 0) {
         fail(ex, error_of(event->refuse), out);
+        refuse(event, KGR_FRAME_KEY_ANS, event->refuse, 0, out);
         return;
     }
     take_offer(ex, event, true);
@@ -206,9 +208,9 @@ static void on_adv_req(struct kgr_exchange *ex, const struct kgr_exchange_event 
         add(out, KGR_EXCHANGE_DO_IGNORED);
         ex->deadline_ms = event->now_ms;
     } else if (event->generation <= ex->s.highest) {
-        refuse_advert(event, KGR_NACK_GENERATION, ex->s.highest, out);
+        refuse(event, KGR_FRAME_ADV_REQ, KGR_NACK_GENERATION, ex->s.highest, out);
     } else if (event->refuse != 0) {
-        refuse_advert(event, event->refuse, 0, out);
+        refuse(event, KGR_FRAME_ADV_REQ, event->refuse, 0, out);
     } else {
         take_offer(ex, event, false);
         start_job(ex, KGR_EXCHANGE_JOB_IMPORT, out);
@@ -223,6 +225,11 @@ static void on_conf_req(struct kgr_exchange *ex, const struct kgr_exchange_event
     if (current->requester && is_offer(current, event) && fits(ex, event, true) &&
         memcmp(event->xid, current->xid, KGR_XID_LEN) == 0) {
         send_offer(out, KGR_FRAME_CONF_ANS, current);
+        return;
+    }
+    if (fits(ex, event, true) && !kgr_exchange_has_xid(ex, event->xid)) {
+        /* Of an exchange that this node gave up: it holds no such key, and never will. */
+        refuse(event, KGR_FRAME_CONF_REQ, KGR_NACK_ABORTED, ex->s.highest, out);
         return;
     }
     if (ex->s.phase != KGR_EXCHANGE_WAITING || ex->job != KGR_EXCHANGE_JOB_NONE ||

@@ -106,7 +106,7 @@ struct kgr_exchange_event {
     bool renew;                 /* REQUEST: also when a key is in force */
 
     uint8_t xid[KGR_XID_LEN];   /* frames: exchange id in the header. OUTCOME: the one asked */
-    uint64_t sequence;          /* ADV_REQ: of the frame, for a nack */
+    uint64_t sequence;          /* KEY_ANS, ADV_REQ, CONF_REQ: of the frame, for a nack */
     const struct kgr_nid *nid1; /* frames but NACK: as the body has them */
     const struct kgr_nid *nid2;
     const uint8_t *pxid; /* frames but NACK */

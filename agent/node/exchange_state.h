@@ -9,7 +9,8 @@
  * The persistent states of the machines as bytes of the database. Each begins with a version, and a decoder
  * refuses what no encoder wrote.
  */
-#define KGR_STATE_BYTES_MAX 1024
+#define KGR_STATE_BYTES_MAX        1024 /* of a pair */
+#define KGR_REGISTRATION_BYTES_MAX 256
 
 void kgr_exchange_offer_encode(struct kgr_wr *wr, const struct kgr_exchange_offer *offer);
 KGR_MUST_CHECK enum kgr_error kgr_exchange_offer_decode(struct kgr_exchange_offer *out,

@@ -204,7 +204,7 @@ static enum kgr_error load_topic(struct kgr_node *node, const char *name, uint8_
 static enum kgr_error load_registration(struct kgr_node *node, struct kgr_diag *diag)
 {
     struct kgr_registration_state state = {0};
-    uint8_t bytes[KGR_STATE_BYTES_MAX];
+    uint8_t bytes[KGR_REGISTRATION_BYTES_MAX];
     size_t len = 0;
     enum kgr_error err =
         kgr_meta_get(node->db, KGR_META_REGISTRATION, bytes, sizeof(bytes), &len, diag);

@@ -44,6 +44,14 @@ static const struct kgr_config_key schema[] = {
     {.name = NULL},
 };
 
+static enum kgr_error check_path(struct kgr_config_group root, const char *name,
+                                 struct kgr_diag *diag)
+{
+    if (kgr_config_text(root, name)[0] == '/')
+        return KGR_OK;
+    return kgr_config_error(diag, root, name, "must be an absolute path");
+}
+
 enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
 {
     struct kgr_config *config = NULL;
@@ -55,6 +63,13 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     if (err != KGR_OK)
         return err;
     root = kgr_config_root(config);
+    err = check_path(root, "state", diag);
+    if (err == KGR_OK)
+        err = check_path(root, "socket", diag);
+    if (err != KGR_OK) {
+        kgr_config_free(config);
+        return err;
+    }
     limits = kgr_config_group(root, "limits");
     level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     *out = (struct kgr_settings){

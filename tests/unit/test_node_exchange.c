@@ -456,6 +456,42 @@ static void adv_req_of_unknown_custody_is_refused(void **state)
     assert_int_equal(f->out.list[0].reason, KGR_NACK_CUSTODY);
 }
 
+static void key_ans_of_unknown_custody_fails_and_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_exchange_event event;
+
+    request(f, false);
+    event = frame(f, KGR_EXCHANGE_KEY_ANS, true, 1);
+    event.refuse = KGR_NACK_SUITE;
+    step(f, &event);
+    assert_sent(f, KGR_FRAME_NACK);
+    assert_true(place(f, KGR_EXCHANGE_DO_PERSIST) < place(f, KGR_EXCHANGE_DO_SEND));
+    assert_int_equal(find(f, KGR_EXCHANGE_DO_SEND)->refused_type, KGR_FRAME_KEY_ANS);
+    assert_int_equal(f->ex.s.error, KGR_ERR_UNSUPPORTED);
+}
+
+static void conf_req_of_a_request_given_up_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_exchange_event event;
+
+    request(f, false);
+    event = frame(f, KGR_EXCHANGE_CONF_REQ, true, 1);
+    step(f, &event);
+    assert_ignored(f); /* key_ans may be on its way */
+    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_QUOTA, f->sequence);
+    step(f, &event);
+    assert_int_equal(f->out.num, 1);
+    assert_sent(f, KGR_FRAME_NACK);
+    assert_int_equal(f->out.list[0].refused_type, KGR_FRAME_CONF_REQ);
+    assert_int_equal(f->out.list[0].reason, KGR_NACK_ABORTED);
+    memset(f->xid, 0x78, sizeof(f->xid));
+    request(f, false);
+    step(f, &event);
+    assert_sent(f, KGR_FRAME_NACK);
+}
+
 static void candidate_is_never_dropped_for_another(void **state)
 {
     struct fixture *f = *state;
@@ -632,6 +668,8 @@ int main(void)
         cmocka_unit_test_setup(adv_req_cancels_own_request, setup),
         cmocka_unit_test_setup(adv_req_of_an_old_generation_is_refused, setup),
         cmocka_unit_test_setup(adv_req_of_unknown_custody_is_refused, setup),
+        cmocka_unit_test_setup(key_ans_of_unknown_custody_fails_and_is_refused, setup),
+        cmocka_unit_test_setup(conf_req_of_a_request_given_up_is_refused, setup),
         cmocka_unit_test_setup(candidate_is_never_dropped_for_another, setup),
         cmocka_unit_test_setup(candidate_goes_by_nack_outcome_and_lifetime_only, setup),
         cmocka_unit_test_setup(generation_is_never_taken_twice, setup),
