@@ -95,6 +95,12 @@ static void *skey_import(void *provctx, int selection, const OSSL_PARAM params[]
     return skey;
 }
 
+/* `openssl skeyutl -genkey`: nothing is generated but the object that names the key. */
+static void *skey_generate(void *provctx, const OSSL_PARAM params[])
+{
+    return skey_import(provctx, 0, params);
+}
+
 static int skey_export(void *keydata, int selection, OSSL_CALLBACK *param_cb, void *cbarg)
 {
     const struct kgr_prov_skey *skey = keydata;
@@ -128,6 +134,8 @@ static const OSSL_PARAM *skey_imp_settable_params(void *provctx)
 static const OSSL_DISPATCH skey_functions[] = {
     {OSSL_FUNC_SKEYMGMT_FREE, KGR_PROV_FN(skey_free)},
     {OSSL_FUNC_SKEYMGMT_IMPORT, KGR_PROV_FN(skey_import)},
+    {OSSL_FUNC_SKEYMGMT_GENERATE, KGR_PROV_FN(skey_generate)},
+    {OSSL_FUNC_SKEYMGMT_GEN_SETTABLE_PARAMS, KGR_PROV_FN(skey_imp_settable_params)},
     {OSSL_FUNC_SKEYMGMT_EXPORT, KGR_PROV_FN(skey_export)},
     {OSSL_FUNC_SKEYMGMT_GET_KEY_ID, KGR_PROV_FN(skey_get_key_id)},
     {OSSL_FUNC_SKEYMGMT_IMP_SETTABLE_PARAMS, KGR_PROV_FN(skey_imp_settable_params)},

@@ -79,7 +79,7 @@ static enum kgr_error find(struct store *s, const char *uri)
     }
     s->list = true;
     err = kgr_list_peers(s->prov->client, &s->peers, &s->num_peers);
-    return err == KGR_OK ? KGR_OK : kgr_prov_refused(s->prov, err, uri);
+    return err == KGR_OK ? KGR_OK : kgr_prov_refused(s->prov, err, "listing the keys");
 }
 
 static void *store_open(void *provctx, const char *uri)
