@@ -11,6 +11,7 @@
 #include "agent/base/secret.h"
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
+#include "agent/tpm/handles.h"
 
 static void disconnect(struct kgr_tpm *tpm)
 {
@@ -87,6 +88,10 @@ enum kgr_error kgr_tpm_reconnect(struct kgr_tpm *tpm, struct kgr_diag *diag)
     if (err != KGR_OK)
         return err;
     /* A TPM that was not reset, and has no resource manager, still holds what we had. */
+    err = kgr_tpm_sweep(tpm, diag);
+    if (err != KGR_OK)
+        return err;
+    tpm->session.handle = 0;
     kgr_tpm_session_end(tpm);
     kgr_tpm_note_loss(tpm);
     return KGR_OK;
@@ -117,6 +122,8 @@ enum kgr_error kgr_tpm_open(struct kgr_tpm **out, const char *tcti, struct kgr_d
         err = kgr_tpm_startup(tpm, diag);
     if (err == KGR_OK)
         err = kgr_tpm_probe(tpm, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_sweep(tpm, diag);
     if (err == KGR_OK) {
         tpm->resets = 0;
         *out = tpm;

@@ -106,6 +106,26 @@ static void tpm_killed_and_restarted_serves_on(void **state)
     assert_true(kgr_tpm_resets(f.tpm) > before);
 }
 
+/* What a process that was killed had loaded takes the slots until somebody flushes it. */
+static void open_with_every_slot_taken_frees_them(void **state)
+{
+    struct kgr_tpm_object srk;
+    struct kgr_tpm_object ek;
+    struct kgr_tpm_public pub;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) /* never released, and so left behind by the close */
+        assert_int_equal(kgr_tpm_ek(f.tpm, &ek, &pub, &diag), KGR_OK);
+    kgr_tpm_close(f.tpm);
+    f.tpm = NULL;
+    assert_int_equal(kgr_tpm_open(&f.tpm, f.swtpm.tcti, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_srk(f.tpm, &srk, &pub, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_session_start(f.tpm, &srk, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_ek(f.tpm, &ek, &pub, &diag), KGR_OK);
+    kgr_tpm_release(f.tpm, &ek);
+    kgr_tpm_release(f.tpm, &srk);
+}
+
 static void srk_is_the_same_each_time(void **state)
 {
     struct kgr_tpm_object a;
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(open_in_failure_mode_says_so, begin, end),
         cmocka_unit_test_setup_teardown(capability_of_a_software_tpm_is_resident, begin, end),
         cmocka_unit_test_setup_teardown(tpm_killed_and_restarted_serves_on, begin, end),
+        cmocka_unit_test_setup_teardown(open_with_every_slot_taken_frees_them, begin, end),
         cmocka_unit_test_setup_teardown(srk_is_the_same_each_time, begin, end),
         cmocka_unit_test_setup_teardown(srk_with_its_handle_taken_is_transient, begin, end),
         cmocka_unit_test_setup_teardown(ek_is_of_the_template_and_hashes, begin, end),
