@@ -86,8 +86,8 @@ static int print_text(const struct kgr_status *s)
     (void)printf("%-16s %" PRIu32 "\n", "peers", s->num_peers);
     (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
     (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
-    (void)printf("%-16s %s%s\n", "TPM", s->tpm[0] == '\0' ? "-" : s->tpm,
-                 s->tpm_resident ? ", holds resident keys" : "");
+    print_line("TPM", s->tpm);
+    print_line("resident keys", s->tpm_resident ? "yes" : "no");
     (void)printf("%-16s", "cipher modes");
     for (size_t i = 0; i < NUM_MODES; i++)
         if ((s->modes >> modes[i].mode & 1) != 0)

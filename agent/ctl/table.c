@@ -127,21 +127,24 @@ static void print_cell(FILE *out, const char *text, size_t width, bool right, bo
 bool kgr_table_print(const struct kgr_table *table, FILE *out, size_t width, bool colours)
 {
     size_t widths[KGR_TABLE_COLUMNS_MAX];
-    size_t last = 0;
 
     if (table->failed)
         return false;
     measure(table, widths, width);
-    for (size_t c = 0; c < table->num_columns; c++)
-        if (widths[c] != 0)
-            last = c;
     for (size_t r = 0; r <= table->num_rows; r++) {
+        const char *texts[KGR_TABLE_COLUMNS_MAX];
+        size_t last = 0;
+
         for (size_t c = 0; c < table->num_columns; c++) {
-            const char *text = r == 0 ? table->columns[c].title : table->rows[r - 1].cells[c];
+            texts[c] = r == 0 ? table->columns[c].title : table->rows[r - 1].cells[c];
+            if (widths[c] != 0 && texts[c][0] != '\0')
+                last = c;
+        }
+        for (size_t c = 0; c <= last; c++) {
             bool tint = colours && r != 0 && c == table->coloured;
 
             if (widths[c] != 0)
-                print_cell(out, text, widths[c], table->columns[c].right, c == last,
+                print_cell(out, texts[c], widths[c], table->columns[c].right, c == last,
                            tint ? colour_code(table->rows[r - 1].colour) : "");
         }
         (void)fputc('\n', out);

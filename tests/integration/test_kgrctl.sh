@@ -45,8 +45,7 @@ expect 1 'not supported' "$ctl" --socket "$KGR_KS" peers
 
 # request and wait of what is there already
 expect 0 "^$id2: ready, generation 1, resident" "$ctl" request "$id2"
-expect 0 '^$|.*' "$ctl" request "$id2" --no-wait
-[ -z "$OUTPUT" ] || fail "request --no-wait prints $OUTPUT"
+same "$("$ctl" request "$id2" --no-wait 2>&1)" ""
 expect 0 '"generation": 1' "$ctl" wait "$id2" --json
 expect 6 "$id2" "$ctl" wait "$id2" --generation 99 --timeout 0
 
@@ -69,9 +68,13 @@ for _ in 1 2; do
     "$ctl" open "$id1" --stored -i "$WORK/record" -o "$WORK/opened"
     cmp "$WORK/plain" "$WORK/opened" || fail "the stored record changed"
 done
+"$ctl" --socket "$KGR_AGENT_1" seal "$id2" -i "$WORK/plain" -o "$WORK/once"
+"$ctl" open "$id1" -i "$WORK/once" -o "$WORK/opened"
 echo kept >"$WORK/opened"
-expect 8 "$id1" "$ctl" open "$id1" -i "$WORK/record" -o "$WORK/opened"
-same "$(cat "$WORK/opened")" kept
+for flag in "" --stored; do
+    expect 8 "$id1" "$ctl" open "$id1" $flag -i "$WORK/once" -o "$WORK/opened"
+    same "$(cat "$WORK/opened")" kept
+done
 expect 8 "$id1" "$ctl" open "$id1" --stored --aad other -i "$WORK/record"
 export KGR_AGENT=$KGR_AGENT_1
 head -c 65537 /dev/urandom >"$WORK/long"

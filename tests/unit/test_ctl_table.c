@@ -96,6 +96,25 @@ static void print_in_colour_keeps_the_columns(void **state)
                   "b              idle\n");
 }
 
+static void print_empty_cells_leave_no_spaces_behind(void **state)
+{
+    struct kgr_table table;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    assert_non_null(out);
+    kgr_table_init(&table, columns, 4, 2);
+    add(&table, KGR_TABLE_PLAIN, "a", "1", "idle", "");
+    assert_true(kgr_table_print(&table, out, 0, false));
+    kgr_table_deinit(&table);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, "NAME  GEN  STATE  SUITE\n"
+                              "a       1  idle\n");
+    free(text);
+}
+
 static void print_empty_table_has_a_head(void **state)
 {
     struct kgr_table table;
@@ -121,6 +140,7 @@ int main(void)
         cmocka_unit_test(print_narrow_drops_by_rank),
         cmocka_unit_test(print_narrower_cuts_the_first_column),
         cmocka_unit_test(print_in_colour_keeps_the_columns),
+        cmocka_unit_test(print_empty_cells_leave_no_spaces_behind),
         cmocka_unit_test(print_empty_table_has_a_head),
     };
 
