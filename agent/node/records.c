@@ -3,9 +3,14 @@
 
 #include <string.h>
 
-static uint64_t ahead(uint64_t sequence)
+/*
+ * The end of the block that sequence (from 1) lies in. Both ends reserve the same blocks, so that
+ * after a crash of both the sender goes on where the receiver accepts.
+ */
+static uint64_t block_end(uint64_t sequence)
 {
-    return sequence > UINT64_MAX - KGR_RECORD_BLOCK ? UINT64_MAX : sequence + KGR_RECORD_BLOCK;
+    uint64_t blocks = (sequence - 1) / KGR_RECORD_BLOCK;
+    return blocks >= UINT64_MAX / KGR_RECORD_BLOCK ? UINT64_MAX : (blocks + 1) * KGR_RECORD_BLOCK;
 }
 
 void kgr_record_send_restart(struct kgr_record_send *out, uint64_t ceiling)
@@ -22,7 +27,7 @@ enum kgr_error kgr_record_send_need(const struct kgr_record_send *send, bool *ou
         return KGR_ERR_QUOTA;
     *out_needed = send->next > send->ceiling;
     if (*out_needed)
-        *out_ceiling = ahead(send->next - 1);
+        *out_ceiling = block_end(send->next);
     return KGR_OK;
 }
 
@@ -87,7 +92,7 @@ bool kgr_record_recv_need(const struct kgr_record_recv *recv, uint64_t sequence,
 {
     if (sequence <= recv->ceiling)
         return false;
-    *out_ceiling = ahead(sequence);
+    *out_ceiling = block_end(sequence);
     return true;
 }
 
