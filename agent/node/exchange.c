@@ -326,7 +326,9 @@ static void on_imported(struct kgr_exchange *ex, const struct kgr_exchange_event
                         struct kgr_exchange_actions *out)
 {
     if (ex->job != KGR_EXCHANGE_JOB_IMPORT || event->generation != ex->offer.generation) {
-        add(out, KGR_EXCHANGE_DO_DISCARD);
+        /* Of an import that was given up and begun again, the first to end was taken: it is in use now. */
+        if (ex->job != KGR_EXCHANGE_JOB_KC || event->generation != ex->offer.generation)
+            add(out, KGR_EXCHANGE_DO_DISCARD);
         return;
     }
     ex->job = KGR_EXCHANGE_JOB_NONE;
