@@ -47,9 +47,9 @@ KGR_EXPORT const char *kgr_suite_name(enum kgr_suite_id suite)
     case KGR_SUITE_NONE:
         return "none";
     case KGR_SUITE_AES_128_CBC_HMAC_SHA256:
-        return "aes-128-cbc-hmac-sha256";
+        return "AES-128-CBC-HMAC-SHA256";
     case KGR_SUITE_AES_256_CBC_HMAC_SHA384:
-        return "aes-256-cbc-hmac-sha384";
+        return "AES-256-CBC-HMAC-SHA384";
     default:
         return "unknown";
     }

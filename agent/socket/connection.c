@@ -154,6 +154,12 @@ static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, stru
         send_error(c, h, KGR_ERR_CORRUPT, "malformed hello");
         return;
     }
+    if (c->options.refusal != KGR_OK) {
+        send_error(c, h, c->options.refusal,
+                   "this user may not use the service: see its configuration and the group kgr");
+        break_off(c, false);
+        return;
+    }
     if (hello.lowest > KGR_IPC_VERSION || hello.highest < KGR_IPC_VERSION) {
         send_error(c, h, KGR_ERR_VERSION, "this service speaks version 1 of the local protocol");
         break_off(c, true);

@@ -111,13 +111,14 @@ static bool peer_of(int fd, struct kgr_peercred *out)
 static bool admit(struct kgr_server *server, int fd)
 {
     struct kgr_peercred peer;
+    enum kgr_error refusal = KGR_OK;
     if (!peer_of(fd, &peer))
         return false;
     if (!server->options.access(server->options.arg, &peer)) {
         server->stats.refused_access++;
         kgr_warn("client-refused", "uid=%u pid=%d reason=access", (unsigned)peer.uid,
                  (int)peer.pid);
-        return false;
+        refusal = KGR_ERR_NOT_AUTHORIZED;
     }
     struct slot *s = free_slot(server, peer.uid);
     if (s == NULL) {
@@ -128,6 +129,7 @@ static bool admit(struct kgr_server *server, int fd)
     const struct kgr_connection_options options = {
         .max_in_flight = server->options.max_in_flight,
         .hello_timeout_ms = server->options.hello_timeout_ms,
+        .refusal = refusal,
         .node = server->options.node,
         .scratch = server->scratch,
         .request = on_request,

@@ -26,7 +26,7 @@ same()
 
 # peers and topics
 expect 0 "^PEER +GEN +STATE" "$ctl" peers
-grep -qE "^$id2 +1 +ready +resident +aes-128-cbc-hmac-sha256 " "$WORK/out" || fail "peers shows: $OUTPUT"
+grep -qE "^$id2 +1 +ready +resident +AES-128-CBC-HMAC-SHA256 " "$WORK/out" || fail "peers shows: $OUTPUT"
 json "^\[\{\"peer\":\"$id2\",\"generation\":1,\"state\":\"ready\",\"custody\":\"resident\",.*\}\]$" "$ctl" peers --json
 json '^\{"version":1,' "$ctl" topics "$id2" --json
 receive=$(sed 's/.*"receive_topic":"\([^"]*\)".*/\1/' <<<"$OUTPUT")

@@ -364,7 +364,7 @@ static void names_are_the_words_of_the_documents(void **state)
     assert_string_equal(kgr_custody_name(KGR_CUSTODY_SEALED), "sealed");
     assert_string_equal(kgr_custody_name((enum kgr_custody)99), "unknown");
     assert_string_equal(kgr_suite_name(KGR_SUITE_AES_128_CBC_HMAC_SHA256),
-                        "aes-128-cbc-hmac-sha256");
+                        "AES-128-CBC-HMAC-SHA256");
     assert_string_equal(kgr_suite_name((enum kgr_suite_id)99), "unknown");
 }
 

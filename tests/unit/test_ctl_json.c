@@ -36,7 +36,7 @@ static void peer_with_a_key_has_the_fields_of_the_contract_in_order(void **state
     (void)state;
     assert_json(kgr_json_peer(&peer),
                 "{\"peer\":\"N2\",\"generation\":1,\"state\":\"ready\",\"custody\":\"resident\","
-                "\"suite\":\"aes-128-cbc-hmac-sha256\",\"age_s\":3,\"expires_s\":40,"
+                "\"suite\":\"AES-128-CBC-HMAC-SHA256\",\"age_s\":3,\"expires_s\":40,"
                 "\"receive_topic\":\"kgr/a\",\"send_topic\":\"kgr/b\",\"error\":null}");
 }
 

@@ -406,12 +406,10 @@ static void server_quota_per_uid_holds(void **state)
 static void server_access_is_asked(void **state)
 {
     struct fixture *f = *state;
-    struct kgr_ipc_header h;
-    struct kgr_slice body;
     f->refuse = true;
     int fd = dial(f);
-    assert_false(answer(fd, &h, &body));
-    close(fd);
+    say_hello(fd, 1, 1);
+    expect_error_then_end(fd, KGR_ERR_NOT_AUTHORIZED);
 }
 
 static void server_path_in_use_is_refused(void **state)
