@@ -2,7 +2,7 @@
 
 /*
  * An application of kgr.so for test_openssl_process.sh: what the openssl command cannot show.
- * usage: openssl_app threads|fork|restart MODULES PEER
+ * usage: openssl_app threads|aead|fork|restart MODULES PEER
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -117,6 +117,54 @@ static void threads(void)
     }
 }
 
+static EVP_CIPHER_CTX *begin_aead(EVP_CIPHER *aead, int encrypt)
+{
+    OSSL_PARAM params[2];
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int n;
+
+    key_params(params);
+    CHECK(EVP_CipherInit_ex2(ctx, aead, NULL, iv, encrypt, params) == 1);
+    CHECK(EVP_CipherUpdate(ctx, NULL, &n, iv, sizeof(iv)) == 1); /* some associated data */
+    return ctx;
+}
+
+/* A message of len bytes comes back; with a bit changed it does not. */
+static void authenticated(size_t len)
+{
+    static unsigned char plain[LONG_LEN], sealed[LONG_LEN + 16], back[LONG_LEN + 16];
+    unsigned char tag[16];
+    EVP_CIPHER *aead = EVP_CIPHER_fetch(NULL, "KGR-AES-128-CBC-HMAC-SHA256-ETM", "provider=kgr");
+    EVP_CIPHER_CTX *ctx;
+    int n, m;
+
+    CHECK(aead != NULL);
+    memset(plain, 0x5a, len);
+    ctx = begin_aead(aead, 1);
+    CHECK(EVP_EncryptUpdate(ctx, sealed, &n, plain, (int)len) == 1);
+    CHECK(EVP_EncryptFinal_ex(ctx, sealed + n, &m) == 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, sizeof(tag), tag) == 1);
+    EVP_CIPHER_CTX_free(ctx);
+    for (int spoilt = 0; spoilt < 2; spoilt++) {
+        int sealed_len = n + m, back_len, last;
+
+        sealed[len / 2] ^= (unsigned char)spoilt;
+        ctx = begin_aead(aead, 0);
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1);
+        memset(back, 0, sizeof(back));
+        if (spoilt) {
+            CHECK(EVP_DecryptUpdate(ctx, back, &back_len, sealed, sealed_len) == 0 && back[0] == 0);
+            ERR_clear_error();
+        } else {
+            CHECK(EVP_DecryptUpdate(ctx, back, &back_len, sealed, sealed_len) == 1);
+            CHECK(EVP_DecryptFinal_ex(ctx, back + back_len, &last) == 1);
+            CHECK((size_t)(back_len + last) == len && memcmp(back, plain, len) == 0);
+        }
+        EVP_CIPHER_CTX_free(ctx);
+    }
+    EVP_CIPHER_free(aead);
+}
+
 /* Parent and child both go on with a stream that was begun before the fork. */
 static void fork_in_mid_stream(void)
 {
@@ -199,7 +247,7 @@ int main(int argc, char **argv)
     OSSL_PROVIDER *kgr;
 
     if (argc != 4) {
-        fprintf(stderr, "usage: openssl_app threads|fork|restart MODULES PEER\n");
+        fprintf(stderr, "usage: openssl_app threads|aead|fork|restart MODULES PEER\n");
         return 2;
     }
     snprintf(uri, sizeof(uri), "kgr:peer=%s", argv[3]);
@@ -211,6 +259,9 @@ int main(int argc, char **argv)
     CHECK(cipher != NULL && hmac != NULL);
     if (strcmp(argv[1], "threads") == 0) {
         threads();
+    } else if (strcmp(argv[1], "aead") == 0) {
+        authenticated(300);
+        authenticated(LONG_LEN);
     } else if (strcmp(argv[1], "fork") == 0) {
         fork_in_mid_stream();
     } else {

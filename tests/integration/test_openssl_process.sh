@@ -10,6 +10,7 @@ lab_up "$WORK/lab" --nodes 2
 export KGR_AGENT=$KGR_AGENT_1
 
 timeout 120 "$app" threads "$LAB_LIB" "$KGR_ID_2" || fail "threads"
+timeout 60 "$app" aead "$LAB_LIB" "$KGR_ID_2" || fail "authenticated encryption"
 timeout 60 "$app" fork "$LAB_LIB" "$KGR_ID_2" || fail "fork in mid-stream"
 
 mkfifo "$WORK/to" "$WORK/from"
