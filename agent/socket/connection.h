@@ -17,7 +17,8 @@ struct kgr_connection;
 struct kgr_connection_options {
     uint32_t max_in_flight;
     uint32_t hello_timeout_ms;
-    const char *node; /* N_ID told in the hello, may be empty; borrowed */
+    enum kgr_error refusal; /* not KGR_OK: hello is answered by it, and that is the end */
+    const char *node;       /* N_ID told in the hello, may be empty; borrowed */
     uint8_t
         *scratch; /* KGR_IPC_PACKET_MAX + 1 bytes, borrowed, shared by connections of one thread */
     /* body is borrowed for the call. Answer by kgr_connection_reply with call, now or later. */
