@@ -264,8 +264,11 @@ int main(int argc, char **argv)
         authenticated(LONG_LEN);
     } else if (strcmp(argv[1], "fork") == 0) {
         fork_in_mid_stream();
-    } else {
+    } else if (strcmp(argv[1], "restart") == 0) {
         restart_in_mid_stream();
+    } else {
+        fprintf(stderr, "openssl_app: no such part: %s\n", argv[1]);
+        return 2;
     }
     EVP_CIPHER_free(cipher);
     EVP_MAC_free(hmac);
