@@ -315,7 +315,7 @@ static void store_candidate(struct kgr_exchange *ex, const struct kgr_exchange_e
     ex->s.error = KGR_OK;
     ex->s.highest = ex->offer.generation;
     ex->candidate_ms = event->now_ms + ex->offer.lifetime_s * 1000ull;
-    ex->num_sent = phase == KGR_EXCHANGE_CANDIDATE ? 0 : ex->num_sent;
+    ex->num_sent = 0; /* what the KS said before it gave the candidate is no word on it */
     kgr_retry_reset(&ex->retry);
     schedule(ex, event);
     add(out, KGR_EXCHANGE_DO_STORE);
