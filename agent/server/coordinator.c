@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/server/coordinator.h"
 
+#include "agent/server/coordinator_actions.h"
+
 #include <assert.h>
 #include <string.h>
-
-/* Types of frames, docs/protocol.md section 3. */
-enum {
-    KEY_REQ = 7,
-    KEY_ANS = 8,
-    ADV_REQ = 9,
-    ADV_ANS = 10,
-    CONF_REQ = 11,
-    DONE = 13,
-    NACK = 14,
-};
 
 #define RETRY_FIRST_MS 1000u
 #define RETRY_MAX_MS   60000u
@@ -25,59 +16,6 @@ enum {
 typedef struct kgr_coordinator_row row_t;
 typedef const struct kgr_coordinator_event event_t;
 typedef struct kgr_coordinator_actions actions_t;
-
-static struct kgr_coordinator_action *add(actions_t *out, enum kgr_coordinator_action_type type)
-{
-    struct kgr_coordinator_action *action;
-
-    assert(out->num < KGR_COORDINATOR_MAX_ACTIONS);
-    action = &out->list[out->num++];
-    *action = (struct kgr_coordinator_action){.type = type};
-    return action;
-}
-
-static void report(actions_t *out, const row_t *row)
-{
-    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_REPORT);
-
-    action->phase = row->phase;
-    action->generation = row->generation;
-    action->side = row->requester;
-    action->reason = row->reason;
-}
-
-static void erase(actions_t *out, const row_t *row, uint8_t side)
-{
-    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_ERASE);
-
-    action->generation = row->generation;
-    action->side = side;
-}
-
-static void send_to(actions_t *out, const row_t *row, uint8_t frame, uint8_t side)
-{
-    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
-
-    action->frame = frame;
-    action->side = side;
-    action->row = row;
-    memcpy(action->xid, row->xid[side == row->requester ? 0 : 1], KGR_COORDINATOR_XID_LEN);
-}
-
-static void refuse(actions_t *out, event_t *event, uint8_t refused_type, uint8_t reason,
-                   uint32_t retry_after_s, uint64_t generation)
-{
-    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
-
-    action->frame = NACK;
-    action->side = event->side;
-    memcpy(action->xid, event->xid, KGR_COORDINATOR_XID_LEN);
-    action->refused_type = refused_type;
-    action->refused_sequence = event->sequence;
-    action->reason = reason;
-    action->retry_after_s = retry_after_s;
-    action->generation = generation;
-}
 
 static uint8_t destined(const row_t *row)
 {
@@ -92,10 +30,9 @@ static bool is_open(const row_t *row)
 
 static row_t *open_row(struct kgr_coordinator *co)
 {
-    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
-        if (is_open(&co->s.rows[i]))
-            return &co->s.rows[i];
-    return NULL;
+    const row_t *row = kgr_coordinator_open(&co->s);
+
+    return row == NULL ? NULL : &co->s.rows[row - co->s.rows];
 }
 
 static row_t *find_row(struct kgr_coordinator_state *state, uint8_t side, const uint8_t *xid)
@@ -133,27 +70,13 @@ static void forget(row_t *row)
 static void abort_row(struct kgr_coordinator *co, row_t *row, uint8_t reason, actions_t *out)
 {
     assert(row->phase == KGR_COORDINATOR_BIRTH || row->phase == KGR_COORDINATOR_ADVERTISED);
-    erase(out, row, 0);
-    erase(out, row, 1);
+    kgr_co_erase(out, row, 0);
+    kgr_co_erase(out, row, 1);
     row->phase = KGR_COORDINATOR_ABORTED;
     row->reason = reason;
     co->job = false;
     co->deadline_ms = UINT64_MAX;
-    report(out, row);
-}
-
-/* The requester is told at once; if that is lost, it asks again. */
-static void tell_aborted(const row_t *row, actions_t *out)
-{
-    struct kgr_coordinator_action *action = add(out, KGR_COORDINATOR_DO_SEND);
-
-    action->frame = NACK;
-    action->side = row->requester;
-    memcpy(action->xid, row->xid[0], KGR_COORDINATOR_XID_LEN);
-    action->refused_type = KEY_REQ;
-    action->refused_sequence = row->request_sequence;
-    action->reason = KGR_REASON_ABORTED;
-    action->generation = row->generation;
+    kgr_co_report(out, row);
 }
 
 /*
@@ -163,12 +86,12 @@ static void tell_aborted(const row_t *row, actions_t *out)
 static void void_row(struct kgr_coordinator *co, row_t *row, actions_t *out)
 {
     assert(row->phase == KGR_COORDINATOR_COMMITTED);
-    erase(out, row, 0);
-    erase(out, row, 1);
+    kgr_co_erase(out, row, 0);
+    kgr_co_erase(out, row, 1);
     row->phase = KGR_COORDINATOR_ABORTED;
     row->reason = KGR_REASON_ABORTED;
     co->deadline_ms = UINT64_MAX;
-    report(out, row);
+    kgr_co_report(out, row);
 }
 
 /* left tells that `side` is engaged in none of the ended exchanges but `except`: it needs no answers about them. */
@@ -208,20 +131,20 @@ static void repeat(struct kgr_coordinator *co, row_t *row, event_t *event, actio
     switch (row->phase) {
     case KGR_COORDINATOR_BIRTH:
         if (!co->job)
-            refuse(out, event, KEY_REQ, KGR_REASON_BUSY, BUSY_S, 0);
+            kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_BUSY, BUSY_S, 0);
         break;
     case KGR_COORDINATOR_ADVERTISED:
-        send_to(out, row, KEY_ANS, row->requester);
+        kgr_co_send(out, row, KGR_CO_KEY_ANS, row->requester);
         break;
     case KGR_COORDINATOR_COMMITTED:
-        send_to(out, row, KEY_ANS, row->requester);
-        send_to(out, row, CONF_REQ, row->requester);
+        kgr_co_send(out, row, KGR_CO_KEY_ANS, row->requester);
+        kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
         break;
     case KGR_COORDINATOR_CONFIRMED:
-        send_to(out, row, CONF_REQ, row->requester);
+        kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
         break;
     case KGR_COORDINATOR_ABORTED:
-        refuse(out, event, KEY_REQ, KGR_REASON_ABORTED, 0, row->generation);
+        kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_ABORTED, 0, row->generation);
         break;
     case KGR_COORDINATOR_FREE:
         break;
@@ -233,7 +156,7 @@ static void birth(struct kgr_coordinator *co, row_t *row, actions_t *out)
     row->generation = ++co->s.highest;
     co->job = true;
     co->deadline_ms = UINT64_MAX;
-    add(out, KGR_COORDINATOR_DO_BIRTH)->row = row;
+    kgr_co_add(out, KGR_COORDINATOR_DO_BIRTH)->row = row;
 }
 
 static void begin(struct kgr_coordinator *co, event_t *event, actions_t *out)
@@ -244,7 +167,7 @@ static void begin(struct kgr_coordinator *co, event_t *event, actions_t *out)
         if (co->s.rows[i].phase == KGR_COORDINATOR_FREE)
             row = &co->s.rows[i];
     if (row == NULL) {
-        refuse(out, event, KEY_REQ, KGR_REASON_BUSY, 60, 0);
+        kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_BUSY, 60, 0);
         return;
     }
     *row = (row_t){
@@ -263,7 +186,7 @@ static void begin(struct kgr_coordinator *co, event_t *event, actions_t *out)
     co->attempts = 0;
     co->num_sent = 0;
     birth(co, row, out);
-    report(out, row);
+    kgr_co_report(out, row);
 }
 
 /* make_way: true when no exchange is open any more, so that a new request can be served. */
@@ -285,11 +208,11 @@ static bool make_way(struct kgr_coordinator *co, event_t *event, actions_t *out)
             forget(row);
             return true;
         }
-        send_to(out, row, CONF_REQ, row->requester);
+        kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
     } else if (row->phase == KGR_COORDINATOR_ADVERTISED) {
-        send_to(out, row, ADV_REQ, destined(row));
+        kgr_co_send(out, row, KGR_CO_ADV_REQ, destined(row));
     }
-    refuse(out, event, KEY_REQ, KGR_REASON_SUPERSEDED, 0, row->generation);
+    kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_SUPERSEDED, 0, row->generation);
     return false;
 }
 
@@ -304,20 +227,21 @@ static void on_key_req(struct kgr_coordinator *co, event_t *event, actions_t *ou
     }
     /* A request that was on its way for so long that its sender has spoken of the pair since is none any more. */
     if (row != NULL || !latest) {
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
         return;
     }
     if (event->grant.reason != 0) {
-        refuse(out, event, KEY_REQ, event->grant.reason, event->grant.retry_after_s, 0);
+        kgr_co_refuse(out, event, KGR_CO_KEY_REQ, event->grant.reason, event->grant.retry_after_s,
+                      0);
         return;
     }
     if (event->topic_known) {
-        refuse(out, event, KEY_REQ, KGR_REASON_ABORTED, 0, 0);
+        kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_ABORTED, 0, 0);
         return;
     }
     if (event->highest >= KGR_COORDINATOR_GENERATION_MAX ||
         co->s.highest >= KGR_COORDINATOR_GENERATION_MAX) {
-        refuse(out, event, KEY_REQ, KGR_REASON_BAD_GENERATION, 0, co->s.highest);
+        kgr_co_refuse(out, event, KGR_CO_KEY_REQ, KGR_REASON_BAD_GENERATION, 0, co->s.highest);
         return;
     }
     left(co, event->side, NULL);
@@ -346,10 +270,10 @@ static void on_born(struct kgr_coordinator *co, event_t *event, actions_t *out)
     memcpy(row->iv, event->iv, KGR_IV_LEN);
     row->phase = KGR_COORDINATOR_ADVERTISED;
     co->attempts = 0;
-    add(out, KGR_COORDINATOR_DO_KEEP)->row = row;
-    report(out, row);
-    send_to(out, row, KEY_ANS, row->requester);
-    send_to(out, row, ADV_REQ, destined(row));
+    kgr_co_add(out, KGR_COORDINATOR_DO_KEEP)->row = row;
+    kgr_co_report(out, row);
+    kgr_co_send(out, row, KGR_CO_KEY_ANS, row->requester);
+    kgr_co_send(out, row, KGR_CO_ADV_REQ, destined(row));
     schedule(co, event);
 }
 
@@ -361,7 +285,7 @@ static void on_birth_failed(struct kgr_coordinator *co, event_t *event, actions_
         return;
     if (event->final) {
         abort_row(co, row, KGR_REASON_ABORTED, out);
-        tell_aborted(row, out);
+        kgr_co_tell_aborted(row, out);
         return;
     }
     schedule(co, event);
@@ -378,9 +302,9 @@ static void commit(struct kgr_coordinator *co, row_t *row, event_t *event, actio
     row->phase = KGR_COORDINATOR_COMMITTED;
     memcpy(row->topic4, event->topic, KGR_TOPIC_LEN);
     kgr_copy(row->kc[1], event->kc.p, event->kc.len);
-    erase(out, row, destined(row));
-    report(out, row);
-    send_to(out, row, CONF_REQ, row->requester);
+    kgr_co_erase(out, row, destined(row));
+    kgr_co_report(out, row);
+    kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
     co->attempts = 0;
     co->num_sent = 0;
     schedule(co, event);
@@ -392,37 +316,37 @@ static void on_adv_ans(struct kgr_coordinator *co, event_t *event, actions_t *ou
 
     (void)note_sequence(co, event);
     if (row == NULL) {
-        refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, event->generation);
+        kgr_co_refuse(out, event, KGR_CO_ADV_ANS, KGR_REASON_ABORTED, 0, event->generation);
         return;
     }
     if (destined(row) != event->side || !matches(row, event) ||
         event->kc.len != kgr_suite_hash_len((enum kgr_suite)row->suite)) {
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
         return;
     }
     switch (row->phase) {
     case KGR_COORDINATOR_ADVERTISED:
         if (event->topic_known) {
             abort_row(co, row, KGR_REASON_ABORTED, out);
-            refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
-            tell_aborted(row, out);
+            kgr_co_refuse(out, event, KGR_CO_ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
+            kgr_co_tell_aborted(row, out);
             break;
         }
         left(co, event->side, row);
         commit(co, row, event, out);
         break;
     case KGR_COORDINATOR_COMMITTED:
-        send_to(out, row, CONF_REQ, row->requester);
+        kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
         break;
     case KGR_COORDINATOR_CONFIRMED:
-        send_to(out, row, DONE, event->side);
+        kgr_co_send(out, row, KGR_CO_DONE, event->side);
         break;
     case KGR_COORDINATOR_ABORTED:
-        refuse(out, event, ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
+        kgr_co_refuse(out, event, KGR_CO_ADV_ANS, KGR_REASON_ABORTED, 0, row->generation);
         break;
     case KGR_COORDINATOR_BIRTH:
     case KGR_COORDINATOR_FREE:
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
         break;
     }
 }
@@ -434,7 +358,7 @@ static void on_conf_ans(struct kgr_coordinator *co, event_t *event, actions_t *o
     (void)note_sequence(co, event);
     if (row == NULL || row->requester != event->side || row->phase != KGR_COORDINATOR_COMMITTED ||
         !matches(row, event) || event->kc.len != kgr_suite_hash_len((enum kgr_suite)row->suite)) {
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
         return;
     }
     row->phase = KGR_COORDINATOR_CONFIRMED;
@@ -445,9 +369,9 @@ static void on_conf_ans(struct kgr_coordinator *co, event_t *event, actions_t *o
     co->s.generation_suite = row->suite;
     co->s.generation_custody = row->custody;
     co->deadline_ms = UINT64_MAX;
-    erase(out, row, row->requester);
-    report(out, row);
-    send_to(out, row, DONE, destined(row));
+    kgr_co_erase(out, row, row->requester);
+    kgr_co_report(out, row);
+    kgr_co_send(out, row, KGR_CO_DONE, destined(row));
 }
 
 static bool was_sent(const struct kgr_coordinator *co, uint64_t sequence)
@@ -466,7 +390,7 @@ static void on_nack(struct kgr_coordinator *co, event_t *event, actions_t *out)
 
     (void)note_sequence(co, event);
     if (row == NULL || row != open_row(co) || !was_sent(co, event->refused_sequence)) {
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
         return;
     }
     if (event->reason == KGR_REASON_BUSY) {
@@ -478,15 +402,15 @@ static void on_nack(struct kgr_coordinator *co, event_t *event, actions_t *out)
     if (event->reason == KGR_REASON_BAD_GENERATION)
         note_highest(co, event->generation);
     if (row->phase == KGR_COORDINATOR_ADVERTISED &&
-        event->refused_type == (event->side == row->requester ? KEY_ANS : ADV_REQ)) {
+        event->refused_type == (event->side == row->requester ? KGR_CO_KEY_ANS : KGR_CO_ADV_REQ)) {
         abort_row(co, row, event->reason, out);
-        tell_aborted(row, out);
+        kgr_co_tell_aborted(row, out);
     } else if (row->phase == KGR_COORDINATOR_COMMITTED && event->side == row->requester &&
-               event->refused_type == CONF_REQ && event->reason == KGR_REASON_ABORTED) {
+               event->refused_type == KGR_CO_CONF_REQ && event->reason == KGR_REASON_ABORTED) {
         void_row(co, row, out);
         forget(row);
     } else {
-        add(out, KGR_COORDINATOR_DO_IGNORED);
+        kgr_co_add(out, KGR_COORDINATOR_DO_IGNORED);
     }
 }
 
@@ -544,9 +468,9 @@ static void send_due(struct kgr_coordinator *co, row_t *row, event_t *event, act
         return;
     }
     if (row->phase == KGR_COORDINATOR_ADVERTISED)
-        send_to(out, row, ADV_REQ, destined(row));
+        kgr_co_send(out, row, KGR_CO_ADV_REQ, destined(row));
     else
-        send_to(out, row, CONF_REQ, row->requester);
+        kgr_co_send(out, row, KGR_CO_CONF_REQ, row->requester);
     schedule(co, event);
 }
 
@@ -559,8 +483,8 @@ static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
         if (row->phase == KGR_COORDINATOR_FREE || event->now_s < row->begun_s + row->lifetime_s)
             continue;
         if (is_open(row)) {
-            erase(out, row, 0);
-            erase(out, row, 1);
+            kgr_co_erase(out, row, 0);
+            kgr_co_erase(out, row, 1);
             co->job = false;
             co->deadline_ms = UINT64_MAX;
         }
@@ -572,7 +496,7 @@ static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
     if (row->phase != KGR_COORDINATOR_COMMITTED &&
         event->now_s >= row->begun_s + co->advert_keep_s) {
         abort_row(co, row, KGR_REASON_EXPIRED, out);
-        tell_aborted(row, out);
+        kgr_co_tell_aborted(row, out);
         return;
     }
     if (event->now_ms >= co->deadline_ms)
@@ -587,7 +511,7 @@ static void on_resume(struct kgr_coordinator *co, event_t *event, actions_t *out
         return;
     co->attempts = 0;
     if (row->phase == KGR_COORDINATOR_ADVERTISED)
-        send_to(out, row, KEY_ANS, row->requester);
+        kgr_co_send(out, row, KGR_CO_KEY_ANS, row->requester);
     send_due(co, row, event, out);
 }
 
@@ -599,35 +523,7 @@ static void on_denied(struct kgr_coordinator *co, event_t *event, actions_t *out
     if (row == NULL || row->phase == KGR_COORDINATOR_COMMITTED)
         return;
     abort_row(co, row, event->reason, out);
-    tell_aborted(row, out);
-}
-
-enum kgr_error kgr_coordinator_init(struct kgr_coordinator *out, const struct kgr_nid *a,
-                                    const struct kgr_nid *b, uint32_t advert_keep_s)
-{
-    int order = kgr_nid_cmp(a, b);
-
-    if (order == 0)
-        return KGR_ERR_INVALID;
-    memset(out, 0, sizeof *out);
-    out->s.nids[0] = order < 0 ? *a : *b;
-    out->s.nids[1] = order < 0 ? *b : *a;
-    out->persisted = out->s;
-    out->advert_keep_s = advert_keep_s;
-    out->deadline_ms = UINT64_MAX;
-    return KGR_OK;
-}
-
-void kgr_coordinator_restart(struct kgr_coordinator *out, const struct kgr_coordinator_state *state,
-                             uint32_t advert_keep_s, uint64_t now_ms)
-{
-    memset(out, 0, sizeof *out);
-    out->s = *state;
-    out->persisted = *state;
-    out->advert_keep_s = advert_keep_s;
-    out->deadline_ms = UINT64_MAX;
-    if (open_row(out) != NULL)
-        out->deadline_ms = now_ms;
+    kgr_co_tell_aborted(row, out);
 }
 
 /* persist_first puts PERSIST before everything that the step does. */
@@ -656,57 +552,4 @@ void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinat
         co->persisted = co->s;
         persist_first(out);
     }
-}
-
-void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence)
-{
-    co->sent[co->num_sent % KGR_COORDINATOR_SENT] = sequence;
-    co->num_sent++;
-}
-
-uint8_t kgr_coordinator_side(const struct kgr_coordinator_state *state, const struct kgr_nid *nid)
-{
-    return kgr_nid_cmp(nid, &state->nids[0]) == 0 ? 0 : 1;
-}
-
-const struct kgr_coordinator_row *kgr_coordinator_open(const struct kgr_coordinator_state *state)
-{
-    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
-        if (is_open(&state->rows[i]))
-            return &state->rows[i];
-    return NULL;
-}
-
-bool kgr_coordinator_holds(const struct kgr_coordinator_state *state)
-{
-    const row_t *row = kgr_coordinator_open(state);
-
-    return row != NULL && row->phase != KGR_COORDINATOR_BIRTH;
-}
-
-enum kgr_coordinator_outcome kgr_coordinator_outcome(const struct kgr_coordinator_state *state,
-                                                     uint8_t side,
-                                                     const uint8_t xid[KGR_COORDINATOR_XID_LEN],
-                                                     uint64_t *out_generation)
-{
-    static const enum kgr_coordinator_outcome outcomes[] = {
-        [KGR_COORDINATOR_FREE] = KGR_COORDINATOR_OUTCOME_UNKNOWN,
-        [KGR_COORDINATOR_BIRTH] = KGR_COORDINATOR_OUTCOME_OPEN,
-        [KGR_COORDINATOR_ADVERTISED] = KGR_COORDINATOR_OUTCOME_OPEN,
-        [KGR_COORDINATOR_COMMITTED] = KGR_COORDINATOR_OUTCOME_COMMITTED,
-        [KGR_COORDINATOR_CONFIRMED] = KGR_COORDINATOR_OUTCOME_COMMITTED,
-        [KGR_COORDINATOR_ABORTED] = KGR_COORDINATOR_OUTCOME_ABORTED,
-    };
-
-    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
-        const row_t *row = &state->rows[i];
-
-        if (row->phase == KGR_COORDINATOR_FREE ||
-            memcmp(row->xid[side == row->requester ? 0 : 1], xid, KGR_COORDINATOR_XID_LEN) != 0)
-            continue;
-        *out_generation = row->generation;
-        return outcomes[row->phase];
-    }
-    *out_generation = 0;
-    return KGR_COORDINATOR_OUTCOME_UNKNOWN;
 }

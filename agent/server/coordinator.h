@@ -172,8 +172,6 @@ void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence);
 uint8_t kgr_coordinator_side(const struct kgr_coordinator_state *state, const struct kgr_nid *nid);
 /* kgr_coordinator_open is the exchange in BIRTH, ADVERTISED or COMMITTED, or NULL. */
 const struct kgr_coordinator_row *kgr_coordinator_open(const struct kgr_coordinator_state *state);
-/* Whether duplicates of an exchange stand on the disk, for any side. */
-bool kgr_coordinator_holds(const struct kgr_coordinator_state *state);
 
 /* Outcomes as sync_ans numbers them. */
 enum kgr_coordinator_outcome {

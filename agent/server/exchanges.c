@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/server/birth.h"
 #include "agent/server/bodies.h"
+#include "agent/server/pairset.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
@@ -33,77 +34,6 @@ struct bearing {
     uint64_t generation;
     struct kgr_ks_birth birth;
 };
-
-static struct kgr_ks_pair *find_pair(struct kgr_ks *ks, const struct kgr_nid nids[2])
-{
-    for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL; pair = pair->next)
-        if (kgr_nid_cmp(&pair->co.s.nids[0], &nids[0]) == 0 &&
-            kgr_nid_cmp(&pair->co.s.nids[1], &nids[1]) == 0)
-            return pair;
-    return NULL;
-}
-
-static void order_nids(struct kgr_nid out[2], const struct kgr_nid *a, const struct kgr_nid *b)
-{
-    bool first = kgr_nid_cmp(a, b) < 0;
-
-    out[0] = first ? *a : *b;
-    out[1] = first ? *b : *a;
-}
-
-/*
- * get_pair finds the machine of a pair, or continues it from its rows. KGR_ERR_UNKNOWN_PEER for a pair that the AC never
- * named: no rows are made for whatever names a node may think of.
- */
-static enum kgr_error get_pair(struct kgr_ks *ks, const struct kgr_nid nids[2],
-                               struct kgr_ks_pair **out, struct kgr_diag *diag)
-{
-    struct kgr_ks_policy policy;
-    struct kgr_ks_pair *pair = find_pair(ks, nids);
-    struct kgr_coordinator_state *state;
-    enum kgr_error err;
-
-    if (pair != NULL) {
-        *out = pair;
-        return KGR_OK;
-    }
-    pair = calloc(1, sizeof *pair);
-    state = malloc(sizeof *state);
-    err = pair == NULL || state == NULL ? KGR_ERR_NO_MEMORY
-                                        : kgr_ks_pairs_load(ks->db, &policy, state, nids, diag);
-    if (err == KGR_OK && !policy.known)
-        err = KGR_ERR_UNKNOWN_PEER;
-    if (err == KGR_OK) {
-        kgr_coordinator_restart(&pair->co, state, ks->settings.advert_keep_s, kgr_clock_boot_ms());
-        pair->next = ks->pairs;
-        ks->pairs = pair;
-        *out = pair;
-    } else {
-        free(pair);
-    }
-    free(state);
-    return err;
-}
-
-/* Machines without exchanges are on the disk only. */
-static void drop_idle_pairs(struct kgr_ks *ks)
-{
-    struct kgr_ks_pair **at = &ks->pairs;
-
-    while (*at != NULL) {
-        struct kgr_ks_pair *pair = *at;
-        bool idle = pair->births == 0;
-
-        for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
-            idle = idle && pair->co.s.rows[i].phase == KGR_COORDINATOR_FREE;
-        if (idle) {
-            *at = pair->next;
-            free(pair);
-        } else {
-            at = &pair->next;
-        }
-    }
-}
 
 static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_pair *pair,
                           const struct kgr_coordinator_event *event,
@@ -152,7 +82,7 @@ static void bearing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
                  kgr_diag_text(diag, err));
     if (!b->ks->failed)
         step_alone(b->ks, b->pair, &event, &b->birth);
-    drop_idle_pairs(b->ks);
+    kgr_ks_pairs_drop_idle(b->ks);
     kgr_ks_arm(b->ks);
     free(b);
 }
@@ -343,18 +273,18 @@ static enum kgr_error on_key_req(struct kgr_ks *ks, const struct kgr_ks_frame *f
     if (kgr_key_req_decode(&req, frame->body) != KGR_OK ||
         kgr_nid_cmp(&req.nid1, &frame->node->r.nid) != 0 || kgr_nid_cmp(&req.nid1, &req.nid2) == 0)
         return KGR_ERR_CORRUPT;
-    order_nids(nids, &req.nid1, &req.nid2);
+    kgr_ks_pair_order(nids, &req.nid1, &req.nid2);
     err = grant(ks, nids, frame->node, &event->grant, diag);
     if (err == KGR_OK)
         err = kgr_ks_topic_known(ks->db, &event->topic_known, req.topic3, diag);
     if (err != KGR_OK)
         return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
-    if (event->grant.reason == KGR_REASON_NOT_AUTHORIZED && find_pair(ks, nids) == NULL) {
+    if (event->grant.reason == KGR_REASON_NOT_AUTHORIZED && kgr_ks_pair_find(ks, nids) == NULL) {
         kgr_info("request-refused", "node=%s peer=%s reason=\"not authorised\"", req.nid1.s,
                  req.nid2.s);
         return kgr_ks_frames_nack(ks, frame, KGR_REASON_NOT_AUTHORIZED, 0);
     }
-    err = get_pair(ks, nids, &pair, diag);
+    err = kgr_ks_pair_get(ks, nids, &pair, diag);
     if (err != KGR_OK)
         return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
     kgr_random(pxid, sizeof pxid);
@@ -366,7 +296,7 @@ static enum kgr_error on_key_req(struct kgr_ks *ks, const struct kgr_ks_frame *f
     event->highest = req.highest;
     event->topic = req.topic3;
     err = act(ks, pair, event, NULL, diag);
-    drop_idle_pairs(ks);
+    kgr_ks_pairs_drop_idle(ks);
     return err;
 }
 
@@ -382,8 +312,8 @@ static enum kgr_error pair_of(struct kgr_ks *ks, const struct kgr_ks_frame *fram
     if (kgr_nid_cmp(sender_first ? &head->nid1 : &head->nid2, &frame->node->r.nid) != 0 ||
         kgr_nid_cmp(&head->nid1, &head->nid2) == 0)
         return KGR_ERR_CORRUPT;
-    order_nids(nids, &head->nid1, &head->nid2);
-    err = get_pair(ks, nids, out, diag);
+    kgr_ks_pair_order(nids, &head->nid1, &head->nid2);
+    err = kgr_ks_pair_get(ks, nids, out, diag);
     if (err != KGR_OK)
         return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
     event->side = kgr_coordinator_side(&(*out)->co.s, &frame->node->r.nid);
@@ -412,7 +342,7 @@ static enum kgr_error on_adv_ans(struct kgr_ks *ks, const struct kgr_ks_frame *f
     event->kc = ans.kc;
     if (err == KGR_OK)
         err = act(ks, pair, event, NULL, diag);
-    drop_idle_pairs(ks);
+    kgr_ks_pairs_drop_idle(ks);
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
 
@@ -431,7 +361,7 @@ static enum kgr_error on_conf_ans(struct kgr_ks *ks, const struct kgr_ks_frame *
     event->type = KGR_COORDINATOR_CONF_ANS;
     event->kc = ans.kc;
     err = act(ks, pair, event, NULL, diag);
-    drop_idle_pairs(ks);
+    kgr_ks_pairs_drop_idle(ks);
     return err;
 }
 
@@ -462,7 +392,7 @@ static enum kgr_error on_nack(struct kgr_ks *ks, const struct kgr_ks_frame *fram
         err = act(ks, pair, event, NULL, diag);
         break;
     }
-    drop_idle_pairs(ks);
+    kgr_ks_pairs_drop_idle(ks);
     return err;
 }
 
@@ -508,8 +438,8 @@ enum kgr_error kgr_ks_exchanges_sync(struct kgr_ks *ks, const struct kgr_ks_fram
         struct kgr_nid nids[2];
 
         /* Of a pair without exchanges only the highest generation could change; a request will say that. */
-        order_nids(nids, &peer->peer, &frame->node->r.nid);
-        pair = find_pair(ks, nids);
+        kgr_ks_pair_order(nids, &peer->peer, &frame->node->r.nid);
+        pair = kgr_ks_pair_find(ks, nids);
         if (pair == NULL)
             continue;
         event.side = kgr_coordinator_side(&pair->co.s, &frame->node->r.nid);
@@ -542,7 +472,7 @@ enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks, const struct kgr_nid n
                                        uint8_t reason, struct kgr_diag *diag)
 {
     struct kgr_coordinator_event event = {.type = KGR_COORDINATOR_DENIED, .reason = reason};
-    struct kgr_ks_pair *pair = find_pair(ks, nids);
+    struct kgr_ks_pair *pair = kgr_ks_pair_find(ks, nids);
 
     if (pair == NULL)
         return KGR_OK;
@@ -557,7 +487,7 @@ static void step_all(struct kgr_ks *ks, enum kgr_coordinator_event_type type)
 
         step_alone(ks, pair, &event, NULL);
     }
-    drop_idle_pairs(ks);
+    kgr_ks_pairs_drop_idle(ks);
     kgr_ks_arm(ks);
 }
 
@@ -579,34 +509,4 @@ uint64_t kgr_ks_exchanges_deadline(const struct kgr_ks *ks)
         if (pair->co.deadline_ms < deadline)
             deadline = pair->co.deadline_ms;
     return deadline;
-}
-
-struct engaged {
-    struct kgr_nid (*pairs)[2];
-    size_t num;
-};
-
-static enum kgr_error collect(void *arg, const struct kgr_nid *nids)
-{
-    struct engaged *engaged = arg;
-    struct kgr_nid(*pairs)[2] = realloc(engaged->pairs, (engaged->num + 1) * sizeof *pairs);
-
-    if (pairs == NULL)
-        return KGR_ERR_NO_MEMORY;
-    engaged->pairs = pairs;
-    pairs[engaged->num][0] = nids[0];
-    pairs[engaged->num++][1] = nids[1];
-    return KGR_OK;
-}
-
-enum kgr_error kgr_ks_exchanges_load(struct kgr_ks *ks, struct kgr_diag *diag)
-{
-    struct engaged engaged = {NULL, 0};
-    struct kgr_ks_pair *ignored;
-    enum kgr_error err = kgr_ks_pairs_engaged(ks->db, collect, &engaged, diag);
-
-    for (size_t i = 0; i < engaged.num && err == KGR_OK; i++)
-        err = get_pair(ks, engaged.pairs[i], &ignored, diag);
-    free(engaged.pairs);
-    return err;
 }

@@ -5,8 +5,6 @@
 
 /* Exchanges of pairs: drives agent/server/coordinator.h (docs/protocol.md, section 6). */
 
-/* kgr_ks_exchanges_load loads every pair that has exchanges. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_load(struct kgr_ks *ks, struct kgr_diag *diag);
 /* kgr_ks_exchanges_frame handles key_req, adv_ans, conf_ans and nack, within the frame's transaction. */
 KGR_MUST_CHECK enum kgr_error
 kgr_ks_exchanges_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame, struct kgr_diag *diag);

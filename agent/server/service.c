@@ -10,6 +10,7 @@
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/frames.h"
+#include "agent/server/pairset.h"
 #include "agent/server/status.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
@@ -156,7 +157,7 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     for (size_t i = 0; i < records.num && err == KGR_OK; i++)
         err = add_node(ks, &records.list[i]);
     free(records.list);
-    return err == KGR_OK ? kgr_ks_exchanges_load(ks, diag) : err;
+    return err == KGR_OK ? kgr_ks_pairs_load_engaged(ks, diag) : err;
 }
 
 static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
