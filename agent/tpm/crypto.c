@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/crypto.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/provider.h>
 
 #include "agent/base/secret.h"
 
@@ -20,6 +23,30 @@ struct kgr_tpm_crypto {
     EVP_CIPHER *cfb;
     EVP_CIPHER_CTX *cipher;
 };
+
+/*
+ * A context of our own with the built-in provider: the host's openssl.cnf may name kgr.so, and then what
+ * talks to the TPM would ask the agent, which is to say itself.
+ */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static OSSL_LIB_CTX *library;
+
+static void make_library(void)
+{
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+        return;
+    library = OSSL_LIB_CTX_new();
+    if (library != NULL && OSSL_PROVIDER_load(library, "default") == NULL) {
+        OSSL_LIB_CTX_free(library);
+        library = NULL;
+    }
+}
+
+/* false: libcrypto is unusable; library must not be used then, because NULL is the host's context. */
+static bool have_library(void)
+{
+    return pthread_once(&once, make_library) == 0 && library != NULL;
+}
 
 void kgr_tpm_crypto_free(struct kgr_tpm_crypto *crypto)
 {
@@ -40,11 +67,15 @@ enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out)
 
     if (crypto == NULL)
         return KGR_ERR_NO_MEMORY;
-    crypto->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!have_library()) {
+        free(crypto);
+        return KGR_ERR_FAILED;
+    }
+    crypto->sha256 = EVP_MD_fetch(library, "SHA256", NULL);
     crypto->md = EVP_MD_CTX_new();
-    crypto->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    crypto->hmac = EVP_MAC_fetch(library, "HMAC", NULL);
     crypto->mac = crypto->hmac == NULL ? NULL : EVP_MAC_CTX_new(crypto->hmac);
-    crypto->cfb = EVP_CIPHER_fetch(NULL, "AES-128-CFB", NULL);
+    crypto->cfb = EVP_CIPHER_fetch(library, "AES-128-CFB", NULL);
     crypto->cipher = EVP_CIPHER_CTX_new();
     if (crypto->sha256 == NULL || crypto->md == NULL || crypto->mac == NULL ||
         crypto->cfb == NULL || crypto->cipher == NULL) {
@@ -52,6 +83,13 @@ enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out)
         return KGR_ERR_FAILED;
     }
     *out = crypto;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_digest256(uint8_t out[KGR_TPM_HASH_LEN], struct kgr_slice data)
+{
+    if (!have_library() || EVP_Q_digest(library, "SHA256", NULL, data.p, data.len, out, NULL) != 1)
+        return KGR_ERR_FAILED;
     return KGR_OK;
 }
 
@@ -127,7 +165,7 @@ static EVP_PKEY *p256_public(const uint8_t x[KGR_P256_LEN], const uint8_t y[KGR_
         OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)),
         OSSL_PARAM_construct_end(),
     };
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY_CTX *ctx = have_library() ? EVP_PKEY_CTX_new_from_name(library, "EC", NULL) : NULL;
     EVP_PKEY *key = NULL;
 
     point[0] = POINT_CONVERSION_UNCOMPRESSED;
@@ -145,7 +183,7 @@ static enum kgr_error p256_ephemeral(EVP_PKEY **out, uint8_t out_x[KGR_P256_LEN]
 {
     uint8_t point[1 + 2 * KGR_P256_LEN];
     size_t len = 0;
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = have_library() ? EVP_PKEY_Q_keygen(library, NULL, "EC", "P-256") : NULL;
 
     if (key == NULL ||
         EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) !=
@@ -163,7 +201,7 @@ static enum kgr_error p256_ephemeral(EVP_PKEY **out, uint8_t out_x[KGR_P256_LEN]
 /* The x coordinate of the shared point, at full length. */
 static enum kgr_error p256_agree(uint8_t z[KGR_P256_LEN], EVP_PKEY *own, EVP_PKEY *peer)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(library, own, NULL);
     size_t len = KGR_P256_LEN;
     enum kgr_error err = KGR_OK;
 
@@ -234,7 +272,7 @@ enum kgr_error kgr_tpm_p256_verify(const uint8_t x[KGR_P256_LEN], const uint8_t 
 {
     unsigned char *der = NULL;
     EVP_PKEY *key = p256_public(x, y);
-    EVP_PKEY_CTX *ctx = key == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+    EVP_PKEY_CTX *ctx = key == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(library, key, NULL);
     int len = signature_der(&der, signature);
     enum kgr_error err = KGR_ERR_CORRUPT;
 

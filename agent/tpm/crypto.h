@@ -16,6 +16,9 @@ struct kgr_tpm_crypto;
 KGR_MUST_CHECK enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out);
 void kgr_tpm_crypto_free(struct kgr_tpm_crypto *crypto);
 
+/* kgr_tpm_digest256 is SHA-256 of one piece; from any thread. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_digest256(uint8_t out[KGR_TPM_HASH_LEN],
+                                                struct kgr_slice data);
 KGR_MUST_CHECK enum kgr_error kgr_tpm_sha256(struct kgr_tpm_crypto *crypto,
                                              uint8_t out[KGR_TPM_HASH_LEN],
                                              const struct kgr_slice *parts, size_t num_parts);

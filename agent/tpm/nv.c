@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
 #include <tss2/tss2_mu.h>
 
 #include "agent/base/buf.h"
@@ -50,7 +49,7 @@ static enum kgr_error nv_public(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
     kgr_wr_u16(&wr, TPM2_ALG_SHA256);
     if (Tss2_MU_TPMS_NV_PUBLIC_Marshal(&pub.nvPublic, bytes, sizeof(bytes), &len) !=
             TSS2_RC_SUCCESS ||
-        EVP_Digest(bytes, len, object.name.bytes + 2, NULL, EVP_sha256(), NULL) != 1)
+        kgr_tpm_digest256(object.name.bytes + 2, kgr_slice(bytes, len)) != KGR_OK)
         return KGR_ERR_FAILED;
     *out = object;
     *out_pub = pub.nvPublic;

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "agent/base/buf.h"
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
@@ -17,9 +15,7 @@
 
 static enum kgr_error hash_step(uint8_t out[KGR_TPM_HASH_LEN], const struct kgr_wr *wr)
 {
-    if (!kgr_wr_ok(wr) || EVP_Digest(wr->p, wr->len, out, NULL, EVP_sha256(), NULL) != 1)
-        return KGR_ERR_FAILED;
-    return KGR_OK;
+    return kgr_wr_ok(wr) ? kgr_tpm_digest256(out, kgr_wr_slice(wr)) : KGR_ERR_FAILED;
 }
 
 enum kgr_error kgr_tpm_policy_duplicate(uint8_t out[KGR_TPM_HASH_LEN],

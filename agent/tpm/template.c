@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
 #include <tss2/tss2_mu.h>
 
 #include "agent/tpm/public.h"
@@ -242,8 +241,7 @@ enum kgr_error kgr_tpm_public_hash(uint8_t out[KGR_TPM_HASH_LEN], const struct k
 {
     if (pub->len > sizeof(pub->bytes))
         return KGR_ERR_CORRUPT;
-    return EVP_Digest(pub->bytes, pub->len, out, NULL, EVP_sha256(), NULL) == 1 ? KGR_OK
-                                                                                : KGR_ERR_FAILED;
+    return kgr_tpm_digest256(out, kgr_slice(pub->bytes, pub->len));
 }
 
 enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out, const struct kgr_tpm_public *pub)
