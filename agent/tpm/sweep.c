@@ -8,6 +8,8 @@
 #include "agent/tpm/context.h"
 
 #define MAX_HANDLES 64
+/* tss2's own TPM2_TRANSIENT_FIRST shifts into the sign of an int. */
+#define TRANSIENT_FIRST ((TPM2_HANDLE)TPM2_HT_TRANSIENT << TPM2_HR_SHIFT)
 
 static enum kgr_error sweep_kind(struct kgr_tpm *tpm, TPM2_HANDLE first, struct kgr_diag *diag)
 {
@@ -39,7 +41,7 @@ static enum kgr_error sweep_kind(struct kgr_tpm *tpm, TPM2_HANDLE first, struct 
 
 enum kgr_error kgr_tpm_sweep(struct kgr_tpm *tpm, struct kgr_diag *diag)
 {
-    enum kgr_error err = sweep_kind(tpm, TPM2_TRANSIENT_FIRST, diag);
+    enum kgr_error err = sweep_kind(tpm, TRANSIENT_FIRST, diag);
 
     return err == KGR_OK ? sweep_kind(tpm, TPM2_LOADED_SESSION_FIRST, diag) : err;
 }
