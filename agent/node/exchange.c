@@ -64,16 +64,25 @@ static void refuse(const struct kgr_exchange_event *event, uint8_t type, uint8_t
     action->generation = generation;
 }
 
-/* fail ends what is under way; a job that still runs will find nobody waiting. */
+/* give_up: nobody waits for the job of this node's own exchange any more. One for the peer's goes on. */
+static void give_up(struct kgr_exchange *ex, bool holding)
+{
+    ex->job_over =
+        ex->job_over || (ex->job != KGR_EXCHANGE_JOB_NONE && (holding || ex->offer.requester));
+}
+
+/* fail ends what is under way. */
 static void fail(struct kgr_exchange *ex, enum kgr_error error, struct kgr_exchange_actions *out)
 {
-    if (ex->s.phase == KGR_EXCHANGE_WAITING || ex->s.phase == KGR_EXCHANGE_CANDIDATE) {
+    bool holding = ex->s.phase == KGR_EXCHANGE_WAITING || ex->s.phase == KGR_EXCHANGE_CANDIDATE;
+
+    give_up(ex, holding);
+    if (holding) {
         add(out, KGR_EXCHANGE_DO_DROP);
         ex->s.candidate = (struct kgr_exchange_offer){0};
     }
     ex->s.phase = KGR_EXCHANGE_FAILED;
     ex->s.error = error;
-    ex->job = KGR_EXCHANGE_JOB_NONE;
     ex->deadline_ms = UINT64_MAX;
     add(out, KGR_EXCHANGE_DO_PERSIST);
     add(out, KGR_EXCHANGE_DO_NOTIFY);
@@ -145,6 +154,7 @@ static void start_job(struct kgr_exchange *ex, enum kgr_exchange_job job,
     struct kgr_exchange_action *action;
 
     ex->job = job;
+    ex->job_over = false;
     action = add(out, job == KGR_EXCHANGE_JOB_IMPORT ? KGR_EXCHANGE_DO_IMPORT : KGR_EXCHANGE_DO_KC);
     action->offer = &ex->offer;
     action->requester = ex->offer.requester;
@@ -294,7 +304,7 @@ static void on_nack(struct kgr_exchange *ex, const struct kgr_exchange_event *ev
         ex->deadline_ms = event->now_ms + kgr_jitter_ms((s > 0 ? s : 1) * 1000ull, event->jitter);
     } else if (requesting && event->reason == KGR_NACK_SUPERSEDED) {
         ex->s.phase = KGR_EXCHANGE_SUPERSEDED;
-        ex->job = KGR_EXCHANGE_JOB_NONE;
+        give_up(ex, false);
         ex->deadline_ms = event->now_ms + kgr_jitter_ms(SUPERSEDED_MS, event->jitter);
         add(out, KGR_EXCHANGE_DO_PERSIST);
         add(out, KGR_EXCHANGE_DO_NOTIFY);
@@ -322,16 +332,27 @@ static void store_candidate(struct kgr_exchange *ex, const struct kgr_exchange_e
     add(out, KGR_EXCHANGE_DO_PERSIST);
 }
 
+/*
+ * take_result ends the job under way, and tells whether its result is wanted. A job given up is awaited like any
+ * other before the next begins: results are told apart by nothing but their generation.
+ */
+static bool take_result(struct kgr_exchange *ex, const struct kgr_exchange_event *event,
+                        enum kgr_exchange_job job)
+{
+    bool wanted = ex->job == job && !ex->job_over && event->generation == ex->offer.generation;
+
+    ex->job = KGR_EXCHANGE_JOB_NONE;
+    ex->job_over = false;
+    return wanted;
+}
+
 static void on_imported(struct kgr_exchange *ex, const struct kgr_exchange_event *event,
                         struct kgr_exchange_actions *out)
 {
-    if (ex->job != KGR_EXCHANGE_JOB_IMPORT || event->generation != ex->offer.generation) {
-        /* Of an import that was given up and begun again, the first to end was taken: it is in use now. */
-        if (ex->job != KGR_EXCHANGE_JOB_KC || event->generation != ex->offer.generation)
-            add(out, KGR_EXCHANGE_DO_DISCARD);
+    if (!take_result(ex, event, KGR_EXCHANGE_JOB_IMPORT)) {
+        add(out, KGR_EXCHANGE_DO_DISCARD);
         return;
     }
-    ex->job = KGR_EXCHANGE_JOB_NONE;
     if (!ex->offer.requester) {
         start_job(ex, KGR_EXCHANGE_JOB_KC, out);
         return;
@@ -345,12 +366,11 @@ static void on_kc(struct kgr_exchange *ex, const struct kgr_exchange_event *even
 {
     bool holding = ex->s.phase == KGR_EXCHANGE_WAITING || ex->s.phase == KGR_EXCHANGE_CANDIDATE;
 
-    if (ex->job != KGR_EXCHANGE_JOB_KC || event->generation != ex->offer.generation) {
+    if (!take_result(ex, event, KGR_EXCHANGE_JOB_KC)) {
         if (!holding || ex->s.candidate.generation != event->generation)
             add(out, KGR_EXCHANGE_DO_DISCARD);
         return;
     }
-    ex->job = KGR_EXCHANGE_JOB_NONE;
     kgr_copy(ex->offer.kc_own, event->kc_own, event->kc_len);
     ex->offer.kc_len = (uint8_t)event->kc_len;
     if (!holding) { /* N2 has imported, and can now answer */
@@ -384,9 +404,8 @@ static void on_job_failed(struct kgr_exchange *ex, const struct kgr_exchange_eve
 
     if (!holding || ex->s.candidate.generation != event->generation)
         add(out, KGR_EXCHANGE_DO_DISCARD);
-    if (ex->job == KGR_EXCHANGE_JOB_NONE || event->generation != ex->offer.generation)
+    if (ex->job == KGR_EXCHANGE_JOB_NONE || !take_result(ex, event, ex->job))
         return;
-    ex->job = KGR_EXCHANGE_JOB_NONE;
     ex->s.error = event->error;
     add(out, KGR_EXCHANGE_DO_NOTIFY);
 }

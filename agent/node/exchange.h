@@ -70,7 +70,8 @@ struct kgr_exchange {
         enum kgr_error error;                /* why the last exchange failed */
     } s;
     /* From here on not persistent. */
-    enum kgr_exchange_job job;
+    enum kgr_exchange_job job;       /* at most one is under way */
+    bool job_over;                   /* nobody wants its result any more */
     struct kgr_exchange_offer offer; /* that of the job */
     struct kgr_retry retry;
     uint64_t deadline_ms;  /* when a TIMER event is due; UINT64_MAX: never */

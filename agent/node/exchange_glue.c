@@ -269,6 +269,12 @@ static void run_action(struct kgr_node *node, struct kgr_pair *pair,
     }
 }
 
+static bool answers_job(enum kgr_exchange_event_type type)
+{
+    return type == KGR_EXCHANGE_IMPORTED || type == KGR_EXCHANGE_IMPORT_FAILED ||
+           type == KGR_EXCHANGE_KC || type == KGR_EXCHANGE_KC_FAILED;
+}
+
 enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
                                 struct kgr_exchange_event *event, const struct kgr_key_ans *keys)
 {
@@ -283,9 +289,10 @@ enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
         kgr_exchange_step(&pair->ex, event, actions);
         err = write_actions(node, pair, actions);
         if (err != KGR_OK) {
-            /* As if the event had been lost; what answers a job would never come again. */
+            /* As if the event had been lost; but what answers a job will never come again. */
             pair->ex = *before;
-            pair->ex.job = KGR_EXCHANGE_JOB_NONE;
+            if (answers_job(event->type))
+                pair->ex.job = KGR_EXCHANGE_JOB_NONE;
         }
     }
     for (size_t i = 0; err == KGR_OK && i < actions->num; i++)

@@ -505,12 +505,23 @@ static void candidate_is_never_dropped_for_another(void **state)
     assert_true(f->ex.deadline_ms == f->now); /* the KS is asked about it at once */
 }
 
+/* ask_again: a nack of what was asked before there was a candidate is no word on it. */
+static void ask_again(struct fixture *f)
+{
+    f->now = f->ex.deadline_ms;
+    run(f, KGR_EXCHANGE_TIMER, true, 0);
+    assert_sent(f, KGR_FRAME_KEY_REQ);
+}
+
 static void candidate_goes_by_nack_outcome_and_lifetime_only(void **state)
 {
     struct fixture *f = *state;
     struct kgr_exchange_event outcome = {.type = KGR_EXCHANGE_OUTCOME};
 
     reach_waiting(f, 1);
+    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_NOT_AUTHORIZED, f->sequence);
+    assert_ignored(f);
+    ask_again(f);
     nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_SUITE, f->sequence);
     assert_ignored(f);
     nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_ABORTED, f->sequence);
@@ -541,6 +552,7 @@ static void generation_is_never_taken_twice(void **state)
     struct fixture *f = *state;
 
     reach_waiting(f, 4);
+    ask_again(f);
     nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_ABORTED, f->sequence);
     request(f, false);
     assert_int_equal(find(f, KGR_EXCHANGE_DO_SEND)->highest, 4);
