@@ -210,21 +210,67 @@ static enum kgr_error finish_mac(struct aead *a, uint8_t tag[TAG_MAX])
     return err;
 }
 
+/* Room for the output of in_len bytes: the caller's buffer is written when nothing can fail any more. */
+static uint8_t *new_aside(const struct aead *a, size_t in_len)
+{
+    uint8_t *aside = malloc(in_len + KGR_BLOCK_LEN);
+
+    if (aside == NULL) {
+        (void)kgr_prov_no_memory(a->cbc.prov);
+    }
+    return aside;
+}
+
+static void free_aside(uint8_t *aside, size_t in_len)
+{
+    kgr_cleanse(aside, in_len + KGR_BLOCK_LEN);
+    free(aside);
+}
+
 static enum kgr_error encrypt(struct aead *a, uint8_t *out, size_t *out_len, size_t out_cap,
                               const uint8_t *in, size_t in_len)
 {
+    uint8_t *aside = new_aside(a, in_len);
     size_t n = 0;
-    enum kgr_error err = begin_data(a);
+    enum kgr_error err;
 
+    if (aside == NULL) {
+        return KGR_ERR_NO_MEMORY;
+    }
+    err = begin_data(a);
     if (err == KGR_OK) {
-        err = kgr_prov_block_update(&a->cbc, out, &n, out_cap, in, in_len);
+        err = kgr_prov_block_update(&a->cbc, aside, &n, out_cap, in, in_len);
     }
     if (err == KGR_OK) {
-        err = mac(a, out, n);
+        err = mac(a, aside, n);
     }
     if (err == KGR_OK) {
+        memcpy(out, aside, n);
         *out_len = n;
     }
+    free_aside(aside, in_len);
+    return err;
+}
+
+static enum kgr_error decrypt_verified(struct aead *a, uint8_t *out, size_t *out_len,
+                                       size_t out_cap, const uint8_t *in, size_t in_len)
+{
+    uint8_t *aside = new_aside(a, in_len);
+    size_t n = 0, last = 0;
+    enum kgr_error err;
+
+    if (aside == NULL) {
+        return KGR_ERR_NO_MEMORY;
+    }
+    err = kgr_prov_block_update(&a->cbc, aside, &n, out_cap, in, in_len);
+    if (err == KGR_OK) {
+        err = kgr_prov_block_final(&a->cbc, aside + n, &last, out_cap - n);
+    }
+    if (err == KGR_OK) {
+        memcpy(out, aside, n + last);
+        *out_len = n + last;
+    }
+    free_aside(aside, in_len);
     return err;
 }
 
@@ -234,7 +280,6 @@ static enum kgr_error decrypt(struct aead *a, uint8_t *out, size_t *out_len, siz
 {
     const struct kgr_prov_cipher_spec *spec = a->cbc.spec;
     uint8_t tag[TAG_MAX];
-    size_t n = 0, last = 0;
     enum kgr_error err;
 
     if (a->begun) {
@@ -262,15 +307,9 @@ static enum kgr_error decrypt(struct aead *a, uint8_t *out, size_t *out_len, siz
                                a->cbc.key.pinned.peer);
     }
     if (err == KGR_OK) {
-        err = kgr_prov_block_update(&a->cbc, out, &n, out_cap, in, in_len);
+        err = decrypt_verified(a, out, out_len, out_cap, in, in_len);
     }
-    if (err == KGR_OK) {
-        err = kgr_prov_block_final(&a->cbc, out + n, &last, out_cap - n);
-    }
-    if (err == KGR_OK) {
-        a->done = true;
-        *out_len = n + last;
-    }
+    a->done = err == KGR_OK;
     return err;
 }
 
@@ -306,6 +345,7 @@ static int aead_update(void *cctx, unsigned char *out, size_t *outl, size_t outs
 static int aead_final(void *cctx, unsigned char *out, size_t *outl, size_t outsize)
 {
     struct aead *a = cctx;
+    uint8_t last[KGR_BLOCK_LEN];
     size_t n = 0;
     enum kgr_error err = kgr_prov_cipher_ready(&a->cbc);
 
@@ -322,12 +362,17 @@ static int aead_final(void *cctx, unsigned char *out, size_t *outl, size_t outsi
     if (a->done) {
         return refuse_order(a, "the message is complete") == KGR_OK;
     }
+    if (out == NULL) {
+        (void)kgr_prov_refuse(a->cbc.prov, KGR_ERR_INVALID, KGR_PROV_R_BAD_PARAMETER, "%s",
+                              "no output buffer for the last block");
+        return 0;
+    }
     err = begin_data(a);
     if (err == KGR_OK) {
-        err = kgr_prov_block_final(&a->cbc, out, &n, outsize);
+        err = kgr_prov_block_final(&a->cbc, last, &n, outsize);
     }
     if (err == KGR_OK) {
-        err = mac(a, out, n);
+        err = mac(a, last, n);
     }
     if (err == KGR_OK) {
         err = finish_mac(a, a->tag);
@@ -335,6 +380,7 @@ static int aead_final(void *cctx, unsigned char *out, size_t *outl, size_t outsi
     if (err != KGR_OK) {
         return 0;
     }
+    memcpy(out, last, n);
     a->tag_set = true;
     a->done = true;
     *outl = n;

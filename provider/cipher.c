@@ -257,24 +257,84 @@ static enum kgr_error check_output(const struct kgr_prov_cipher *c, const uint8_
     return KGR_OK;
 }
 
-static int cipher_update(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
-                         const unsigned char *in, size_t inl)
-{
-    struct kgr_prov_cipher *c = cctx;
+/* Takes input by one of the modes' functions, with room for out_cap bytes of output. */
+typedef enum kgr_error step_fn(struct kgr_prov_cipher *c, uint8_t *out, size_t *out_len,
+                               size_t out_cap, const uint8_t *in, size_t in_len);
 
-    if (kgr_prov_cipher_ready(c) != KGR_OK || check_output(c, out, inl) != KGR_OK) {
+static enum kgr_error update_step(struct kgr_prov_cipher *c, uint8_t *out, size_t *out_len,
+                                  size_t out_cap, const uint8_t *in, size_t in_len)
+{
+    enum kgr_error err;
+
+    if (c->spec->block_len > 1) {
+        return kgr_prov_block_update(c, out, out_len, out_cap, in, in_len);
+    }
+    err = check_room(c, in_len, out_cap);
+    if (err == KGR_OK) {
+        err = kgr_prov_keystream_update(c, out, in, in_len);
+    }
+    if (err == KGR_OK) {
+        *out_len = in_len;
+    }
+    return err;
+}
+
+static enum kgr_error raw_step(struct kgr_prov_cipher *c, uint8_t *out, size_t *out_len,
+                               size_t out_cap, const uint8_t *in, size_t in_len)
+{
+    enum kgr_error err = check_room(c, in_len, out_cap);
+
+    if (err == KGR_OK) {
+        err = c->spec->block_len > 1 ? kgr_prov_block_raw(c, out, in, in_len)
+                                     : kgr_prov_keystream_update(c, out, in, in_len);
+    }
+    if (err == KGR_OK) {
+        *out_len = in_len;
+    }
+    return err;
+}
+
+/*
+ * What takes several requests is put together aside, so that the caller's buffer stays untouched if a
+ * later one fails.
+ */
+static enum kgr_error run_aside(struct kgr_prov_cipher *c, step_fn *step, uint8_t *out,
+                                size_t *out_len, size_t out_cap, const uint8_t *in, size_t in_len)
+{
+    size_t n = 0, cap = in_len + KGR_BLOCK_LEN;
+    uint8_t *aside = malloc(cap);
+    enum kgr_error err;
+
+    if (aside == NULL) {
+        return kgr_prov_no_memory(c->prov);
+    }
+    err = step(c, aside, &n, out_cap < cap ? out_cap : cap, in, in_len);
+    if (err == KGR_OK) {
+        memcpy(out, aside, n);
+        *out_len = n;
+    }
+    kgr_cleanse(aside, cap);
+    free(aside);
+    return err;
+}
+
+static int run(struct kgr_prov_cipher *c, step_fn *step, uint8_t *out, size_t *out_len,
+               size_t out_cap, const uint8_t *in, size_t in_len)
+{
+    if (kgr_prov_cipher_ready(c) != KGR_OK || check_output(c, out, in_len) != KGR_OK) {
         return 0;
     }
     c->used = true;
-    if (c->spec->block_len > 1) {
-        return kgr_prov_block_update(c, out, outl, outsize, in, inl) == KGR_OK;
+    if (in_len > KGR_DATA_MAX - c->num_pending) {
+        return run_aside(c, step, out, out_len, out_cap, in, in_len) == KGR_OK;
     }
-    if (check_room(c, inl, outsize) != KGR_OK ||
-        kgr_prov_keystream_update(c, out, in, inl) != KGR_OK) {
-        return 0;
-    }
-    *outl = inl;
-    return 1;
+    return step(c, out, out_len, out_cap, in, in_len) == KGR_OK;
+}
+
+static int cipher_update(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
+                         const unsigned char *in, size_t inl)
+{
+    return run(cctx, update_step, out, outl, outsize, in, inl);
 }
 
 static int cipher_final(void *cctx, unsigned char *out, size_t *outl, size_t outsize)
@@ -296,25 +356,7 @@ static int cipher_final(void *cctx, unsigned char *out, size_t *outl, size_t out
 static int cipher_cipher(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
                          const unsigned char *in, size_t inl)
 {
-    struct kgr_prov_cipher *c = cctx;
-    enum kgr_error err = kgr_prov_cipher_ready(c);
-
-    if (err == KGR_OK) {
-        err = check_output(c, out, inl);
-    }
-    if (err == KGR_OK) {
-        err = check_room(c, inl, outsize);
-    }
-    if (err == KGR_OK) {
-        c->used = true;
-        err = c->spec->block_len > 1 ? kgr_prov_block_raw(c, out, in, inl)
-                                     : kgr_prov_keystream_update(c, out, in, inl);
-    }
-    if (err != KGR_OK) {
-        return 0;
-    }
-    *outl = inl;
-    return 1;
+    return run(cctx, raw_step, out, outl, outsize, in, inl);
 }
 
 /* One cipher: its description and what cannot be told from the context alone. */

@@ -80,8 +80,8 @@ void kgr_prov_cipher_drop_scratch(struct kgr_prov_cipher *c);
 
 /*
  * block.c: ECB and CBC with or without PKCS#7 (RFC 5652 section 6.3). in may be out, at any offset
- * of the stream. out_cap bounds what is written; *out_len is set on success. Nothing is written
- * before a failure unless more than KGR_DATA_MAX bytes were given.
+ * of the stream. out_cap bounds what is written; *out_len is set on success. A failure leaves out
+ * untouched, unless what was pending and in_len together exceed KGR_DATA_MAX (several requests).
  */
 KGR_MUST_CHECK enum kgr_error kgr_prov_block_update(struct kgr_prov_cipher *c, uint8_t *out,
                                                     size_t *out_len, size_t out_cap,
@@ -92,7 +92,7 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_block_final(struct kgr_prov_cipher *c, ui
 KGR_MUST_CHECK enum kgr_error kgr_prov_block_raw(struct kgr_prov_cipher *c, uint8_t *out,
                                                  const uint8_t *in, size_t in_len);
 
-/* keystream.c: CTR, CFB (128 bits) and OFB: as many bytes out as in. */
+/* keystream.c: CTR, CFB (128 bits) and OFB: as many bytes out as in. A failure as above. */
 KGR_MUST_CHECK enum kgr_error kgr_prov_keystream_update(struct kgr_prov_cipher *c, uint8_t *out,
                                                         const uint8_t *in, size_t in_len);
 

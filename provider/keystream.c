@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "provider/cipher.h"
 
+#include "agent/base/secret.h"
+
 #include <string.h>
 
 /*
@@ -61,7 +63,8 @@ static enum kgr_error run_partial(struct kgr_prov_cipher *c, uint8_t *out, const
 enum kgr_error kgr_prov_keystream_update(struct kgr_prov_cipher *c, uint8_t *out, const uint8_t *in,
                                          size_t in_len)
 {
-    size_t done = use_pending(c, out, in, in_len);
+    uint8_t head[KGR_BLOCK_LEN];
+    size_t num_head = use_pending(c, head, in, in_len), done = num_head;
 
     while (done < in_len) {
         size_t n = in_len - done < KGR_DATA_MAX ? in_len - done : KGR_DATA_MAX;
@@ -74,5 +77,9 @@ enum kgr_error kgr_prov_keystream_update(struct kgr_prov_cipher *c, uint8_t *out
         }
         done += n;
     }
+    if (num_head > 0) {
+        memcpy(out, head, num_head); /* only now: until here the agent may have failed */
+    }
+    kgr_cleanse(head, sizeof(head));
     return KGR_OK;
 }
