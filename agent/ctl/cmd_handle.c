@@ -16,9 +16,20 @@ static const struct {
     const char *name;
     size_t key_len;
 } ciphers[] = {
-    {"AES-128-ECB", 16}, {"AES-128-CBC", 16}, {"AES-128-CTR", 16}, {"AES-128-CFB", 16},
-    {"AES-128-OFB", 16}, {"AES-256-ECB", 32}, {"AES-256-CBC", 32}, {"AES-256-CTR", 32},
-    {"AES-256-CFB", 32}, {"AES-256-OFB", 32}, {"HMAC-SHA256", 32}, {"HMAC-SHA384", 48},
+    {"AES-128-ECB", 16},
+    {"AES-128-CBC", 16},
+    {"AES-128-CTR", 16},
+    {"AES-128-CFB", 16},
+    {"AES-128-OFB", 16},
+    {"AES-256-ECB", 32},
+    {"AES-256-CBC", 32},
+    {"AES-256-CTR", 32},
+    {"AES-256-CFB", 32},
+    {"AES-256-OFB", 32},
+    {"HMAC-SHA256", 32},
+    {"HMAC-SHA384", 48},
+    {"AES-128-CBC-HMAC-SHA256-ETM", 16},
+    {"AES-256-CBC-HMAC-SHA384-ETM", 32},
 };
 
 /* 0: unknown. */
