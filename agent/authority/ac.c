@@ -10,7 +10,9 @@
 #include "agent/tpm/nv.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/random.h"
+#include "agent/tpm/sealed.h"
 #include "agent/tpm/session.h"
+#include "agent/tpm/template.h"
 #include "agent/tpm/tpm.h"
 
 static const char *const auth_labels[] = {"storage", "signing", "counter"};
@@ -19,7 +21,6 @@ enum kgr_error kgr_ac_open_state(struct kgr_ac *ac, const struct kgr_ac_settings
                                  bool create, struct kgr_diag *diag)
 {
     ac->settings = settings;
-    ac->lock.fd = -1;
     enum kgr_error err = kgr_lockfile_take(&ac->lock, settings->state, create, diag);
     if (err == KGR_OK)
         err = kgr_ac_state_open(&ac->state, settings->state, diag);
@@ -34,14 +35,34 @@ static enum kgr_error derive_auths(struct kgr_ac *ac, const uint8_t *root, struc
     return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "cannot derive authorisation values");
 }
 
+/* The SRK of this TPM, which must be the one that init found, with a session salted by it. */
+static enum kgr_error begin_session(struct kgr_ac *ac, struct kgr_tpm_object *out_srk,
+                                    const struct kgr_tpm_name *pinned, struct kgr_diag *diag)
+{
+    struct kgr_tpm_public srk_pub;
+    enum kgr_error err = kgr_tpm_srk(ac->tpm, out_srk, &srk_pub, diag);
+    if (err == KGR_OK && pinned != NULL && !kgr_tpm_name_equal(&out_srk->name, pinned))
+        err = kgr_diag_set(diag, KGR_ERR_TPM,
+                           "this is not the TPM of this AC (another storage root key)");
+    return err == KGR_OK ? kgr_tpm_session_start(ac->tpm, out_srk, diag) : err;
+}
+
 static enum kgr_error load_root(struct kgr_ac *ac, struct kgr_diag *diag)
 {
-    uint8_t *root = kgr_secret_alloc(KGR_AC_ROOT_LEN);
+    struct kgr_tpm_object srk = {0};
+    struct kgr_tpm_name pinned;
+    struct kgr_tpm_blob blob;
+    uint8_t *root = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
     if (root == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    enum kgr_error err = kgr_ac_state_root(ac->state, root, diag);
+    enum kgr_error err = kgr_ac_state_root(ac->state, &blob, &pinned, diag);
+    if (err == KGR_OK)
+        err = begin_session(ac, &srk, &pinned, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_unseal(ac->tpm, root, KGR_AUTH_ROOT_LEN, &srk, NULL, &blob, diag);
     if (err == KGR_OK)
         err = derive_auths(ac, root, diag);
+    kgr_tpm_release(ac->tpm, &srk);
     kgr_secret_free(root);
     return err;
 }
@@ -73,11 +94,14 @@ static enum kgr_error find_keys(struct kgr_ac *ac, struct kgr_diag *diag)
 enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *settings,
                            struct kgr_diag *diag)
 {
+    struct kgr_ac_anchor anchor; /* asked for first: without init there is no need of a TPM */
     enum kgr_error err = kgr_ac_open_state(ac, settings, false, diag);
     if (err == KGR_OK)
-        err = load_root(ac, diag);
+        err = kgr_ac_state_anchor(ac->state, &anchor, KGR_AC_STORAGE, diag);
     if (err == KGR_OK)
         err = kgr_tpm_open(&ac->tpm, settings->tcti, diag);
+    if (err == KGR_OK)
+        err = load_root(ac, diag);
     if (err == KGR_OK)
         err = find_keys(ac, diag);
     return err;
@@ -140,43 +164,52 @@ static struct kgr_ac_anchor anchor_of(const struct kgr_tpm_object *object)
     return a;
 }
 
-static enum kgr_error store_founding(struct kgr_ac *ac, const uint8_t *root,
+/* Random, sealed below the SRK: what stands on disk opens nothing without this TPM. */
+static enum kgr_error make_root(struct kgr_ac *ac, struct kgr_tpm_blob *out,
+                                const struct kgr_tpm_object *srk, struct kgr_diag *diag)
+{
+    uint8_t *root = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
+    if (root == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
+    enum kgr_error err = kgr_tpm_random(ac->tpm, root, KGR_AUTH_ROOT_LEN, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_seal(ac->tpm, out, srk, NULL, kgr_slice(root, KGR_AUTH_ROOT_LEN), diag);
+    if (err == KGR_OK)
+        err = derive_auths(ac, root, diag);
+    kgr_secret_free(root);
+    return err;
+}
+
+static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_tpm_blob *root,
+                                     const struct kgr_tpm_object *srk,
                                      const struct kgr_ac_identity *identity, struct kgr_diag *diag)
 {
-    const struct kgr_ac_founding founding = {root, anchor_of(&ac->storage), anchor_of(&ac->signing),
-                                             anchor_of(&ac->counter), identity};
+    const struct kgr_ac_founding founding = {.root = root,
+                                             .srk = srk->name,
+                                             .storage = anchor_of(&ac->storage),
+                                             .signing = anchor_of(&ac->signing),
+                                             .counter = anchor_of(&ac->counter),
+                                             .identity = identity};
     return kgr_ac_state_found(ac->state, &founding, diag);
 }
 
 enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_identity *out, struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
-    struct kgr_tpm_public srk_pub;
-    uint8_t *root = NULL;
-    if (kgr_ac_state_is_founded(ac->state))
-        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s holds an initialised AC already",
-                            ac->settings->state);
+    struct kgr_tpm_blob root;
     enum kgr_error err = kgr_tpm_open(&ac->tpm, ac->settings->tcti, diag);
     if (err != KGR_OK)
         return err;
-    root = kgr_secret_alloc(KGR_AC_ROOT_LEN);
-    if (root == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    err = kgr_tpm_srk(ac->tpm, &srk, &srk_pub, diag);
+    err = begin_session(ac, &srk, NULL, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_session_start(ac->tpm, &srk, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_random(ac->tpm, root, KGR_AC_ROOT_LEN, diag);
-    if (err == KGR_OK)
-        err = derive_auths(ac, root, diag);
+        err = make_root(ac, &root, &srk, diag);
     if (err == KGR_OK) {
         err = make_keys(ac, out, &srk, diag);
         if (err == KGR_OK)
-            err = store_founding(ac, root, out, diag);
+            err = store_founding(ac, &root, &srk, out, diag);
         if (err != KGR_OK)
             take_back(ac);
     }
     kgr_tpm_release(ac->tpm, &srk);
-    kgr_secret_free(root);
     return err;
 }

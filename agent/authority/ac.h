@@ -12,7 +12,7 @@ struct kgr_auth_root;
 
 /*
  * The AC at work: its state folder locked, its TPM open under a session salted with its own storage key,
- * its keys found with the Names that init pinned. Zero-initialise; kgr_ac_close on every path.
+ * its keys found with the Names that init pinned. Begin with KGR_AC_INIT; kgr_ac_close on every path.
  */
 struct kgr_ac {
     const struct kgr_ac_settings *settings; /* borrowed */
@@ -26,6 +26,11 @@ struct kgr_ac {
     struct kgr_tpm_object counter;
 };
 
+#define KGR_AC_INIT                                                                                \
+    {                                                                                              \
+        .lock = {.fd = -1 }                                                                        \
+    }
+
 /* kgr_ac_open_state locks the folder (made if create) and opens the database. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_open_state(struct kgr_ac *ac,
                                                 const struct kgr_ac_settings *settings, bool create,
@@ -35,7 +40,7 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac
                                           struct kgr_diag *diag);
 void kgr_ac_close(struct kgr_ac *ac);
 
-/* kgr_ac_found makes the keys of a new AC, after kgr_ac_open_state. KGR_ERR_EXISTS when that was done before. */
+/* kgr_ac_found makes the keys of a new AC, after kgr_ac_open_state of a state without any. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_identity *out,
                                            struct kgr_diag *diag);
 

@@ -3,54 +3,74 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "agent/authority/ac.h"
 #include "agent/authority/identity_file.h"
 #include "agent/base/text.h"
 #include "agent/tpm/template.h"
 
+/* The identity of the AC, made now if there is none: a lost ac.pub is no reason for new keys. */
+static enum kgr_error know_or_found(struct kgr_ac *ac, struct kgr_ac_identity *out,
+                                    bool *out_is_new, struct kgr_diag *diag)
+{
+    struct kgr_diag own = {.text = ""};
+    enum kgr_error err = kgr_ac_state_identity(ac->state, out, &own);
+    *out_is_new = err == KGR_ERR_STATE;
+    if (*out_is_new)
+        return kgr_ac_found(ac, out, diag);
+    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "%s", kgr_diag_text(&own, err));
+}
+
 enum kgr_error kgr_ac_cmd_init(const struct kgr_ac_settings *settings,
                                const struct kgr_options *options, struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
-    struct kgr_ac_identity identity;
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct kgr_new_file file = KGR_NEW_FILE_INIT;
+    bool is_new = false;
     const char *path = options->values[KGR_AC_INIT_OUTPUT];
     if (path == NULL)
         return kgr_diag_set(diag, KGR_ERR_INVALID,
                             "name the file for the AC's identity: init -o ac.pub");
-    /* Better now than after the keys were made. */
-    if (access(path, F_OK) == 0)
-        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s exists; remove it or name another file",
-                            path);
-    enum kgr_error err = kgr_ac_open_state(&ac, settings, true, diag);
+    struct kgr_ac_identity *identity = malloc(sizeof *identity);
+    if (identity == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    enum kgr_error err = kgr_new_file_begin(&file, path, diag);
     if (err == KGR_OK)
-        err = kgr_ac_found(&ac, &identity, diag);
+        err = kgr_ac_open_state(&ac, settings, true, diag);
     if (err == KGR_OK)
-        err = kgr_identity_file_write(path, &identity, diag);
+        err = know_or_found(&ac, identity, &is_new, diag);
+    if (err == KGR_OK)
+        err = kgr_identity_file_write(&file, identity, diag);
+    kgr_new_file_abandon(&file);
     kgr_ac_close(&ac);
+    free(identity);
     if (err == KGR_OK)
-        printf("AC initialised in %s; give %s to the key server: kgr-ks init --ac %s -o ks.pub\n",
-               settings->state, path, path);
+        printf("AC %s in %s; give %s to the key server: kgr-ks init --ac %s -o ks.pub\n",
+               is_new ? "initialised" : "was initialised before", settings->state, path, path);
     return err;
 }
 
-/* Pins ks unless another key server is pinned. known is room for the one that may be. */
+/* Pins ks unless another key server is pinned. known is room for what the state holds. */
 static enum kgr_error pin(struct kgr_ac *ac, const struct kgr_ac_identity *ks,
                           struct kgr_ac_identity *known, struct kgr_diag *diag)
 {
-    if (!kgr_ac_state_is_founded(ac->state))
-        return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
-    if (kgr_ac_state_ks(ac->state, known, NULL) == KGR_OK &&
-        !kgr_tpm_public_equal(&known->signing, &ks->signing))
-        return kgr_diag_set(diag, KGR_ERR_STATE, "another key server is pinned already");
+    enum kgr_error err = kgr_ac_state_identity(ac->state, known, diag);
+    if (err != KGR_OK)
+        return err;
+    err = kgr_ac_state_ks(ac->state, known, NULL);
+    if (err == KGR_OK && !kgr_tpm_public_equal(&known->signing, &ks->signing))
+        return kgr_diag_set(diag, KGR_ERR_STATE,
+                            "another key server is pinned already; another one needs an AC of its "
+                            "own (another state folder)");
+    if (err != KGR_OK && err != KGR_ERR_STATE)
+        return kgr_diag_set(diag, err, "cannot tell whether a key server is pinned already");
     return kgr_ac_state_set_ks(ac->state, ks, diag);
 }
 
 enum kgr_error kgr_ac_cmd_pin(const struct kgr_ac_settings *settings,
                               const struct kgr_options *options, struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
+    struct kgr_ac ac = KGR_AC_INIT;
     uint8_t hash[KGR_TPM_HASH_LEN];
     char hex[2 * KGR_TPM_HASH_LEN + 1];
     struct kgr_ac_identity *ids = calloc(2, sizeof *ids);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -43,7 +42,7 @@ static enum kgr_error parse_add(struct kgr_order_node_add *out, uint8_t *ek_hash
 }
 
 static enum kgr_error write_credential(struct kgr_ac *ac, const struct kgr_nid *node,
-                                       struct kgr_slice sealed, const char *path,
+                                       struct kgr_slice sealed, struct kgr_new_file *file,
                                        struct kgr_diag *diag)
 {
     size_t len = 0;
@@ -52,7 +51,7 @@ static enum kgr_error write_credential(struct kgr_ac *ac, const struct kgr_nid *
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
     enum kgr_error err = kgr_ac_open_credential(ac, plain, &len, node, sealed, diag);
     if (err == KGR_OK)
-        err = kgr_file_create(path, 0600, kgr_slice(plain, len), diag);
+        err = kgr_new_file_finish(file, 0600, kgr_slice(plain, len), diag);
     kgr_secret_free(plain);
     return err;
 }
@@ -60,7 +59,8 @@ static enum kgr_error write_credential(struct kgr_ac *ac, const struct kgr_nid *
 enum kgr_error kgr_ac_cmd_node_add(const struct kgr_ac_settings *settings,
                                    const struct kgr_options *options, struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct kgr_new_file file = KGR_NEW_FILE_INIT;
     uint8_t ek_hash[KGR_DIGEST_LEN];
     struct kgr_slice result;
     struct kgr_wr wr;
@@ -74,18 +74,17 @@ enum kgr_error kgr_ac_cmd_node_add(const struct kgr_ac_settings *settings,
         goto out;
     /* A credential is made once: find out before that it cannot be written. */
     const char *path = options->values[KGR_AC_ADD_OUTPUT];
-    if (access(path, F_OK) == 0) {
-        err = kgr_diag_set(diag, KGR_ERR_EXISTS, "%s exists; remove it or name another file", path);
-        goto out;
-    }
+    err = kgr_new_file_begin(&file, path, diag);
     kgr_wr_init(&wr, body, KGR_ORDER_BODY_MAX);
-    err = kgr_order_node_add_encode(&wr, add);
+    if (err == KGR_OK)
+        err = kgr_order_node_add_encode(&wr, add);
     if (err == KGR_OK)
         err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)
         err = kgr_ac_order(&ac, &result, buf, KGR_ORDER_NODE_ADD, kgr_wr_slice(&wr), diag);
     if (err == KGR_OK)
-        err = write_credential(&ac, &add->node, result, path, diag);
+        err = write_credential(&ac, &add->node, result, &file, diag);
+    kgr_new_file_abandon(&file);
     kgr_ac_close(&ac);
     if (err == KGR_OK)
         printf("%s may register with %s, once, within %u h%s\n", add->node.s, path,
@@ -149,7 +148,7 @@ enum kgr_error kgr_ac_cmd_node_list(const struct kgr_ac_settings *settings,
 enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
                                     const struct kgr_options *options, struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
+    struct kgr_ac ac = KGR_AC_INIT;
     struct kgr_nid node;
     struct kgr_slice result;
     struct kgr_rd rd;

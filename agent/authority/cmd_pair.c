@@ -24,7 +24,7 @@ static enum kgr_error order_pair(const struct kgr_ac_settings *settings,
                                  const struct kgr_order_pair *pair, enum kgr_order_kind kind,
                                  struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
+    struct kgr_ac ac = KGR_AC_INIT;
     uint8_t body[2 * (1 + KGR_NID_MAX) + 2];
     struct kgr_slice result;
     struct kgr_wr wr;

@@ -21,8 +21,8 @@ static bool write_all(int fd, struct kgr_slice data)
     return true;
 }
 
-enum kgr_error kgr_file_create(const char *path, mode_t mode, struct kgr_slice data,
-                               struct kgr_diag *diag)
+enum kgr_error kgr_new_file_begin(struct kgr_new_file *file, const char *path,
+                                  struct kgr_diag *diag)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 && errno == EEXIST)
@@ -30,13 +30,32 @@ enum kgr_error kgr_file_create(const char *path, mode_t mode, struct kgr_slice d
                             path);
     if (fd < 0)
         return kgr_diag_set(diag, KGR_ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    bool ok = write_all(fd, data) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    file->fd = fd;
+    file->path = path;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_new_file_finish(struct kgr_new_file *file, mode_t mode, struct kgr_slice data,
+                                   struct kgr_diag *diag)
+{
+    bool ok = write_all(file->fd, data) && fchmod(file->fd, mode) == 0 && fsync(file->fd) == 0;
     int saved = errno;
-    ok = close(fd) == 0 && ok;
-    if (ok)
-        return KGR_OK;
-    unlink(path);
-    return kgr_diag_set(diag, KGR_ERR_IO, "cannot write %s: %s", path, strerror(saved));
+    if (!ok) {
+        kgr_new_file_abandon(file);
+        return kgr_diag_set(diag, KGR_ERR_IO, "cannot write %s: %s", file->path, strerror(saved));
+    }
+    close(file->fd); /* synced: what close could still report is known */
+    file->fd = -1;
+    return KGR_OK;
+}
+
+void kgr_new_file_abandon(struct kgr_new_file *file)
+{
+    if (file->fd < 0)
+        return;
+    close(file->fd);
+    file->fd = -1;
+    unlink(file->path);
 }
 
 enum kgr_error kgr_file_read(uint8_t *out, size_t *out_len, size_t cap, const char *path,

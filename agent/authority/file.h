@@ -8,9 +8,27 @@
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 
-/* kgr_file_create writes a new file, synced, with exactly mode; KGR_ERR_EXISTS when path is there. Nothing stays after a failure. */
-KGR_MUST_CHECK enum kgr_error kgr_file_create(const char *path, mode_t mode, struct kgr_slice data,
-                                              struct kgr_diag *diag);
+/*
+ * A new file for what can be made only once: it is created, empty and 0600, before the work begins, so that
+ * the result has a place. Begin with KGR_NEW_FILE_INIT; kgr_new_file_abandon on every path.
+ */
+struct kgr_new_file {
+    int fd;           /* -1: none, or finished */
+    const char *path; /* borrowed */
+};
+#define KGR_NEW_FILE_INIT                                                                          \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+
+/* kgr_new_file_begin: KGR_ERR_EXISTS when path is there. */
+KGR_MUST_CHECK enum kgr_error kgr_new_file_begin(struct kgr_new_file *file, const char *path,
+                                                 struct kgr_diag *diag);
+/* kgr_new_file_finish writes and syncs data, and sets exactly mode. Nothing stays after a failure. */
+KGR_MUST_CHECK enum kgr_error kgr_new_file_finish(struct kgr_new_file *file, mode_t mode,
+                                                  struct kgr_slice data, struct kgr_diag *diag);
+/* kgr_new_file_abandon removes a file that was begun and not finished. */
+void kgr_new_file_abandon(struct kgr_new_file *file);
 /* kgr_file_read reads a whole file of at most cap bytes; longer is KGR_ERR_TOO_LARGE. */
 KGR_MUST_CHECK enum kgr_error kgr_file_read(uint8_t *out, size_t *out_len, size_t cap,
                                             const char *path, struct kgr_diag *diag);

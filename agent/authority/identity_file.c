@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/authority/file.h"
 #include "agent/seal/digest.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/credential.h"
 
-enum kgr_error kgr_identity_file_write(const char *path, const struct kgr_ac_identity *ac,
+enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct kgr_ac_identity *ac,
                                        struct kgr_diag *diag)
 {
     uint8_t buf[KGR_IDENTITY_MAX], hash[KGR_SHA256_LEN];
@@ -30,7 +29,7 @@ enum kgr_error kgr_identity_file_write(const char *path, const struct kgr_ac_ide
     kgr_wr_bytes(&wr, hash, sizeof hash);
     if (!kgr_wr_ok(&wr))
         return kgr_diag_set(diag, KGR_ERR_TOO_LARGE, "the identity is too large");
-    return kgr_file_create(path, 0644, kgr_wr_slice(&wr), diag);
+    return kgr_new_file_finish(file, 0644, kgr_wr_slice(&wr), diag);
 }
 
 static enum kgr_error check(const struct kgr_identity *identity, const char *path,

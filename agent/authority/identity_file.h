@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "agent/authority/file.h"
 #include "agent/authority/state.h"
 
 /* The files ac.pub and ks.pub: docs/protocol.md, section 10. */
 
-/* kgr_identity_file_write makes path, 0644; a file that is there is KGR_ERR_EXISTS. */
-KGR_MUST_CHECK enum kgr_error
-kgr_identity_file_write(const char *path, const struct kgr_ac_identity *ac, struct kgr_diag *diag);
+/* kgr_identity_file_write finishes a file that was begun, 0644. */
+KGR_MUST_CHECK enum kgr_error kgr_identity_file_write(struct kgr_new_file *file,
+                                                      const struct kgr_ac_identity *ac,
+                                                      struct kgr_diag *diag);
 /* kgr_identity_file_read reads ks.pub and checks its hash and its keys; KGR_ERR_CORRUPT, KGR_ERR_IO. */
 KGR_MUST_CHECK enum kgr_error kgr_identity_file_read(struct kgr_ac_identity *out_ks,
                                                      const char *path, struct kgr_diag *diag);

@@ -64,7 +64,7 @@ static int join_words(char **out, char *joined, size_t joined_cap, int argc, cha
 {
     int n = 0;
     bool done = false;
-    for (int i = 0; i < argc && n < WORDS_MAX; i++) {
+    for (int i = 0; i < argc; i++) {
         bool group = strcmp(argv[i], "node") == 0 || strcmp(argv[i], "pair") == 0;
         bool is_value = i > 0 && strcmp(argv[i - 1], "--config") == 0;
         if (i > 0 && !done && group && !is_value && i + 1 < argc && argv[i + 1][0] != '-') {
@@ -88,6 +88,10 @@ int main(int argc, char **argv)
     struct kgr_options options;
     struct kgr_ac_settings settings = {0};
     struct kgr_diag diag = {0};
+    if (argc > WORDS_MAX) {
+        fprintf(stderr, "kgr-ac: at most %d words, see kgr-ac --help\n", WORDS_MAX);
+        return 2;
+    }
     int num = join_words(words, joined, sizeof joined, argc, argv);
     switch (kgr_options_parse(&options, &program, num, words)) {
     case KGR_OPTIONS_DONE:

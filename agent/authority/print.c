@@ -57,7 +57,7 @@ static enum kgr_error print_pages(struct kgr_ac *ac, const struct kgr_ac_list *l
 enum kgr_error kgr_ac_print_list(const struct kgr_ac_settings *settings,
                                  const struct kgr_ac_list *list, struct kgr_diag *diag)
 {
-    struct kgr_ac ac = {0};
+    struct kgr_ac ac = KGR_AC_INIT;
     json_t *json = list->as_json ? json_array() : NULL;
     uint8_t *buf = malloc(KGR_RESULT_MAX);
     if (buf == NULL)

@@ -31,7 +31,7 @@ enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *pat
     out->ks_socket = kgr_config_text(root, "ks_socket");
     if (out->ks_socket == NULL)
         out->ks_socket = secure_getenv("KGR_KS");
-    if (out->ks_socket == NULL)
+    if (out->ks_socket == NULL || out->ks_socket[0] == '\0')
         out->ks_socket = "/run/kgr/ks.sock";
     return KGR_OK;
 }

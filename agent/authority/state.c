@@ -62,6 +62,19 @@ static enum kgr_error put(struct kgr_ac_state *state, const char *name, struct k
     return kgr_stmt_run(stmt, diag);
 }
 
+static const char not_initialised[] = "this AC is not initialised; run kgr-ac init";
+
+static enum kgr_error not_founded(struct kgr_diag *diag)
+{
+    return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
+}
+
+static enum kgr_error damaged(const char *name, struct kgr_diag *diag)
+{
+    return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s is damaged; restore the state folder",
+                        name);
+}
+
 /* Copies a value of at most cap bytes; *out_len is SIZE_MAX when there is none. */
 static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t *out,
                           size_t *out_len, size_t cap, struct kgr_diag *diag)
@@ -82,7 +95,7 @@ static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t 
     }
     struct kgr_slice value = kgr_stmt_blob(stmt, 0);
     if (value.len > cap) {
-        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s has %zu bytes", name, value.len);
+        err = damaged(name, diag);
     } else {
         kgr_copy(out, value.p, value.len);
         *out_len = value.len;
@@ -117,7 +130,12 @@ static enum kgr_error put_identity(struct kgr_ac_state *state, const char *name,
 static enum kgr_error put_founding(struct kgr_ac_state *state, const struct kgr_ac_founding *f,
                                    struct kgr_diag *diag)
 {
-    enum kgr_error err = put(state, "root", kgr_slice(f->root, KGR_AC_ROOT_LEN), diag);
+    enum kgr_error err =
+        put(state, "root_public", kgr_slice(f->root->pub.bytes, f->root->pub.len), diag);
+    if (err == KGR_OK)
+        err = put(state, "root_private", kgr_slice(f->root->priv.bytes, f->root->priv.len), diag);
+    if (err == KGR_OK)
+        err = put(state, "srk", kgr_slice(f->srk.bytes, f->srk.len), diag);
     if (err == KGR_OK)
         err = put_anchor(state, "storage", &f->storage, diag);
     if (err == KGR_OK)
@@ -142,24 +160,30 @@ enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
     return err;
 }
 
-bool kgr_ac_state_is_founded(struct kgr_ac_state *state)
-{
-    struct kgr_ac_anchor anchor;
-    return kgr_ac_state_anchor(state, &anchor, KGR_AC_SIGNING, NULL) == KGR_OK;
-}
-
-enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state, uint8_t root[KGR_AC_ROOT_LEN],
-                                 struct kgr_diag *diag)
+/* A value that init stored, for a struct with a length of 16 bits. */
+static enum kgr_error get_founded(struct kgr_ac_state *state, const char *name, uint8_t *out,
+                                  uint16_t *out_len, size_t cap, struct kgr_diag *diag)
 {
     size_t len = 0;
-    enum kgr_error err = get(state, "root", root, &len, KGR_AC_ROOT_LEN, diag);
-    if (err != KGR_OK)
-        return err;
-    if (len == SIZE_MAX)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
-    if (len != KGR_AC_ROOT_LEN)
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: root has %zu bytes", len);
-    return KGR_OK;
+    enum kgr_error err = get(state, name, out, &len, cap, diag);
+    if (err == KGR_OK && len == SIZE_MAX)
+        err = not_founded(diag);
+    if (err == KGR_OK)
+        *out_len = (uint16_t)len;
+    return err;
+}
+
+enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state, struct kgr_tpm_blob *out,
+                                 struct kgr_tpm_name *out_srk, struct kgr_diag *diag)
+{
+    enum kgr_error err = get_founded(state, "root_public", out->pub.bytes, &out->pub.len,
+                                     sizeof out->pub.bytes, diag);
+    if (err == KGR_OK)
+        err = get_founded(state, "root_private", out->priv.bytes, &out->priv.len,
+                          sizeof out->priv.bytes, diag);
+    if (err == KGR_OK)
+        err = get_founded(state, "srk", out_srk->bytes, &out_srk->len, sizeof out_srk->bytes, diag);
+    return err;
 }
 
 enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anchor *out,
@@ -173,12 +197,12 @@ enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anc
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
+        return not_founded(diag);
     kgr_rd_init(&rd, buf, len);
     uint32_t handle = kgr_rd_u32(&rd);
     struct kgr_slice name = kgr_rd_vec16(&rd, KGR_TPM_NAME_MAX);
     if (!kgr_rd_done(&rd))
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s is damaged", names[which]);
+        return damaged(names[which], diag);
     memset(out, 0, sizeof *out);
     out->handle = handle;
     out->name.len = (uint16_t)name.len;
@@ -215,18 +239,29 @@ static enum kgr_error decode_identity(struct kgr_ac_identity *out, struct kgr_sl
     return KGR_OK;
 }
 
-enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state, struct kgr_ac_identity *out,
-                               struct kgr_diag *diag)
+/* missing: what to say when there is none. */
+static enum kgr_error get_identity(struct kgr_ac_state *state, const char *name,
+                                   struct kgr_ac_identity *out, const char *missing,
+                                   struct kgr_diag *diag)
 {
     uint8_t buf[3 * (2 + KGR_TPM_PUBLIC_MAX)];
     size_t len = 0;
-    enum kgr_error err = get(state, "ks", buf, &len, sizeof buf, diag);
+    enum kgr_error err = get(state, name, buf, &len, sizeof buf, diag);
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "no key server is pinned; run kgr-ac pin ks.pub");
-    err = decode_identity(out, kgr_slice(buf, len));
-    if (err != KGR_OK)
-        return kgr_diag_set(diag, err, "ac.db: the pinned key server is damaged");
-    return KGR_OK;
+        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", missing);
+    return decode_identity(out, kgr_slice(buf, len)) == KGR_OK ? KGR_OK : damaged(name, diag);
+}
+
+enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state, struct kgr_ac_identity *out,
+                                     struct kgr_diag *diag)
+{
+    return get_identity(state, "identity", out, not_initialised, diag);
+}
+
+enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state, struct kgr_ac_identity *out,
+                               struct kgr_diag *diag)
+{
+    return get_identity(state, "ks", out, "no key server is pinned; run kgr-ac pin ks.pub", diag);
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include <stdbool.h>
-
 #include "agent/base/diag.h"
 #include "agent/tpm/types.h"
 
 /*
- * What the AC keeps on disk: the root of its authorisation values, where its keys stand in the TPM and
- * what their Names are, and the KS that it has pinned. No private key: those are in the TPM.
+ * What the AC keeps on disk: the root of its authorisation values, sealed by its TPM, where its keys stand
+ * in the TPM and what their Names are, and the KS that it has pinned. Nothing of it opens anything without
+ * the TPM.
  */
 struct kgr_ac_state;
-
-#define KGR_AC_ROOT_LEN 32
 
 /* A key or counter of the AC's TPM. */
 struct kgr_ac_anchor {
@@ -34,7 +31,8 @@ void kgr_ac_state_close(struct kgr_ac_state *state);
 
 /* What init stores, all of it in one transaction. */
 struct kgr_ac_founding {
-    const uint8_t *root; /* KGR_AC_ROOT_LEN bytes in the arena */
+    const struct kgr_tpm_blob *root; /* sealed below srk */
+    struct kgr_tpm_name srk;
     struct kgr_ac_anchor storage;
     struct kgr_ac_anchor signing;
     struct kgr_ac_anchor counter;
@@ -43,17 +41,21 @@ struct kgr_ac_founding {
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
                                                  const struct kgr_ac_founding *founding,
                                                  struct kgr_diag *diag);
-/* kgr_ac_state_is_founded: init was done. */
-bool kgr_ac_state_is_founded(struct kgr_ac_state *state);
 
-/* The readers: KGR_ERR_STATE, with the remedy, when the thing is not there. root stands in the arena. */
-KGR_MUST_CHECK enum kgr_error
-kgr_ac_state_root(struct kgr_ac_state *state, uint8_t root[KGR_AC_ROOT_LEN], struct kgr_diag *diag);
+/* The readers: KGR_ERR_STATE, with the remedy, when the thing is not there. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state,
+                                                struct kgr_tpm_blob *out,
+                                                struct kgr_tpm_name *out_srk,
+                                                struct kgr_diag *diag);
 enum kgr_ac_which { KGR_AC_STORAGE, KGR_AC_SIGNING, KGR_AC_COUNTER };
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state,
                                                   struct kgr_ac_anchor *out,
                                                   enum kgr_ac_which which, struct kgr_diag *diag);
 
+/* kgr_ac_state_identity is the AC's own, as init made it. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state,
+                                                    struct kgr_ac_identity *out,
+                                                    struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_set_ks(struct kgr_ac_state *state,
                                                   const struct kgr_ac_identity *ks,
                                                   struct kgr_diag *diag);
