@@ -121,7 +121,7 @@ int kgr_client_timeout_ms(const struct kgr_client *client)
 enum kgr_error kgr_client_process(struct kgr_process **out, struct kgr_client *client)
 {
     struct kgr_process *inherited = atomic_load(&client->process);
-    struct kgr_process *fresh;
+    struct kgr_process *fresh = NULL;
     enum kgr_error err;
 
     if (kgr_channel_is_ours(inherited->channel)) {

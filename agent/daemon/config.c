@@ -227,7 +227,7 @@ static enum kgr_error check_value(const struct kgr_config *config, const config_
                          "must be a group { ... } or a list ( { ... }, { ... } )");
         return check_group(config, setting, key->keys, diag);
     }
-    assert(!"a type of the schema");
+    assert(false && "a type of the schema");
     return KGR_ERR_FAILED;
 }
 

@@ -167,7 +167,7 @@ static enum kgr_error query_int(int64_t *out, struct kgr_db *db, const char *sql
 static enum kgr_error check_kind(int64_t *out_version, struct kgr_db *db,
                                  const struct kgr_db_schema *schema, struct kgr_diag *diag)
 {
-    int64_t id, version, num_tables;
+    int64_t id = 0, version = 0, num_tables = 0;
     enum kgr_error err;
 
     err = query_int(&id, db, "PRAGMA application_id", diag);
