@@ -513,6 +513,21 @@ void kgr_exchange_sent(struct kgr_exchange *ex, uint64_t sequence)
     ex->num_sent++;
 }
 
+const char *kgr_exchange_phase_name(enum kgr_exchange_phase phase)
+{
+    static const char *const names[] = {
+        [KGR_EXCHANGE_IDLE] = "idle",
+        [KGR_EXCHANGE_REQUESTING] = "requesting",
+        [KGR_EXCHANGE_WAITING] = "waiting",
+        [KGR_EXCHANGE_CANDIDATE] = "candidate",
+        [KGR_EXCHANGE_SUPERSEDED] = "superseded",
+        [KGR_EXCHANGE_FAILED] = "failed",
+    };
+
+    assert((size_t)phase < KGR_ARRAY_LEN(names));
+    return names[phase];
+}
+
 uint8_t kgr_exchange_role(const struct kgr_exchange_state *state)
 {
     return kgr_nid_cmp(&state->self, &state->peer) < 0 ? 1 : 2;

@@ -182,6 +182,8 @@ void kgr_exchange_step(struct kgr_exchange *ex, const struct kgr_exchange_event 
 /* kgr_exchange_sent tells the sequence that a SEND of this machine got: only these can be nacked. */
 void kgr_exchange_sent(struct kgr_exchange *ex, uint64_t sequence);
 
+/* kgr_exchange_phase_name is the word for the log. */
+const char *kgr_exchange_phase_name(enum kgr_exchange_phase phase);
 /* kgr_exchange_role is 1 for the bytewise smaller N_ID of the pair, 2 for the other. */
 uint8_t kgr_exchange_role(const struct kgr_exchange_state *state);
 /* kgr_exchange_open_xid: the exchange id that sync asks about, or NULL when no candidate is held. */

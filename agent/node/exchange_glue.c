@@ -220,8 +220,8 @@ static void notify(struct kgr_node *node, struct kgr_pair *pair)
         kgr_warn("exchange_failed", "peer=%s error=%d reason=\"%s\"", s->peer.s, (int)s->error,
                  kgr_strerror(s->error));
     else
-        kgr_info("exchange", "peer=%s phase=%d generation=%llu", s->peer.s, (int)s->phase,
-                 (unsigned long long)s->current.generation);
+        kgr_info("exchange", "peer=%s phase=%s generation=%llu", s->peer.s,
+                 kgr_exchange_phase_name(s->phase), (unsigned long long)s->current.generation);
     if (node->service != NULL)
         kgr_service_pair_changed(node->service, pair);
 }
@@ -262,7 +262,8 @@ static void run_action(struct kgr_node *node, struct kgr_pair *pair,
                        pair->ex.s.peer.s, (unsigned long long)pair->ex.offer.generation);
         break;
     case KGR_EXCHANGE_DO_IGNORED:
-        kgr_debug("frame_ignored", "peer=%s phase=%d", pair->ex.s.peer.s, (int)pair->ex.s.phase);
+        kgr_debug("frame_ignored", "peer=%s phase=%s", pair->ex.s.peer.s,
+                  kgr_exchange_phase_name(pair->ex.s.phase));
         break;
     case KGR_EXCHANGE_DO_PERSIST:
         break;
@@ -300,6 +301,38 @@ enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
     free(actions);
     free(before);
     return err;
+}
+
+/* is_idle: nothing is known or held of the pair but that somebody here asked for it in vain. */
+static bool is_idle(const struct kgr_node *node, const struct kgr_pair *pair)
+{
+    return pair->status == KGR_PAIR_UNNAMED && pair->jobs == 0 && pair->staged == NULL &&
+           (pair->ex.s.phase == KGR_EXCHANGE_IDLE || pair->ex.s.phase == KGR_EXCHANGE_FAILED) &&
+           kgr_ring_receiving(node->pairs.ring, &pair->ex.s.peer, 0) == NULL &&
+           kgr_ring_at(node->pairs.ring, &pair->ex.s.peer, KGR_RING_CANDIDATE) == NULL;
+}
+
+void kgr_exchange_forget_idle(struct kgr_node *node)
+{
+    size_t i = 0;
+
+    while (i < node->pairs.num) {
+        struct kgr_pair *pair = node->pairs.list[i];
+        struct kgr_diag diag = {{0}};
+        enum kgr_error err;
+
+        if (!is_idle(node, pair)) {
+            i++;
+            continue;
+        }
+        err = kgr_pair_erase(node->db, &pair->ex.s.peer, &diag);
+        if (err != KGR_OK) {
+            kgr_error_log("state_not_written", "what=pair reason=\"%s\"",
+                          kgr_diag_text(&diag, err));
+            return;
+        }
+        kgr_pairs_remove(&node->pairs, pair);
+    }
 }
 
 /* Events */

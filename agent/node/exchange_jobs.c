@@ -97,6 +97,7 @@ static void done_import(void *ctx, enum kgr_error err, const struct kgr_diag *di
 {
     struct import_job *job = ctx;
 
+    job->pair->jobs--;
     if (err == KGR_OK)
         err = stage(job);
     report(job->node, job->pair, err == KGR_OK ? KGR_EXCHANGE_IMPORTED : KGR_EXCHANGE_IMPORT_FAILED,
@@ -140,8 +141,10 @@ void kgr_exchange_import(struct kgr_node *node, struct kgr_pair *pair,
     if (err == KGR_OK)
         err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
                                     &(struct kgr_tpm_job){run_import, done_import, job});
-    if (err == KGR_OK)
+    if (err == KGR_OK) {
+        pair->jobs++;
         return;
+    }
     if (job != NULL)
         import_free(job);
     report(node, pair, KGR_EXCHANGE_IMPORT_FAILED, keys->head.generation, err, NULL);
@@ -185,6 +188,7 @@ static void done_kc(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
         .kc_len = job->kc_len,
     };
 
+    job->pair->jobs--;
     if (err == KGR_OK)
         (void)kgr_exchange_run(job->node, job->pair, &event, NULL); /* logged; a retry comes */
     else
@@ -241,8 +245,10 @@ void kgr_exchange_confirm(struct kgr_node *node, struct kgr_pair *pair)
     if (err == KGR_OK)
         err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
                                     &(struct kgr_tpm_job){run_kc, done_kc, job});
-    if (err == KGR_OK)
+    if (err == KGR_OK) {
+        pair->jobs++;
         return;
+    }
     free(job);
     report(node, pair, KGR_EXCHANGE_KC_FAILED, pair->ex.offer.generation, err, NULL);
 }

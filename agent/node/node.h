@@ -136,6 +136,8 @@ enum kgr_error kgr_exchange_on_frame(struct kgr_node *node, const struct kgr_fra
 void kgr_exchange_on_timer(struct kgr_node *node, uint64_t now_ms);
 /* kgr_exchange_resume after a synchronisation: everything open is sent again. */
 void kgr_exchange_resume(struct kgr_node *node);
+/* kgr_exchange_forget_idle makes room: pairs that were only asked for, in vain, are forgotten. */
+void kgr_exchange_forget_idle(struct kgr_node *node);
 void kgr_exchange_on_outcome(struct kgr_node *node, const struct kgr_sync_result *result);
 /* kgr_exchange_request asks the KS for a key; KGR_OK also when that is not needed or under way. */
 KGR_MUST_CHECK enum kgr_error kgr_exchange_request(struct kgr_node *node, struct kgr_pair *pair,

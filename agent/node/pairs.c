@@ -5,6 +5,7 @@
 #include "agent/node/anchor.h"
 #include "agent/wire/common.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,18 @@ enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct kgr_pair **out,
     pairs->num++;
     *out = pair;
     return KGR_OK;
+}
+
+void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair)
+{
+    bool found;
+    size_t i = position(pairs, &pair->ex.s.peer, &found);
+
+    assert(found && pairs->list[i] == pair && pair->jobs == 0 && pair->staged == NULL);
+    pairs->num--;
+    memmove(pairs->list + i, pairs->list + i + 1, (pairs->num - i) * sizeof(struct kgr_pair *));
+    free(pair->blobs);
+    free(pair);
 }
 
 enum kgr_error kgr_pairs_init(struct kgr_pairs *out, const struct kgr_nid *self)

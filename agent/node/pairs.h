@@ -13,7 +13,7 @@ struct kgr_anchor;
 
 /*
  * The pairs of this node: for each peer its exchange, what the KS says of it, and the sequences of records. The keys
- * stand in the ring. A pair, once made, stays where it is until kgr_pairs_deinit.
+ * stand in the ring. A pair, once made, stays where it is until kgr_pairs_remove or kgr_pairs_deinit.
  */
 #define KGR_PAIRS_MAX          65536 /* in all */
 #define KGR_PAIRS_UNNAMED_MAX  256   /* of them asked for here and never named by the KS */
@@ -31,6 +31,7 @@ struct kgr_pair {
     struct kgr_exchange ex;
     enum kgr_pair_status status;
     bool named;                       /* by the synchronisation under way */
+    unsigned jobs;                    /* of the TPM for this pair, under way */
     uint64_t requested_ms;            /* of the exchange under way */
     struct kgr_ring_key *staged;      /* imported, not yet a candidate; owned */
     struct kgr_resident_blobs *blobs; /* of staged; owned */
@@ -64,6 +65,9 @@ struct kgr_pair *kgr_pairs_find_xid(const struct kgr_pairs *pairs, const uint8_t
  */
 KGR_MUST_CHECK enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct kgr_pair **out,
                                                const struct kgr_nid *peer, bool unnamed);
+
+/* kgr_pairs_remove frees a pair without keys and jobs. */
+void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair);
 
 /* kgr_pair_row_of is what the database keeps of pair. */
 void kgr_pair_row_of(const struct kgr_pair *pair, struct kgr_pair_row *out);

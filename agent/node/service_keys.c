@@ -209,6 +209,10 @@ void kgr_service_request(struct kgr_service *service, const struct kgr_server_re
     }
     /* Also for a peer that was never named: the KS's answer counts, and says no with authority. */
     err = kgr_pairs_ensure(&service->node->pairs, &pair, &asked.peer, true);
+    if (err == KGR_ERR_QUOTA) {
+        kgr_exchange_forget_idle(service->node);
+        err = kgr_pairs_ensure(&service->node->pairs, &pair, &asked.peer, true);
+    }
     if (err == KGR_OK)
         err =
             kgr_exchange_request(service->node, pair, asked.cause, asked.cause == KGR_CAUSE_DEMAND);

@@ -149,6 +149,10 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
         n = snprintf(out, cap, "no connection to the broker %.200s:%u for %llu s\n",
                      node->broker_host, node->broker_port,
                      (unsigned long long)((now_ms - node->lost_ms) / 1000));
+    else if (node->sync.active &&
+             now_ms - node->sync.begun_ms >= node->settings->request_timeout_s * 1000ull)
+        n = snprintf(out, cap, "no answer from the KS for %llu s\n",
+                     (unsigned long long)((now_ms - node->sync.begun_ms) / 1000));
     else if (!kgr_sync_has_lease(&node->sync, now_ms))
         n = snprintf(out, cap, "no lease from the KS: keys are kept and not used\n");
     if (n > 0)

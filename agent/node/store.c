@@ -292,6 +292,17 @@ enum kgr_error kgr_pair_save(struct kgr_db *db, const struct kgr_pair_row *row,
     return kgr_stmt_run(stmt, diag);
 }
 
+enum kgr_error kgr_pair_erase(struct kgr_db *db, const struct kgr_nid *peer, struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt;
+    enum kgr_error err = kgr_db_stmt(&stmt, db, "DELETE FROM pairs WHERE peer = ?1", diag);
+
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, peer->s);
+    return kgr_stmt_run(stmt, diag);
+}
+
 enum kgr_error kgr_store_read_nid(struct kgr_stmt *stmt, int column, struct kgr_nid *out,
                                   struct kgr_diag *diag)
 {

@@ -93,6 +93,8 @@ struct kgr_pair_row {
 };
 KGR_MUST_CHECK enum kgr_error kgr_pair_save(struct kgr_db *db, const struct kgr_pair_row *row,
                                             struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_pair_erase(struct kgr_db *db, const struct kgr_nid *peer,
+                                             struct kgr_diag *diag);
 /* kgr_pair_each calls fn for every pair in the order of N_IDs, until it fails. */
 KGR_MUST_CHECK enum kgr_error kgr_pair_each(struct kgr_db *db,
                                             enum kgr_error (*fn)(void *arg,
