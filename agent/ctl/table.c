@@ -126,7 +126,7 @@ static void print_cell(FILE *out, const char *text, size_t width, bool right, bo
 
 bool kgr_table_print(const struct kgr_table *table, FILE *out, size_t width, bool colours)
 {
-    size_t widths[KGR_TABLE_COLUMNS_MAX];
+    size_t widths[KGR_TABLE_COLUMNS_MAX] = {0};
 
     if (table->failed)
         return false;
