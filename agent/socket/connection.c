@@ -40,17 +40,6 @@ struct kgr_connection {
     uint32_t num_packets;
 };
 
-static void update_watch(struct kgr_connection *c)
-{
-    unsigned events = KGR_WATCH_HANGUP;
-    if (c->num_pending + c->num_packets < c->options.max_in_flight)
-        events |= KGR_WATCH_READ;
-    if (c->first != NULL)
-        events |= KGR_WATCH_WRITE;
-    if (!c->broken && kgr_watch_set(c->watch, events) != KGR_OK)
-        c->broken = true;
-}
-
 /* The end comes from the loop, never within a call of the owner's. */
 static void break_off(struct kgr_connection *c, bool malformed)
 {
@@ -61,6 +50,17 @@ static void break_off(struct kgr_connection *c, bool malformed)
         c->watch = NULL;
     }
     kgr_timer_start(c->timer, 0);
+}
+
+static void update_watch(struct kgr_connection *c)
+{
+    unsigned events = KGR_WATCH_HANGUP;
+    if (c->num_pending + c->num_packets < c->options.max_in_flight)
+        events |= KGR_WATCH_READ;
+    if (c->first != NULL)
+        events |= KGR_WATCH_WRITE;
+    if (kgr_watch_set(c->watch, events) != KGR_OK)
+        break_off(c, false);
 }
 
 static void drop_packet(struct kgr_connection *c)
@@ -142,7 +142,7 @@ static void send_error(struct kgr_connection *c, const struct kgr_ipc_header *re
     struct kgr_wr wr;
     struct kgr_ipc_header h = *request;
     kgr_wr_init(&wr, body, sizeof body);
-    kgr_wr_vec8(&wr, kgr_slice(text, strnlen(text, KGR_IPC_TEXT_MAX)));
+    kgr_wire_write_text8(&wr, kgr_slice(text, strnlen(text, KGR_IPC_TEXT_MAX)), KGR_IPC_TEXT_MAX);
     h.status = (uint32_t)status;
     send_reply(c, &h, kgr_wr_slice(&wr));
 }

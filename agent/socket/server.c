@@ -320,7 +320,9 @@ void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_e
     uint8_t body[1 + KGR_IPC_TEXT_MAX];
     struct kgr_wr wr;
     kgr_wr_init(&wr, body, sizeof body);
-    kgr_wr_vec8(&wr, kgr_slice(reason, reason == NULL ? 0 : strnlen(reason, KGR_IPC_TEXT_MAX)));
+    kgr_wire_write_text8(&wr,
+                         kgr_slice(reason, reason == NULL ? 0 : strnlen(reason, KGR_IPC_TEXT_MAX)),
+                         KGR_IPC_TEXT_MAX);
     kgr_server_reply(server, call, status, kgr_wr_slice(&wr));
 }
 

@@ -18,7 +18,7 @@
 #include "agent/base/log.h"
 #include "agent/wire/ipc.h"
 
-enum { OP_ECHO = 100, OP_HOLD = 101, OP_RELEASE = 102, OP_LARGE = 103 };
+enum { OP_ECHO = 100, OP_HOLD = 101, OP_RELEASE = 102, OP_LARGE = 103, OP_WORDS = 104 };
 
 struct fixture {
     char dir[64];
@@ -50,6 +50,9 @@ static void handle(void *arg, const struct kgr_server_request *r)
             kgr_server_reply(f->server, f->held[--f->num_held], KGR_OK, kgr_slice("late", 4));
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice("twice", 5));
+        break;
+    case OP_WORDS:
+        kgr_server_fail(f->server, r->call, KGR_ERR_IO, "no \x1b[31mfile\nhere");
         break;
     case OP_LARGE:
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(large, sizeof large));
@@ -443,6 +446,22 @@ static void server_path_in_use_is_refused(void **state)
     kgr_loop_free(loop);
 }
 
+/* An error's words hold what others chose, a path say: they must stay one line, and decodable. */
+static void server_error_text_is_without_control_characters(void **state)
+{
+    struct fixture *f = *state;
+    char text[KGR_IPC_TEXT_MAX + 1];
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(f);
+    ask(fd, OP_WORDS, 9, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_ERR_IO);
+    assert_int_equal(kgr_ipc_error_decode(text, body), KGR_OK);
+    assert_string_equal(text, "no ?[31mfile?here");
+    close(fd);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -453,6 +472,7 @@ int main(void)
         T(server_in_flight_limit_stops_reading),
         T(server_client_that_does_not_read_is_bounded),
         T(server_large_reply_is_an_error),
+        T(server_error_text_is_without_control_characters),
         T(server_anything_before_hello_ends_it),
         T(server_unknown_version_ends_it),
         T(server_malformed_hello_is_answered_and_may_be_repeated),
