@@ -126,7 +126,8 @@ enum kgr_error kgr_tpm_hmac256(struct kgr_tpm_crypto *crypto, uint8_t out[KGR_TP
     }
     if (EVP_MAC_final(crypto->mac, out, &len, KGR_TPM_HASH_LEN) != 1 || len != KGR_TPM_HASH_LEN)
         return KGR_ERR_FAILED;
-    return KGR_OK;
+    /* libcrypto's copy of the key is outside of the arena: an empty key takes its place. */
+    return EVP_MAC_init(crypto->mac, &none, 0, NULL) == 1 ? KGR_OK : KGR_ERR_FAILED;
 }
 
 enum kgr_error kgr_tpm_kdfa256(struct kgr_tpm_crypto *crypto, uint8_t out[KGR_TPM_HASH_LEN],
@@ -147,12 +148,13 @@ enum kgr_error kgr_tpm_cfb128(struct kgr_tpm_crypto *crypto, bool encrypt, const
                               const uint8_t iv[16], uint8_t *data, size_t len)
 {
     int done = 0;
+    bool ok =
+        len <= INT32_MAX &&
+        EVP_CipherInit_ex2(crypto->cipher, crypto->cfb, key, iv, encrypt ? 1 : 0, NULL) == 1 &&
+        EVP_CipherUpdate(crypto->cipher, data, &done, data, (int)len) == 1 && (size_t)done == len;
 
-    if (len > INT32_MAX ||
-        EVP_CipherInit_ex2(crypto->cipher, crypto->cfb, key, iv, encrypt ? 1 : 0, NULL) != 1 ||
-        EVP_CipherUpdate(crypto->cipher, data, &done, data, (int)len) != 1 || (size_t)done != len)
-        return KGR_ERR_FAILED;
-    return KGR_OK;
+    /* With it goes the key schedule, which is outside of the arena. */
+    return EVP_CIPHER_CTX_reset(crypto->cipher) == 1 && ok ? KGR_OK : KGR_ERR_FAILED;
 }
 
 /* The public key at (x, y); NULL when there is no such point, or libcrypto failed. */
