@@ -26,7 +26,6 @@
 #define SIM_FLIGHTS     512
 #define SIM_ARCHIVE     128
 #define SIM_JOBS        8
-#define SIM_LEASE_S     3600u
 
 struct sim_key {
     uint64_t generation; /* 0: none */
@@ -144,7 +143,7 @@ struct sim {
     uint64_t rng;
     uint64_t now_ms;
     struct sim_faults faults;
-    uint32_t lifetime_s, advert_keep_s;
+    uint32_t lifetime_s, advert_keep_s, lease_s;
     struct kgr_nid nids[SIM_NODES];
     struct sim_end ends[SIM_ENDS];
     struct sim_node nodes[SIM_NODES];

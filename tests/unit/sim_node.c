@@ -280,7 +280,7 @@ static void on_sync_ans(struct sim *sim, size_t n, const struct sim_frame *frame
         .nonce = frame->nonce,
         .ks_epoch = frame->epoch,
         .num_pages = 1,
-        .lease_s = SIM_LEASE_S,
+        .lease_s = sim->lease_s,
     };
 
     sync_run(sim, n, &event, frame);

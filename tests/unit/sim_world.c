@@ -384,6 +384,7 @@ struct sim *sim_new(uint64_t seed, const struct sim_faults *faults)
     sim->faults.crash = 0;
     sim->lifetime_s = 100000000;
     sim->advert_keep_s = 86400;
+    sim->lease_s = 3600000; /* what comes before the next synchronisation must do without */
     sim->ks.offset_s = 1700000000;
     sim->ks.sweep_ms = SWEEP_MS;
     for (size_t i = 0; i < SIM_FLIGHTS; i++)
