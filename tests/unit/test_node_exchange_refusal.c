@@ -93,6 +93,37 @@ static void superseded_alone_asks_anew(void **state)
     assert_memory_equal(f->ex.s.request_xid, f->xid, sizeof(f->xid));
 }
 
+/* The usual end of two requests at once: the peer's keys are being imported when the nack comes. */
+static void superseded_keeps_the_import_of_the_other_exchange(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, false);
+    run(f, KGR_EXCHANGE_ADV_REQ, false, 1);
+    assert_non_null(find(f, KGR_EXCHANGE_DO_IMPORT));
+    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_SUPERSEDED, f->sequence);
+    run(f, KGR_EXCHANGE_ADV_REQ, false, 1);
+    assert_ignored(f);
+    imported(f, 1);
+    assert_non_null(find(f, KGR_EXCHANGE_DO_KC));
+}
+
+static void job_given_up_is_awaited_before_the_next(void **state)
+{
+    struct fixture *f = *state;
+
+    request(f, false);
+    run(f, KGR_EXCHANGE_KEY_ANS, true, 1);
+    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_SUPERSEDED, f->sequence);
+    run(f, KGR_EXCHANGE_ADV_REQ, false, 2);
+    assert_ignored(f);
+    imported(f, 1);
+    assert_non_null(find(f, KGR_EXCHANGE_DO_DISCARD));
+    assert_null(find(f, KGR_EXCHANGE_DO_STORE));
+    run(f, KGR_EXCHANGE_ADV_REQ, false, 2);
+    assert_non_null(find(f, KGR_EXCHANGE_DO_IMPORT));
+}
+
 static void adv_req_cancels_own_request(void **state)
 {
     struct fixture *f = *state;
@@ -305,6 +336,8 @@ int main(void)
         cmocka_unit_test_setup(nack_busy_waits_the_stated_time, setup),
         cmocka_unit_test_setup(superseded_takes_the_other_exchange, setup),
         cmocka_unit_test_setup(superseded_alone_asks_anew, setup),
+        cmocka_unit_test_setup(superseded_keeps_the_import_of_the_other_exchange, setup),
+        cmocka_unit_test_setup(job_given_up_is_awaited_before_the_next, setup),
         cmocka_unit_test_setup(adv_req_cancels_own_request, setup),
         cmocka_unit_test_setup(adv_req_of_an_old_generation_is_refused, setup),
         cmocka_unit_test_setup(adv_req_of_unknown_custody_is_refused, setup),
