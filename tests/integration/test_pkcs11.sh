@@ -64,8 +64,10 @@ cmp "$WORK/mac1" "$WORK/mac2" || fail "the MACs of nodes 1 and 2 differ"
 ! cmp -s "$WORK/mac1" "$WORK/mac3" || fail "node 3 makes the same MAC"
 p11 2 --verify -m SHA256-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac1" 2>>"$WORK/err" |
     grep -q 'Signature is valid' || fail "node 2 does not verify"
-p11 2 --verify -m SHA256-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac3" 2>&1 |
-    grep -q 'Invalid signature' || fail "node 2 verifies the MAC of node 3"
+# The exit code of a wrong signature differs between versions of pkcs11-tool.
+p11 2 --verify -m SHA256-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac3" \
+    >"$WORK/verify" 2>&1 || true
+grep -q 'Invalid signature' "$WORK/verify" || fail "node 2 verifies the MAC of node 3"
 
 [ "$(p11 1 --generate-random 32 2>/dev/null | wc -c)" = 32 ] || fail "random"
 p11 1 --test >"$WORK/test" 2>&1 || fail "--test: $(cat "$WORK/test")"
