@@ -53,7 +53,8 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *
                                            struct kgr_slice body, struct kgr_diag *diag);
 
 /*
- * kgr_ac_open_credential opens the sealed credential that node_add returns. out stands in the arena and has room
+ * kgr_ac_open_credential opens the sealed credential that node_add returns, and checks that it is whole, for
+ * node and of the KS that is pinned: else KGR_ERR_CORRUPT. out stands in the arena and has room
  * for KGR_CREDENTIAL_MAX bytes.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out,

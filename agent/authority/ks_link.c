@@ -18,7 +18,9 @@ static enum kgr_error dial(int *out, const char *path, int timeout_ms, struct kg
     const struct timeval limit = {timeout_ms / 1000, (timeout_ms % 1000) * 1000};
     size_t len = strlen(path);
     if (len == 0 || len >= sizeof address.sun_path)
-        return kgr_diag_set(diag, KGR_ERR_INVALID, "the socket path %s is too long", path);
+        return kgr_diag_set(diag, KGR_ERR_INVALID,
+                            "the socket path '%s' must have 1 to %zu characters", path,
+                            sizeof address.sun_path - 1);
     kgr_copy(address.sun_path, path, len + 1);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
@@ -61,7 +63,8 @@ static enum kgr_error ask(int fd, uint8_t *buf, struct kgr_slice *out, uint16_t 
         return kgr_diag_set(diag, KGR_ERR_NO_AGENT, "the key server closed the connection");
     ssize_t n = recv(fd, buf, KGR_IPC_PACKET_MAX, 0);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return kgr_diag_set(diag, KGR_ERR_TIMEOUT, "the key server does not answer");
+        return kgr_diag_set(diag, KGR_ERR_TIMEOUT,
+                            "the key server does not answer; it may still do what it was asked");
     if (n <= 0)
         return kgr_diag_set(diag, KGR_ERR_NO_AGENT, "the key server closed the connection");
     if (kgr_ipc_header_decode(&reply, out, kgr_slice(buf, (size_t)n)) != KGR_OK || !reply.reply ||

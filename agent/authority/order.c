@@ -15,6 +15,7 @@
 #include "agent/tpm/nv.h"
 #include "agent/tpm/sign.h"
 #include "agent/tpm/template.h"
+#include "agent/wire/credential.h"
 
 #define LIFETIME_S      300 /* of an order */
 #define TIMEOUT_MS      30000
@@ -180,6 +181,22 @@ static enum kgr_error decrypt(uint8_t *out, size_t *out_len, struct kgr_software
                             sealed->body, kgr_slice(sealed->tag, sizeof sealed->tag));
 }
 
+/* What is handed to the node must be for it, whole, and of the KS that this AC trusts. */
+static enum kgr_error check_credential(struct kgr_slice file, const struct kgr_nid *node,
+                                       const struct kgr_tpm_public *ks)
+{
+    struct kgr_credential_file m;
+    uint8_t hash[KGR_SHA256_LEN];
+    enum kgr_error err = kgr_credential_decode(&m, file);
+    if (err == KGR_OK)
+        err = kgr_sha256(hash, &m.covered, 1);
+    if (err == KGR_OK &&
+        (memcmp(hash, m.hash, sizeof hash) != 0 || kgr_nid_cmp(&m.node, node) != 0 ||
+         !kgr_slice_equal(m.ks_signing, kgr_slice(ks->bytes, ks->len))))
+        err = KGR_ERR_CORRUPT;
+    return err;
+}
+
 enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out, size_t *out_len,
                                       const struct kgr_nid *node, struct kgr_slice sealed,
                                       struct kgr_diag *diag)
@@ -202,8 +219,12 @@ enum kgr_error kgr_ac_open_credential(struct kgr_ac *ac, uint8_t *out, size_t *o
         err = derive_key(&key, arena, &ks->signing);
     if (err == KGR_OK)
         err = decrypt(out, out_len, key, node, &m);
+    if (err == KGR_OK)
+        err = check_credential(kgr_slice(out, *out_len), node, &ks->signing);
     kgr_software_key_free(key);
     kgr_secret_free(arena);
     free(ks);
-    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "the sealed credential does not open");
+    return err == KGR_OK
+               ? KGR_OK
+               : kgr_diag_set(diag, err, "the credential that the key server made is not good");
 }
