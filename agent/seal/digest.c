@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+#include "agent/base/secret.h"
 #include "agent/seal/library.h"
 
 static enum kgr_error digest(uint8_t *out, size_t out_len, const char *name,
@@ -25,6 +26,7 @@ static enum kgr_error digest(uint8_t *out, size_t out_len, const char *name,
     ok = ok && EVP_DigestFinal_ex(ctx, hash, &n) == 1 && n == out_len;
     if (ok)
         kgr_copy(out, hash, out_len);
+    kgr_cleanse(hash, sizeof(hash));
     EVP_MD_CTX_free(ctx);
     EVP_MD_free(md);
     return ok ? KGR_OK : KGR_ERR_FAILED;
