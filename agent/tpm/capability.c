@@ -100,6 +100,15 @@ static void note_command(struct found *found, TPM2_CC code)
     }
 }
 
+/* A list that does not go up would never end. */
+static bool go_on(UINT32 *next, UINT32 after)
+{
+    bool up = after > *next;
+
+    *next = after;
+    return up;
+}
+
 static enum kgr_error read_algorithms(struct kgr_tpm *tpm, struct found *found,
                                       struct kgr_diag *diag)
 {
@@ -116,7 +125,7 @@ static enum kgr_error read_algorithms(struct kgr_tpm *tpm, struct found *found,
             break;
         for (UINT32 i = 0; i < list->count; i++)
             note_algorithm(found, list->algProperties[i].alg);
-        next = (UINT32)list->algProperties[list->count - 1].alg + 1;
+        more = more && go_on(&next, (UINT32)list->algProperties[list->count - 1].alg + 1);
     }
     return KGR_OK;
 }
@@ -136,7 +145,9 @@ static enum kgr_error read_commands(struct kgr_tpm *tpm, struct found *found, st
             break;
         for (UINT32 i = 0; i < list->count; i++)
             note_command(found, list->commandAttributes[i] & TPMA_CC_COMMANDINDEX_MASK);
-        next = (list->commandAttributes[list->count - 1] & TPMA_CC_COMMANDINDEX_MASK) + 1;
+        more = more &&
+               go_on(&next,
+                     (list->commandAttributes[list->count - 1] & TPMA_CC_COMMANDINDEX_MASK) + 1);
     }
     return KGR_OK;
 }
@@ -208,7 +219,7 @@ static enum kgr_error read_properties(struct kgr_tpm *tpm, UINT32 first, UINT32 
         for (UINT32 i = 0; i < list->count; i++)
             note_property(&tpm->capability, list->tpmProperty[i].property,
                           list->tpmProperty[i].value);
-        next = list->tpmProperty[list->count - 1].property + 1;
+        more = more && go_on(&next, list->tpmProperty[list->count - 1].property + 1);
     }
     return KGR_OK;
 }
