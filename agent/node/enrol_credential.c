@@ -86,6 +86,22 @@ static enum kgr_error check(struct credential *c, const char *path, struct kgr_d
     return KGR_OK;
 }
 
+/* is_wiped: what a process leaves that was killed between the two halves of wipe. */
+static bool is_wiped(const struct credential *c)
+{
+    for (size_t i = 0; i < c->len; i++)
+        if (c->bytes[i] != 0)
+            return false;
+    return c->len > 0;
+}
+
+/* is_pending tells whether a credential was taken, and its enrolment not finished. */
+static bool is_pending(struct kgr_node *node)
+{
+    return kgr_node_load_identity(node, NULL) == KGR_OK &&
+           node->reg.s.phase != KGR_REGISTRATION_REGISTERED;
+}
+
 /* known tells whether this very credential was taken before; others are refused once one was. */
 static enum kgr_error known(struct kgr_node *node, const struct credential *c, const char *path,
                             bool *out, struct kgr_diag *diag)
@@ -215,6 +231,10 @@ enum kgr_error kgr_enrol_read(struct kgr_node *node, const char *path, struct kg
 
     if (err == KGR_OK)
         err = read_all(&c, path, diag);
+    if (err == KGR_OK && is_wiped(&c) && is_pending(node)) {
+        wipe(path, c.len);
+        goto out;
+    }
     if (err == KGR_OK)
         err = check(&c, path, diag);
     if (err == KGR_OK)
@@ -227,6 +247,7 @@ enum kgr_error kgr_enrol_read(struct kgr_node *node, const char *path, struct kg
         kgr_info("credential_read", "node=%s", c.file.node.s);
         wipe(path, c.len);
     }
+out:
     free(ntag);
     credential_deinit(&c);
     return err;

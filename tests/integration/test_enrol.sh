@@ -44,6 +44,11 @@ expect 6 'no answer from the KS' $(agent 1) enroll "$LAB/node-1/credential" --ti
 expect 9 'enroll' $(agent 1) run
 expect 1 'another credential' $(agent 1) enroll "$LAB/node-3/credential"
 [ -e "$LAB/node-3/credential" ] || fail "a refused credential was wiped"
+# A file that was overwritten and not yet removed when the agent was killed.
+head -c 300 /dev/zero >"$WORK/zeroed"
+expect 8 'damaged' $(agent 2) enroll "$WORK/zeroed"
+expect 6 'no answer from the KS' $(agent 1) enroll "$WORK/zeroed" --timeout 1
+[ ! -e "$WORK/zeroed" ] || fail "the overwritten credential is still there"
 rm -f "$LAB/ks/ks.sock"
 lab_run_ks
 expect 0 'is registered' $(agent 1) enroll
