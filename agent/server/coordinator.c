@@ -474,12 +474,12 @@ static void send_due(struct kgr_coordinator *co, row_t *row, event_t *event, act
     schedule(co, event);
 }
 
-static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
+/* expire forgets what is over by its lifetime: a late frame must not bring it back to life. */
+static void expire(struct kgr_coordinator *co, event_t *event, actions_t *out)
 {
-    row_t *row;
-
     for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
-        row = &co->s.rows[i];
+        row_t *row = &co->s.rows[i];
+
         if (row->phase == KGR_COORDINATOR_FREE || event->now_s < row->begun_s + row->lifetime_s)
             continue;
         if (is_open(row)) {
@@ -490,7 +490,12 @@ static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
         }
         forget(row);
     }
-    row = open_row(co);
+}
+
+static void on_timer(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = open_row(co);
+
     if (row == NULL || co->job)
         return;
     if (row->phase != KGR_COORDINATOR_COMMITTED &&
@@ -547,6 +552,7 @@ void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinat
     };
     assert((size_t)event->type < KGR_ARRAY_LEN(handlers));
     out->num = 0;
+    expire(co, event, out);
     handlers[event->type](co, event, out);
     if (memcmp(&co->persisted, &co->s, sizeof co->s) != 0) {
         co->persisted = co->s;
