@@ -8,6 +8,7 @@
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
 #include "agent/tpm/create.h"
+#include "agent/tpm/inner.h"
 #include "agent/tpm/load.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/policy.h"
@@ -83,7 +84,7 @@ static enum kgr_error assert_policy(struct kgr_tpm *tpm, const struct labour *la
     return err;
 }
 
-static void inner_wrapper(TPM2B_DATA *out_key, TPMT_SYM_DEF_OBJECT *out_sym, const uint8_t *inner)
+void kgr_tpm_inner_wrapper(TPM2B_DATA *out_key, TPMT_SYM_DEF_OBJECT *out_sym, const uint8_t *inner)
 {
     memset(out_sym, 0, sizeof(*out_sym));
     out_key->size = inner == NULL ? 0 : KGR_TPM_INNER_LEN;
@@ -118,7 +119,7 @@ static enum kgr_error duplicate_to(struct kgr_tpm *tpm, struct kgr_tpm_duplicate
 
     if (inner_key == NULL)
         return KGR_ERR_NO_MEMORY;
-    inner_wrapper(inner_key, &sym, inner);
+    kgr_tpm_inner_wrapper(inner_key, &sym, inner);
     do {
         rc = Tss2_Sys_Duplicate_Prepare(tpm->sys, key->handle, target->handle, inner_key, &sym);
     } while (kgr_tpm_again(tpm, &cmd, rc, diag));

@@ -7,23 +7,11 @@
 #include "agent/base/secret.h"
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
+#include "agent/tpm/inner.h"
 #include "agent/tpm/load.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/public.h"
 #include "agent/tpm/reauth.h"
-
-static void fill_inner(TPM2B_DATA *out_key, TPMT_SYM_DEF_OBJECT *out_sym, const uint8_t *inner)
-{
-    memset(out_sym, 0, sizeof(*out_sym));
-    out_sym->algorithm = TPM2_ALG_NULL;
-    if (inner == NULL)
-        return;
-    out_key->size = KGR_TPM_INNER_LEN;
-    memcpy(out_key->buffer, inner, KGR_TPM_INNER_LEN);
-    out_sym->algorithm = TPM2_ALG_AES;
-    out_sym->keyBits.aes = 128;
-    out_sym->mode.aes = TPM2_ALG_CFB;
-}
 
 /* A damaged or foreign duplicate shows itself in many ways; to the caller it is one. */
 static bool is_about_the_duplicate(TPM2_RC rc)
@@ -64,7 +52,7 @@ static enum kgr_error import_duplicate(struct kgr_tpm *tpm, struct kgr_tpm_priva
 
     if (inner == NULL)
         return KGR_ERR_NO_MEMORY;
-    fill_inner(inner, &sym, import->inner);
+    kgr_tpm_inner_wrapper(inner, &sym, import->inner);
     do {
         err = kgr_tpm_public_parse(pub, import->pub);
         if (err != KGR_OK)
