@@ -230,7 +230,7 @@ static void ask_for_missing(struct kgr_node *node)
     }
 }
 
-static void complete(struct kgr_node *node)
+static enum kgr_error complete(struct kgr_node *node)
 {
     struct kgr_sync_lists *lists = node->lists;
     struct kgr_diag diag = {{0}};
@@ -244,7 +244,7 @@ static void complete(struct kgr_node *node)
             err = kgr_node_commit(node);
     }
     if (err != KGR_OK)
-        node->sync.lease_ms = 0; /* what the KS said is not on record: no use of keys on it */
+        return err;
     for (size_t i = 0; i < lists->num_results; i++)
         kgr_exchange_on_outcome(node, &lists->results[i]);
     kgr_info("synchronised", "pairs=%zu lease_s=%u ks_epoch=%u", lists->num_pairs,
@@ -256,6 +256,17 @@ static void complete(struct kgr_node *node)
         kgr_service_pair_changed(node->service, node->pairs.list[i]);
     kgr_service_synchronised(node->service);
     forget(lists);
+    return KGR_OK;
+}
+
+/* What the KS said is not whole, or not on record: no use of keys on it, and soon again. */
+static void give_up(struct kgr_node *node, enum kgr_error err)
+{
+    kgr_error_log("sync_failed", "reason=\"%s\"", kgr_strerror(err));
+    node->sync.active = false;
+    node->sync.lease_ms = 0;
+    node->sync.deadline_ms = kgr_clock_boot_ms() + KGR_RETRY_MAX_MS;
+    forget(node->lists);
 }
 
 static enum kgr_error step(struct kgr_node *node, struct kgr_sync_event *event)
@@ -288,9 +299,7 @@ static enum kgr_error step(struct kgr_node *node, struct kgr_sync_event *event)
     case KGR_SYNC_DO_COMPLETE:
         err = take(node->lists);
         if (err == KGR_OK)
-            complete(node);
-        else
-            node->sync.lease_ms = 0;
+            err = complete(node);
         break;
     case KGR_SYNC_DO_IGNORE:
         kgr_debug("frame_ignored", "type=%d", KGR_FRAME_SYNC_ANS);
@@ -298,8 +307,9 @@ static enum kgr_error step(struct kgr_node *node, struct kgr_sync_event *event)
     case KGR_SYNC_DO_NOTHING:
         break;
     }
+    event->fresh_nonce = NULL;
     if (err != KGR_OK)
-        kgr_error_log("sync_failed", "reason=\"%s\"", kgr_strerror(err));
+        give_up(node, err);
     return err;
 }
 
