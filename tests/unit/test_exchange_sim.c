@@ -222,7 +222,7 @@ static void choose(struct sim *sim)
     static const uint32_t delay[] = {20, 1000, 20000, 90000}, job[] = {10, 500, 5000};
     static const uint32_t seldom[] = {0, 5, 20}, crash[] = {0, 2, 10, 40};
     static const uint32_t request[] = {20, 60, 200}, often[] = {0, 50, 200};
-    static const uint32_t lifetime[] = {100000000, 100000000, 600}, keep[] = {86400, 120};
+    static const uint32_t lifetime[] = {100000000, 100000000, 600, 40}, keep[] = {86400, 120};
     static const uint32_t lease[] = {3600, 3600000};
     struct sim_faults *f = &sim->faults;
 
