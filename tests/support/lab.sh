@@ -8,6 +8,8 @@ LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
 LAB_BIN=$LAB_BUILD/bin
 LAB_LIB=$LAB_BUILD/lib
+# Tests may put another key server in the place of the real one.
+LAB_KS_PROGRAM=${LAB_KS_PROGRAM:-$LAB_BIN/kgr-ks}
 
 lab_die()
 {
@@ -84,6 +86,10 @@ lab_tpm()
         --server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl" \
         --flags not-need-init,startup-clear
     LAB_TCTI="swtpm:path=$dir/sock"
+    # Tests may have every byte of the bus written to DIR/traffic.
+    if [ -n "${LAB_RECORD_TPM:-}" ]; then
+        LAB_TCTI="$LAB_BUILD/tests/libtss2-tcti-kgrfilter.so:record=$dir/traffic|tcti=$LAB_TCTI"
+    fi
     lab_wait_for 10 "swtpm in $dir" test -S "$dir/sock" -a -S "$dir/sock.ctrl"
 }
 
@@ -161,7 +167,7 @@ CONF
 # The commands with the configuration of this lab.
 lab_ks()
 {
-    "$LAB_BIN/kgr-ks" --config "$LAB/ks/ks.conf" "$@"
+    "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" "$@"
 }
 
 lab_ac()
@@ -186,8 +192,8 @@ lab_ctl()
 # lab_run_ks, lab_run_agent I: start the service and wait until it answers.
 lab_run_ks()
 {
-    LAB_KS_CMD="$LAB_BIN/kgr-ks --config $LAB/ks/ks.conf run"
-    lab_spawn ks "$LAB/ks/log" "$LAB_BIN/kgr-ks" --config "$LAB/ks/ks.conf" run
+    LAB_KS_CMD="$LAB_KS_PROGRAM --config $LAB/ks/ks.conf run"
+    lab_spawn ks "$LAB/ks/log" "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" run
     LAB_KS_PID=$LAB_PID
     lab_wait_for 15 "kgr-ks (see $LAB/ks/log)" test -S "$LAB/ks/ks.sock"
 }
