@@ -24,6 +24,7 @@ struct kgr_ac {
     struct kgr_tpm_object storage;
     struct kgr_tpm_object signing;
     struct kgr_tpm_object counter;
+    uint64_t last_number; /* of an order of this run; 0: none yet */
 };
 
 #define KGR_AC_INIT                                                                                \

@@ -22,16 +22,21 @@
 #define CREDENTIAL_KEYS 48 /* 16 bytes for AES, 32 for HMAC */
 #define SECRET_LEN      32
 
-/* The next number: a fresh epoch for each order, so that nothing need be kept on disk. */
+/* The next number: a fresh epoch for each run, so that nothing need be kept on disk and the TPM's NV wears little. */
 static enum kgr_error next_number(struct kgr_ac *ac, uint64_t *out, struct kgr_diag *diag)
 {
     uint64_t epoch = 0;
+    if (ac->last_number != 0) {
+        *out = ++ac->last_number;
+        return KGR_OK;
+    }
     enum kgr_error err = kgr_tpm_counter_increment(ac->tpm, &epoch, &ac->counter, diag);
     if (err != KGR_OK)
         return err;
     if (epoch > UINT32_MAX)
         return kgr_diag_set(diag, KGR_ERR_QUOTA, "the order counter of this TPM is spent");
-    *out = epoch << 32 | 1;
+    ac->last_number = epoch << 32 | 1;
+    *out = ac->last_number;
     return KGR_OK;
 }
 
