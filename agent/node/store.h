@@ -131,7 +131,7 @@ KGR_MUST_CHECK enum kgr_error kgr_generation_ceilings(struct kgr_db *db, const s
                                                       uint64_t generation, uint64_t send_ceiling,
                                                       uint64_t recv_ceiling, const uint64_t *seen,
                                                       struct kgr_diag *diag);
-/* kgr_generation_each goes from the oldest to the newest of each peer; row is borrowed for the call. */
+/* kgr_generation_each: of each peer the current key, the previous, the candidate, as a ring takes them; row is borrowed for the call. */
 KGR_MUST_CHECK enum kgr_error kgr_generation_each(
     struct kgr_db *db,
     enum kgr_error (*fn)(void *arg, const struct kgr_generation_row *row, struct kgr_diag *diag),

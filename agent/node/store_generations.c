@@ -183,10 +183,11 @@ enum kgr_error kgr_generation_each(struct kgr_db *db,
 
     if (row == NULL)
         return KGR_ERR_NO_MEMORY;
+    /* The candidate is place 0, and comes last. */
     err = kgr_db_stmt(&stmt, db,
                       "SELECT peer, place, generation, offer, enc_public, enc_private, mac_public,"
                       " mac_private, send_ceiling, recv_ceiling, seen"
-                      " FROM generations ORDER BY peer, generation",
+                      " FROM generations ORDER BY peer, place = 0, place",
                       diag);
     while (err == KGR_OK) {
         err = kgr_stmt_step(&step, stmt, diag);

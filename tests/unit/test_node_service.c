@@ -93,6 +93,75 @@ static void request_of_an_unknown_peer_is_asked_for(void **state)
     assert_int_equal(peer.state, KGR_STATE_REQUESTING);
 }
 
+static struct kgr_generation_row *found_row;
+
+static enum kgr_error find_row(void *arg, const struct kgr_generation_row *row,
+                               struct kgr_diag *diag)
+{
+    (void)arg;
+    (void)diag;
+    *found_row = *row;
+    return KGR_OK;
+}
+
+static void keys_of_all_three_places_survive_a_restart(void **state)
+{
+    struct node_end *end = &ends[0];
+    struct kgr_pair_row pair = {.status = KGR_PAIR_ALLOWED};
+
+    (void)state;
+    node_pair_stop();
+    node_pair_open(end);
+    found_row = calloc(1, sizeof(*found_row));
+    assert_non_null(found_row);
+    assert_int_equal(kgr_generation_each(end->node.db, find_row, NULL, NULL), KGR_OK);
+    found_row->place = KGR_RING_CANDIDATE;
+    pair.state.peer = found_row->peer;
+    for (found_row->offer.generation = 2; found_row->offer.generation <= 3;
+         found_row->offer.generation++) {
+        assert_int_equal(kgr_generation_insert(end->node.db, found_row, NULL), KGR_OK);
+        if (found_row->offer.generation == 2) {
+            assert_int_equal(
+                kgr_generation_promote(end->node.db, &found_row->peer, &found_row->offer, NULL),
+                KGR_OK);
+            pair.state.current = found_row->offer;
+        } else {
+            pair.state.candidate = found_row->offer;
+        }
+    }
+    pair.state.phase = KGR_EXCHANGE_WAITING;
+    pair.state.highest = 3;
+    assert_int_equal(kgr_pair_save(end->node.db, &pair, NULL), KGR_OK);
+    kgr_node_close(&end->node);
+
+    node_pair_start(true);
+    for (uint64_t generation = 1; generation <= 3; generation++) {
+        struct kgr_key key = node_pair_key(end, generation);
+        struct kgr_peer peer;
+
+        assert_int_equal(kgr_get_key(end->client, &key, &peer), KGR_OK);
+        assert_true(peer.generation == generation);
+        assert_int_equal(peer.may_send, generation == 2);
+        assert_true(peer.may_receive);
+    }
+    node_pair_stop();
+
+    /* As it was, for the tests that follow. */
+    node_pair_open(end);
+    assert_int_equal(kgr_db_exec(end->node.db,
+                                 "DELETE FROM generations WHERE generation > 1;"
+                                 "UPDATE generations SET place = 1",
+                                 NULL),
+                     KGR_OK);
+    found_row->offer.generation = 1;
+    pair.state.current = found_row->offer;
+    pair.state.phase = KGR_EXCHANGE_IDLE;
+    assert_int_equal(kgr_pair_save(end->node.db, &pair, NULL), KGR_OK);
+    kgr_node_close(&end->node);
+    free(found_row);
+    node_pair_start(true);
+}
+
 static void strangers_asked_for_in_vain_make_room(void **state)
 {
     char name[32];
@@ -254,6 +323,7 @@ int main(void)
         TEST(streams_of_another_connection_cannot_be_named),
         TEST(status_tells_of_the_node),
         TEST(request_of_an_unknown_peer_is_asked_for),
+        TEST(keys_of_all_three_places_survive_a_restart),
         TEST(strangers_asked_for_in_vain_make_room),
     };
 

@@ -171,12 +171,12 @@ static void promotion_moves_all_three(void **state)
     reopen();
     read_rows();
     assert_int_equal(num_rows, 2); /* the first is gone */
-    assert_int_equal(rows[0].place, KGR_RING_PREVIOUS);
-    assert_int_equal(rows[0].offer.generation, 2);
-    assert_int_equal(rows[1].place, KGR_RING_CURRENT);
-    assert_int_equal(rows[1].offer.generation, 3);
-    assert_int_equal(rows[1].offer.topic_peer[0], 3);
-    assert_int_equal(rows[1].blobs.enc.pub.bytes[0], 3);
+    assert_int_equal(rows[0].place, KGR_RING_CURRENT);
+    assert_int_equal(rows[0].offer.generation, 3);
+    assert_int_equal(rows[0].offer.topic_peer[0], 3);
+    assert_int_equal(rows[0].blobs.enc.pub.bytes[0], 3);
+    assert_int_equal(rows[1].place, KGR_RING_PREVIOUS);
+    assert_int_equal(rows[1].offer.generation, 2);
     assert_int_equal(kgr_generation_promote(db, &peer, &offer, NULL), KGR_ERR_CORRUPT);
 }
 
