@@ -4,17 +4,18 @@
 # agent that ends in mid-stream is an error from which the next init recovers.
 . "$(dirname "$0")/common.sh"
 
+# KGR_TEST_INSIDE runs it in another system: see openssl35.sh.
 app=$LAB_BUILD/tests/openssl_app
 lab_up "$WORK/lab" --nodes 2
 . "$WORK/lab/env"
 export KGR_AGENT=$KGR_AGENT_1
 
-timeout 120 "$app" threads "$LAB_LIB" "$KGR_ID_2" || fail "threads"
-timeout 60 "$app" aead "$LAB_LIB" "$KGR_ID_2" || fail "authenticated encryption"
-timeout 60 "$app" fork "$LAB_LIB" "$KGR_ID_2" || fail "fork in mid-stream"
+timeout 120 ${KGR_TEST_INSIDE:-} "$app" threads "$LAB_LIB" "$KGR_ID_2" || fail "threads"
+timeout 60 ${KGR_TEST_INSIDE:-} "$app" aead "$LAB_LIB" "$KGR_ID_2" || fail "authenticated encryption"
+timeout 60 ${KGR_TEST_INSIDE:-} "$app" fork "$LAB_LIB" "$KGR_ID_2" || fail "fork in mid-stream"
 
 mkfifo "$WORK/to" "$WORK/from"
-timeout 120 "$app" restart "$LAB_LIB" "$KGR_ID_2" <"$WORK/to" >"$WORK/from" 2>"$WORK/errors" &
+timeout 120 ${KGR_TEST_INSIDE:-} "$app" restart "$LAB_LIB" "$KGR_ID_2" <"$WORK/to" >"$WORK/from" 2>"$WORK/errors" &
 pid=$!
 exec 8>"$WORK/to" 9<"$WORK/from"
 read -r where <&9
