@@ -2,7 +2,8 @@
 
 /*
  * An application of kgr.so for test_openssl_process.sh: what the openssl command cannot show.
- * usage: openssl_app threads|aead|fork|restart MODULES PEER
+ * usage: openssl_app threads|aead|fork|restart MODULES PEER [OPERATIONS]
+ * OPERATIONS is how many each thread does.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -17,12 +18,13 @@
 #include <unistd.h>
 
 #define NUM_THREADS 8
-#define NUM_ROUNDS  40
+#define PER_ROUND   4 /* operations: two of the cipher, two MACs */
 #define LONG_LEN    100000
 
 static EVP_CIPHER *cipher;
 static EVP_MAC *hmac;
 static char uri[128];
+static size_t num_rounds = 40;
 static const unsigned char iv[16] = {1, 2, 3};
 
 #define CHECK(ok)                                                                                  \
@@ -89,7 +91,7 @@ static void *work(void *arg)
     unsigned char seed = *(unsigned char *)arg, plain[700], sealed[800], back[800];
     unsigned char first[EVP_MAX_MD_SIZE], again[EVP_MAX_MD_SIZE];
 
-    for (size_t i = 0; i < NUM_ROUNDS; i++) {
+    for (size_t i = 0; i < num_rounds; i++) {
         size_t len = (i * 37 + seed) % sizeof(plain), n, m;
 
         memset(plain, (int)(seed + i), sizeof(plain));
@@ -246,9 +248,13 @@ int main(int argc, char **argv)
 {
     OSSL_PROVIDER *kgr;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: openssl_app threads|aead|fork|restart MODULES PEER\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: openssl_app threads|aead|fork|restart MODULES PEER [OPERATIONS]\n");
         return 2;
+    }
+    if (argc == 5) {
+        num_rounds = strtoul(argv[4], NULL, 10) / PER_ROUND;
+        CHECK(num_rounds > 0);
     }
     snprintf(uri, sizeof(uri), "kgr:peer=%s", argv[3]);
     CHECK(OSSL_PROVIDER_set_default_search_path(NULL, argv[2]) == 1);

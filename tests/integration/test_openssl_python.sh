@@ -58,7 +58,5 @@ for kind in random seed; do
         fail "python3 with $kind"
     ! KGR_AGENT=/nowhere OPENSSL_CONF=$WORK/$kind.cnf timeout 60 $python -c \
         'import ssl; ssl.RAND_bytes(16)' 2>"$WORK/err" || fail "$kind: random bytes without the agent"
-    grep -q 'ssl.SSLError' "$WORK/err" || fail "$kind: $(cat "$WORK/err")"
-    # Of a seed's failure, OpenSSL 3.0 shows Python its own reason first.
-    [ $kind = seed ] || grep -q 'no agent' "$WORK/err" || fail "no reason: $(cat "$WORK/err")"
+    grep -q 'ssl.SSLError: .*no agent' "$WORK/err" || fail "$kind: no reason: $(cat "$WORK/err")"
 done
