@@ -30,6 +30,24 @@ static enum kgr_error check_pair(const struct kgr_service *service, const struct
     return KGR_OK;
 }
 
+/* is_expired: there is a current key, past its lifetime. */
+static bool is_expired(const struct kgr_service *service, const struct kgr_pair *pair)
+{
+    const struct kgr_ring_key *key = kgr_ring_sending(service->node->pairs.ring, &pair->ex.s.peer);
+
+    return key != NULL && kgr_ring_key_rest_s(key, kgr_clock_boot_ms()) == 0;
+}
+
+/* ask begins an exchange unless a key that lives is there or one is on its way; renew: in any case. */
+static enum kgr_error ask(struct kgr_service *service, struct kgr_pair *pair, bool renew)
+{
+    if (renew)
+        return kgr_exchange_request(service->node, pair, KGR_CAUSE_DEMAND, true);
+    if (is_expired(service, pair))
+        return kgr_exchange_request(service->node, pair, KGR_CAUSE_RENEWAL, true);
+    return kgr_exchange_request(service->node, pair, KGR_CAUSE_FIRST, false);
+}
+
 static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
                              struct kgr_ring_key **out, enum kgr_use use, struct kgr_diag *diag)
 {
@@ -42,10 +60,16 @@ static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
         key = kgr_ring_at(ring, peer, KGR_RING_CANDIDATE);
     if (key == NULL) {
         /* The first use of a key asks for it. */
-        enum kgr_error err = kgr_exchange_request(service->node, pair, KGR_CAUSE_FIRST, false);
+        enum kgr_error err = ask(service, pair, false);
 
         return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_NO_KEY : err,
                             "%s: no key yet; the KS is asked for one", peer->s);
+    }
+    if (kgr_ring_key_rest_s(key, kgr_clock_boot_ms()) == 0) {
+        enum kgr_error err = ask(service, pair, false);
+
+        return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_EXPIRED : err,
+                            "%s: the key has expired; the KS is asked for another", peer->s);
     }
     *out = key;
     return KGR_OK;
@@ -293,6 +317,7 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
 {
     uint64_t now = kgr_clock_boot_ms();
     struct kgr_ipc_wait asked;
+    const struct kgr_pair *pair;
     struct kgr_wait *wait;
 
     if (kgr_ipc_wait_decode(&asked, request->body) != KGR_OK) {
@@ -311,6 +336,11 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
     wait->call = request->call;
     wait->peer = asked.peer;
     wait->generation = asked.generation == 0 ? 1 : asked.generation;
+    /* A key past its lifetime is not what anybody waits for. */
+    pair = kgr_pairs_find(&service->node->pairs, &asked.peer);
+    if (pair != NULL && is_expired(service, pair) &&
+        wait->generation <= pair->ex.s.current.generation)
+        wait->generation = pair->ex.s.current.generation + 1;
     wait->deadline_ms = now + asked.timeout_ms;
     wait->next = service->waits;
     service->waits = wait;

@@ -10,6 +10,9 @@
  * mac_start, mac_update, mac_final, mac_abort: an HMAC over any length. Between requests it is a saved context of the
  * TPM. It belongs to its connection: others cannot name it, and it dies with it. Jobs run in order, so that
  * requests of a stream may be pipelined.
+ *
+ * A stream of which any part was lost is dead: its MAC would be over something else than what was given, and its
+ * first bytes not those that were looked at.
  */
 struct kgr_mac_stream {
     struct kgr_mac_stream *next;
@@ -21,7 +24,8 @@ struct kgr_mac_stream {
     size_t mac_len;
     uint8_t head[KGR_RESERVED_LEN]; /* the first bytes of the input */
     size_t head_len;
-    struct kgr_tpm_hmac_stream *hmac; /* touched by jobs only, but when there are none */
+    struct kgr_tpm_hmac_stream
+        *hmac; /* touched by jobs only, but when there are none; NULL: dead */
 };
 
 static void stream_release(struct kgr_mac_stream *stream)
@@ -67,6 +71,7 @@ struct stream_job {
     struct kgr_service_job job;
     struct kgr_mac_stream *stream;
     struct kgr_resident_key *key; /* start; borrowed: buried after this job */
+    bool done;                    /* it succeeded */
     uint8_t mac[KGR_HASH_MAX];
     size_t len;
     uint8_t data[];
@@ -74,10 +79,14 @@ struct stream_job {
 
 static void release_job(struct kgr_service_job *base)
 {
-    struct kgr_mac_stream *stream = ((struct stream_job *)base)->stream;
+    struct stream_job *job = (struct stream_job *)base;
+    struct kgr_mac_stream *stream = job->stream;
 
     stream->jobs--;
-    stream_release(stream);
+    if (!job->done && stream->listed)
+        unlist(base->service, stream);
+    else
+        stream_release(stream);
 }
 
 static struct stream_job *job_new(struct kgr_service *service, struct kgr_call call,
@@ -118,6 +127,7 @@ static enum kgr_error finish_start(struct kgr_service_job *base, struct kgr_diag
     err = kgr_ipc_u32_encode(&wr, job->stream->id);
     if (err == KGR_OK)
         kgr_service_ok(service, base->call, kgr_wr_slice(&wr));
+    job->done = err == KGR_OK;
     return err;
 }
 
@@ -184,14 +194,22 @@ static enum kgr_error run_update(struct kgr_service_job *base, struct kgr_tpm *t
 {
     struct stream_job *job = (struct stream_job *)base;
 
+    enum kgr_error err;
+
     if (job->stream->hmac == NULL)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "the MAC was not started");
-    return kgr_tpm_hmac_update(tpm, job->stream->hmac, kgr_slice(job->data, job->len), diag);
+        return kgr_diag_set(diag, KGR_ERR_STATE, "no such MAC computation");
+    err = kgr_tpm_hmac_update(tpm, job->stream->hmac, kgr_slice(job->data, job->len), diag);
+    if (err != KGR_OK) { /* for those that wait behind it too */
+        kgr_tpm_hmac_stream_free(job->stream->hmac);
+        job->stream->hmac = NULL;
+    }
+    return err;
 }
 
 static enum kgr_error finish_update(struct kgr_service_job *base, struct kgr_diag *diag)
 {
     (void)diag;
+    ((struct stream_job *)base)->done = true;
     kgr_service_ok(base->service, base->call, kgr_slice(NULL, 0));
     return KGR_OK;
 }
@@ -231,8 +249,10 @@ void kgr_service_mac_update(struct kgr_service *service, const struct kgr_server
         return;
     }
     job = job_new(service, request->call, stream, asked.data);
-    if (job == NULL)
+    if (job == NULL) {
+        unlist(service, stream);
         return;
+    }
     job->job.run = run_update;
     job->job.finish = finish_update;
     kgr_service_job_start(&job->job);
@@ -246,7 +266,7 @@ static enum kgr_error run_final(struct kgr_service_job *base, struct kgr_tpm *tp
     struct stream_job *job = (struct stream_job *)base;
 
     if (job->stream->hmac == NULL)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "the MAC was not started");
+        return kgr_diag_set(diag, KGR_ERR_STATE, "no such MAC computation");
     return kgr_tpm_hmac_final(tpm, job->stream->hmac, job->mac, job->stream->mac_len, diag);
 }
 
@@ -255,6 +275,7 @@ static enum kgr_error finish_final(struct kgr_service_job *base, struct kgr_diag
     struct stream_job *job = (struct stream_job *)base;
 
     (void)diag;
+    job->done = true;
     kgr_service_ok(base->service, base->call, kgr_slice(job->mac, job->stream->mac_len));
     return KGR_OK;
 }

@@ -10,10 +10,9 @@
 
 /* status and peers: what the agent tells of itself. */
 
-static enum kgr_pair_state state_of(const struct kgr_pair *pair)
+/* A key past its lifetime is none. */
+static enum kgr_pair_state state_of(const struct kgr_pair *pair, bool has_key)
 {
-    bool has_key = pair->ex.s.current.generation != 0;
-
     if (pair->status == KGR_PAIR_REVOKED)
         return KGR_STATE_REVOKED;
     switch (pair->ex.s.phase) {
@@ -44,6 +43,8 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
         (void)snprintf(room->reason, sizeof(room->reason), "the KS says: not authorised");
     else if (pair->ex.s.error != KGR_OK)
         (void)snprintf(room->reason, sizeof(room->reason), "%s", kgr_strerror(pair->ex.s.error));
+    else if (room->entry.error == KGR_ERR_EXPIRED)
+        (void)snprintf(room->reason, sizeof(room->reason), "the key has expired");
     else if (node->lost_ms != 0 && phase != KGR_EXCHANGE_IDLE)
         (void)snprintf(room->reason, sizeof(room->reason), "no connection to the broker %.96s:%u",
                        node->broker_host, node->broker_port);
@@ -81,7 +82,10 @@ void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_roo
                           const struct kgr_pair *pair, const struct kgr_ring_key *key)
 {
     uint64_t now = kgr_clock_boot_ms();
-    enum kgr_pair_state state = state_of(pair);
+    const struct kgr_ring_key *current =
+        kgr_ring_sending(service->node->pairs.ring, &pair->ex.s.peer);
+    bool expired = current != NULL && kgr_ring_key_rest_s(current, now) == 0;
+    enum kgr_pair_state state = state_of(pair, current != NULL && !expired);
     bool usable = pair->status == KGR_PAIR_ALLOWED && kgr_sync_has_lease(&service->node->sync, now);
 
     *room = (struct kgr_peer_room){
@@ -93,6 +97,8 @@ void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_roo
     };
     if (key != NULL)
         describe_key(room, key, pair, usable, now);
+    if (expired && state == KGR_STATE_IDLE)
+        room->entry.error = KGR_ERR_EXPIRED;
     explain(service, room, pair, now);
     room->entry.receive_topic = text(room->receive_topic);
     room->entry.send_topic = text(room->send_topic);

@@ -162,6 +162,54 @@ static void keys_of_all_three_places_survive_a_restart(void **state)
     node_pair_start(true);
 }
 
+/* set_lifetime changes that of the one key of a stopped end. */
+static void set_lifetime(struct node_end *end, uint32_t lifetime_s)
+{
+    node_pair_open(end);
+    found_row = calloc(1, sizeof(*found_row));
+    assert_non_null(found_row);
+    assert_int_equal(kgr_generation_each(end->node.db, find_row, NULL, NULL), KGR_OK);
+    found_row->offer.lifetime_s = lifetime_s;
+    assert_int_equal(kgr_generation_erase(end->node.db, &found_row->peer, KGR_RING_CURRENT, NULL),
+                     KGR_OK);
+    assert_int_equal(kgr_generation_insert(end->node.db, found_row, NULL), KGR_OK);
+    free(found_row);
+    kgr_node_close(&end->node);
+}
+
+static void key_past_its_lifetime_is_none(void **state)
+{
+    struct node_end *end = &ends[1];
+    struct kgr_peer *peers = NULL;
+    struct kgr_peer peer;
+    uint8_t record[256];
+    size_t num = 0;
+    size_t len = 0;
+
+    (void)state;
+    node_pair_stop();
+    set_lifetime(end, 0);
+    node_pair_start(true);
+    assert_int_equal(kgr_list_peers(end->client, &peers, &num), KGR_OK);
+    assert_int_equal(peers[0].state, KGR_STATE_IDLE);
+    assert_int_equal(peers[0].error, KGR_ERR_EXPIRED);
+    assert_false(peers[0].may_send || peers[0].may_receive);
+    free(peers);
+    /* Using it asks for another, and so does asking; neither is answered here. */
+    assert_int_equal(kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, record, 1, record,
+                              sizeof(record), &len),
+                     KGR_ERR_EXPIRED);
+    assert_int_equal(kgr_wait(end->client, node_pair_peer(end), 0, 50, &peer), KGR_ERR_TIMEOUT);
+    assert_int_equal(peer.state, KGR_STATE_REQUESTING);
+    assert_int_equal(kgr_request(end->client, node_pair_peer(end)), KGR_OK);
+    node_pair_stop();
+    set_lifetime(end, NODE_PAIR_LIFETIME_S);
+    node_pair_start(true);
+    assert_int_equal(kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, record, 1, record,
+                              sizeof(record), &len),
+                     KGR_OK);
+}
+
 static void strangers_asked_for_in_vain_make_room(void **state)
 {
     char name[32];
@@ -324,6 +372,7 @@ int main(void)
         TEST(status_tells_of_the_node),
         TEST(request_of_an_unknown_peer_is_asked_for),
         TEST(keys_of_all_three_places_survive_a_restart),
+        TEST(key_past_its_lifetime_is_none),
         TEST(strangers_asked_for_in_vain_make_room),
     };
 

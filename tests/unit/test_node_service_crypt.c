@@ -2,12 +2,15 @@
 #include "agent/node/service.h"
 
 #include "agent/base/clock.h"
+#include "agent/tpm/symmetric.h"
+#include "agent/tpm/worker.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/record.h"
 #include "tests/support/node_pair.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +20,37 @@
 #include <cmocka.h>
 
 /* Records and the raw doors, between two nodes. */
+
+/* The next job, or the next part of a MAC, is refused: by a full queue, by the TPM. */
+static atomic_bool refuse_job;
+static atomic_bool refuse_update;
+
+enum kgr_error __real_kgr_tpm_worker_submit(struct kgr_tpm_worker *worker,
+                                            enum kgr_tpm_priority priority,
+                                            const struct kgr_tpm_job *job);
+enum kgr_error __wrap_kgr_tpm_worker_submit(struct kgr_tpm_worker *worker,
+                                            enum kgr_tpm_priority priority,
+                                            const struct kgr_tpm_job *job);
+enum kgr_error __wrap_kgr_tpm_worker_submit(struct kgr_tpm_worker *worker,
+                                            enum kgr_tpm_priority priority,
+                                            const struct kgr_tpm_job *job)
+{
+    if (priority == KGR_TPM_BULK && atomic_exchange(&refuse_job, false))
+        return KGR_ERR_BUSY;
+    return __real_kgr_tpm_worker_submit(worker, priority, job);
+}
+
+enum kgr_error __real_kgr_tpm_hmac_update(struct kgr_tpm *tpm, struct kgr_tpm_hmac_stream *stream,
+                                          struct kgr_slice data, struct kgr_diag *diag);
+enum kgr_error __wrap_kgr_tpm_hmac_update(struct kgr_tpm *tpm, struct kgr_tpm_hmac_stream *stream,
+                                          struct kgr_slice data, struct kgr_diag *diag);
+enum kgr_error __wrap_kgr_tpm_hmac_update(struct kgr_tpm *tpm, struct kgr_tpm_hmac_stream *stream,
+                                          struct kgr_slice data, struct kgr_diag *diag)
+{
+    if (atomic_exchange(&refuse_update, false))
+        return KGR_ERR_TPM;
+    return __real_kgr_tpm_hmac_update(tpm, stream, data, diag);
+}
 
 /* Records */
 
@@ -232,6 +266,40 @@ static void mac_of_what_looks_like_a_record_is_refused(void **state)
     }
 }
 
+static void mac_stream_that_lost_a_part_is_dead(void **state)
+{
+    atomic_bool *refusals[] = {&refuse_job, &refuse_update};
+    struct kgr_key key = node_pair_key(&ends[0], 0);
+    uint8_t mac[KGR_MAC_MAX];
+    size_t len = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t id = 0;
+
+        assert_int_equal(kgr_mac_start(ends[0].client, &key, &id), KGR_OK);
+        atomic_store(refusals[i], true);
+        assert_int_equal(kgr_mac_update(ends[0].client, id, (const uint8_t *)"8 bytes.", 8),
+                         i == 0 ? KGR_ERR_BUSY : KGR_ERR_TPM);
+        /* Now the TPM's input would begin here. */
+        assert_int_equal(kgr_mac_update(ends[0].client, id, kgr_record_magic, 8), KGR_ERR_STATE);
+        assert_int_equal(kgr_mac_final(ends[0].client, id, mac, &len), KGR_ERR_STATE);
+    }
+}
+
+static void mac_stream_that_did_not_start_takes_no_place(void **state)
+{
+    struct kgr_key key = node_pair_key(&ends[0], 0);
+    uint32_t id = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        atomic_store(&refuse_job, true);
+        assert_int_equal(kgr_mac_start(ends[0].client, &key, &id), KGR_ERR_BUSY);
+    }
+    assert_int_equal(kgr_mac_start(ends[0].client, &key, &id), KGR_OK);
+}
+
 static void mac_streams_are_bounded(void **state)
 {
     struct kgr_key key = node_pair_key(&ends[0], 0);
@@ -260,6 +328,8 @@ int main(void)
         TEST(mac_in_parts_is_the_mac_of_the_whole),
         TEST(mac_of_what_looks_like_a_record_is_refused),
         TEST(mac_streams_are_bounded),
+        TEST(mac_stream_that_lost_a_part_is_dead),
+        TEST(mac_stream_that_did_not_start_takes_no_place),
     };
 
     return cmocka_run_group_tests(tests, node_pair_group_setup, node_pair_group_teardown);
