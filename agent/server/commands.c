@@ -116,6 +116,7 @@ static void signing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
 {
     struct command *c = ctx;
 
+    kgr_ks_note_tpm(c->ks, err);
     if (err == KGR_OK)
         kgr_server_reply(c->ks->server, c->call, KGR_OK, kgr_wr_slice(&c->result));
     else
@@ -223,6 +224,7 @@ static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *dia
     struct kgr_diag own = {{0}};
     struct kgr_ks *ks = c->ks;
 
+    kgr_ks_note_tpm(ks, err);
     if (err != KGR_OK)
         fail(c, err, diag);
     else if (taken(ks, &c->add->node)) /* by another order meanwhile */

@@ -5,14 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/clock.h"
 #include "agent/wire/ipc_status.h"
 
 static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
 {
     size_t len = 0;
 
+    if (ks->tpm_failing_ms != 0)
+        len =
+            (size_t)snprintf(out, cap, "the TPM has failed for %llu s",
+                             (unsigned long long)(kgr_clock_boot_ms() - ks->tpm_failing_ms) / 1000);
     for (size_t i = 0; i < ks->num_alarms; i++) {
-        int n = snprintf(out + len, cap - len, "%s%s", i == 0 ? "" : "\n", ks->alarms[i]);
+        int n = snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", ks->alarms[i]);
 
         if (n < 0 || (size_t)n >= cap - len)
             break;

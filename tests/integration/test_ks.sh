@@ -132,6 +132,19 @@ three()
 lab_wait_for 10 "three frames to be refused" three
 kill -0 "$LAB_KS_PID" || fail "the KS died of a bad frame"
 
+# A TPM that goes away is said, by the orders that need it and in the status; the KS goes on when it is back.
+alarms()
+{
+    KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgrctl" --ks status | sed -n 's/^alarms *//p'
+}
+[ "$(alarms)" = none ] || grep -q 'put back' <<<"$(alarms)" || fail "alarms without a reason: $(alarms)"
+lab_kill "$(sed -n 's/ ks-tpm$//p' "$LAB/pids")" KILL
+expect 7 'TPM' "${ac[@]}" node list
+grep -q 'TPM has failed' <<<"$(alarms)" || fail "the status does not say that the TPM failed: $(alarms)"
+lab_tpm "$LAB/ks/tpm" ks-tpm
+expect 0 'gateway-00001' "${ac[@]}" node list
+! grep -q 'TPM has failed' <<<"$(alarms)" || fail "the status still says that the TPM failed"
+
 # Another TPM is not the one of this KS.
 lab_kill "$LAB_KS_PID"
 lab_tpm "$LAB/swapped/tpm" swapped-tpm
