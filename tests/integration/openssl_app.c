@@ -2,7 +2,7 @@
 
 /*
  * An application of kgr.so for test_openssl_process.sh: what the openssl command cannot show.
- * usage: openssl_app threads|aead|fork|restart MODULES PEER [OPERATIONS]
+ * usage: openssl_app threads|aead|fork|restart|unload|exit MODULES PEER [OPERATIONS]
  * OPERATIONS is how many each thread does.
  */
 #include <openssl/err.h>
@@ -244,12 +244,44 @@ static void restart_in_mid_stream(void)
     EVP_CIPHER_CTX_free(ctx);
 }
 
+/* What is in use outlives the unloading of its provider, and the provider can be loaded again. */
+static void unload_in_use(OSSL_PROVIDER **kgr)
+{
+    unsigned char in[64] = {5}, first[96], again[96], tag[EVP_MAX_MD_SIZE];
+    EVP_CIPHER_CTX *ctx = begin(1);
+    EVP_MAC_CTX *mac_ctx = EVP_MAC_CTX_new(hmac);
+    OSSL_PARAM params[2];
+    size_t tag_len;
+    int n;
+
+    key_params(params);
+    CHECK(EVP_MAC_init(mac_ctx, NULL, 0, params) == 1);
+    CHECK(OSSL_PROVIDER_unload(*kgr) == 1);
+    CHECK(EVP_EncryptUpdate(ctx, first, &n, in, sizeof(in)) == 1 && n == sizeof(in));
+    CHECK(EVP_MAC_update(mac_ctx, in, sizeof(in)) == 1);
+    CHECK(EVP_MAC_final(mac_ctx, tag, &tag_len, sizeof(tag)) == 1);
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_MAC_CTX_free(mac_ctx);
+    EVP_CIPHER_free(cipher);
+    EVP_MAC_free(hmac);
+
+    *kgr = OSSL_PROVIDER_load(NULL, "kgr");
+    CHECK(*kgr != NULL);
+    cipher = EVP_CIPHER_fetch(NULL, "KGR-AES-128-CBC", "provider=kgr");
+    hmac = EVP_MAC_fetch(NULL, "KGR-HMAC", "provider=kgr");
+    CHECK(cipher != NULL && hmac != NULL);
+    CHECK(run(1, again, in, sizeof(in), sizeof(in)) == sizeof(in) + 16);
+    CHECK(memcmp(first, again, sizeof(in)) == 0);
+}
+
 int main(int argc, char **argv)
 {
     OSSL_PROVIDER *kgr;
 
     if (argc != 4 && argc != 5) {
-        fprintf(stderr, "usage: openssl_app threads|aead|fork|restart MODULES PEER [OPERATIONS]\n");
+        fprintf(
+            stderr,
+            "usage: openssl_app threads|aead|fork|restart|unload|exit MODULES PEER [OPERATIONS]\n");
         return 2;
     }
     if (argc == 5) {
@@ -272,6 +304,15 @@ int main(int argc, char **argv)
         fork_in_mid_stream();
     } else if (strcmp(argv[1], "restart") == 0) {
         restart_in_mid_stream();
+    } else if (strcmp(argv[1], "unload") == 0) {
+        unload_in_use(&kgr);
+    } else if (strcmp(argv[1], "exit") == 0) {
+        unsigned char tag[EVP_MAX_MD_SIZE];
+
+        CHECK(mac(tag, (const unsigned char *)uri, sizeof(uri)) == 32);
+        EVP_CIPHER_free(cipher);
+        EVP_MAC_free(hmac);
+        return 0; /* OPENSSL_cleanup() unloads the provider */
     } else {
         fprintf(stderr, "openssl_app: no such part: %s\n", argv[1]);
         return 2;

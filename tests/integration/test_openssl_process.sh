@@ -13,6 +13,8 @@ export KGR_AGENT=$KGR_AGENT_1
 timeout 120 ${KGR_TEST_INSIDE:-} "$app" threads "$LAB_LIB" "$KGR_ID_2" || fail "threads"
 timeout 60 ${KGR_TEST_INSIDE:-} "$app" aead "$LAB_LIB" "$KGR_ID_2" || fail "authenticated encryption"
 timeout 60 ${KGR_TEST_INSIDE:-} "$app" fork "$LAB_LIB" "$KGR_ID_2" || fail "fork in mid-stream"
+timeout 60 ${KGR_TEST_INSIDE:-} "$app" unload "$LAB_LIB" "$KGR_ID_2" || fail "unloading what is in use"
+timeout 60 ${KGR_TEST_INSIDE:-} "$app" exit "$LAB_LIB" "$KGR_ID_2" || fail "exit without unloading"
 
 mkfifo "$WORK/to" "$WORK/from"
 timeout 120 ${KGR_TEST_INSIDE:-} "$app" restart "$LAB_LIB" "$KGR_ID_2" <"$WORK/to" >"$WORK/from" 2>"$WORK/errors" &
