@@ -5,7 +5,7 @@
 #
 # What a fenced block is, its first line says: "sh" runs on node 1, "node=2" on its peer, "fails" must
 # fail with the text of the next block, "openssl=3.5" runs only there (test_openssl_debian13.sh),
-# "needs=PROGRAM" where that is installed, "as=root" in a mount namespace over copies of the system's
+# "needs=PROGRAM" where that runs, "as=root" in a mount namespace over copies of the system's
 # folders; "file=NAME" is written to that file.
 . "$(dirname "$0")/common.sh"
 
@@ -88,8 +88,8 @@ run_all()
             continue
         fi
         name=$(sed -n 's/.*needs=\([a-z0-9]*\).*/\1/p' <<<"$words")
-        if [ -n "$name" ] && { [ -n "${KGR_TEST_INSIDE:-}" ] || ! command -v "$name" >/dev/null; }; then
-            echo "   left out: $name is not there" >&7
+        if [ -n "$name" ] && { [ -n "${KGR_TEST_INSIDE:-}" ] || ! "$name" -v >/dev/null 2>&1; }; then
+            echo "   left out: $name is not there, or does not run under these conditions" >&7
             continue
         fi
         if has "$words" fails; then
