@@ -238,8 +238,7 @@ void kgr_service_request(struct kgr_service *service, const struct kgr_server_re
         err = kgr_pairs_ensure(&service->node->pairs, &pair, &asked.peer, true);
     }
     if (err == KGR_OK)
-        err =
-            kgr_exchange_request(service->node, pair, asked.cause, asked.cause == KGR_CAUSE_DEMAND);
+        err = ask(service, pair, asked.cause == KGR_CAUSE_DEMAND);
     if (err == KGR_OK)
         kgr_service_ok(service, request->call, kgr_slice(NULL, 0));
     else

@@ -188,6 +188,7 @@ static void key_past_its_lifetime_is_none(void **state)
 
     (void)state;
     node_pair_stop();
+    set_lifetime(&ends[0], 0);
     set_lifetime(end, 0);
     node_pair_start(true);
     assert_int_equal(kgr_list_peers(end->client, &peers, &num), KGR_OK);
@@ -195,14 +196,20 @@ static void key_past_its_lifetime_is_none(void **state)
     assert_int_equal(peers[0].error, KGR_ERR_EXPIRED);
     assert_false(peers[0].may_send || peers[0].may_receive);
     free(peers);
-    /* Using it asks for another, and so does asking; neither is answered here. */
+    /* Using it asks for another; nobody answers here. */
     assert_int_equal(kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, record, 1, record,
                               sizeof(record), &len),
                      KGR_ERR_EXPIRED);
     assert_int_equal(kgr_wait(end->client, node_pair_peer(end), 0, 50, &peer), KGR_ERR_TIMEOUT);
     assert_int_equal(peer.state, KGR_STATE_REQUESTING);
     assert_int_equal(kgr_request(end->client, node_pair_peer(end)), KGR_OK);
+    /* So does asking, at the other end. */
+    assert_int_equal(kgr_request(ends[0].client, node_pair_peer(&ends[0])), KGR_OK);
+    assert_int_equal(kgr_wait(ends[0].client, node_pair_peer(&ends[0]), 0, 50, &peer),
+                     KGR_ERR_TIMEOUT);
+    assert_int_equal(peer.state, KGR_STATE_REQUESTING);
     node_pair_stop();
+    set_lifetime(&ends[0], NODE_PAIR_LIFETIME_S);
     set_lifetime(end, NODE_PAIR_LIFETIME_S);
     node_pair_start(true);
     assert_int_equal(kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, record, 1, record,
