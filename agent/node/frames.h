@@ -8,7 +8,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/clock.h"
 #include "agent/base/diag.h"
-#include "agent/node/window.h"
+#include "agent/wire/window.h"
 #include "agent/wire/frame.h"
 
 struct kgr_db;

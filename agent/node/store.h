@@ -10,7 +10,7 @@
 #include "agent/keys/ring.h"
 #include "agent/node/exchange.h"
 #include "agent/node/records.h"
-#include "agent/node/window.h"
+#include "agent/wire/window.h"
 #include "agent/store/db.h"
 #include "agent/wire/common.h"
 

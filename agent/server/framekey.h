@@ -11,7 +11,7 @@
 #include "agent/keys/resident.h"
 #include "agent/seal/seal.h"
 #include "agent/seal/software.h"
-#include "agent/server/rxwindow.h"
+#include "agent/wire/window.h"
 #include "agent/server/store.h"
 
 /*
@@ -27,7 +27,7 @@ struct kgr_ks_key {
     struct kgr_ks_node *node; /* borrowed; nodes live as long as the service */
     enum kgr_suite suite;
     bool is_ntag;
-    struct kgr_rxwindow window;
+    struct kgr_window window;
     struct kgr_bucket bucket;
     uint32_t counter;                  /* of the last frame sent */
     struct kgr_resident_key *resident; /* NKSK */

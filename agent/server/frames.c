@@ -87,7 +87,7 @@ static enum kgr_error handle(struct kgr_ks *ks, const struct kgr_ks_frame *frame
 /* The window and what the frame causes are one transaction. */
 static void accept_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
 {
-    struct kgr_rxwindow before = frame->key->window;
+    struct kgr_window before = frame->key->window;
     struct kgr_diag diag = {{0}};
     uint64_t now_s = (uint64_t)kgr_clock_wall_s();
     enum kgr_error err;
@@ -96,7 +96,7 @@ static void accept_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
         refuse(ks, KGR_KS_KEY, frame->node); /* replaced while the frame was at the worker */
         return;
     }
-    if (!kgr_rxwindow_take(&frame->key->window, frame->sequence)) {
+    if (kgr_window_accept(&frame->key->window, frame->sequence) != KGR_OK) {
         refuse(ks, KGR_KS_REPLAY, frame->node);
         return;
     }
@@ -218,7 +218,7 @@ void kgr_ks_frames_receive(struct kgr_ks *ks, struct kgr_slice payload)
         refuse(ks, KGR_KS_TYPE, key->node);
     else if (!kgr_bucket_take(&key->bucket, kgr_clock_boot_ms()))
         refuse(ks, KGR_KS_RATE, key->node);
-    else if (!kgr_rxwindow_fresh(&key->window, kgr_frame_sequence(&frame.header)))
+    else if (kgr_window_check(&key->window, kgr_frame_sequence(&frame.header)) != KGR_OK)
         refuse(ks, KGR_KS_REPLAY, key->node);
     else
         submit_receipt(ks, key, payload);

@@ -131,10 +131,10 @@ enum kgr_error kgr_ks_meta_set_u64(struct kgr_db *db, const char *name, uint64_t
     return kgr_ks_meta_set(db, name, kgr_wr_slice(&wr), diag);
 }
 
-enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_rxwindow *out,
+enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_window *out,
                                   const uint8_t key_id[KGR_KS_KEY_ID_LEN], struct kgr_diag *diag)
 {
-    struct kgr_rxwindow window = {0};
+    struct kgr_window window = {0};
     struct kgr_stmt *stmt;
     enum kgr_step step;
     uint8_t seen[8];
@@ -151,7 +151,7 @@ enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_rxwindow *out,
     if (step == KGR_STEP_ROW) {
         err = kgr_stmt_blob_exact(seen, sizeof seen, stmt, 2, diag);
         window.epoch = (uint32_t)kgr_stmt_int(stmt, 0);
-        window.counter = (uint32_t)kgr_stmt_int(stmt, 1);
+        window.highest = (uint32_t)kgr_stmt_int(stmt, 1);
         kgr_rd_init(&rd, seen, sizeof seen);
         window.seen = kgr_rd_u64(&rd);
         kgr_stmt_reset(stmt);
@@ -163,7 +163,7 @@ enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_rxwindow *out,
 }
 
 enum kgr_error kgr_ks_window_save(struct kgr_db *db, const uint8_t key_id[KGR_KS_KEY_ID_LEN],
-                                  const struct kgr_rxwindow *window, struct kgr_diag *diag)
+                                  const struct kgr_window *window, struct kgr_diag *diag)
 {
     struct kgr_stmt *stmt;
     uint8_t seen[8];
@@ -178,7 +178,7 @@ enum kgr_error kgr_ks_window_save(struct kgr_db *db, const uint8_t key_id[KGR_KS
     kgr_wr_u64(&wr, window->seen);
     kgr_stmt_bind_blob(stmt, 1, kgr_slice(key_id, KGR_KS_KEY_ID_LEN));
     kgr_stmt_bind_int(stmt, 2, window->epoch);
-    kgr_stmt_bind_int(stmt, 3, window->counter);
+    kgr_stmt_bind_int(stmt, 3, window->highest);
     kgr_stmt_bind_blob(stmt, 4, kgr_wr_slice(&wr));
     return kgr_stmt_run(stmt, diag);
 }

@@ -6,7 +6,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
-#include "agent/server/rxwindow.h"
+#include "agent/wire/window.h"
 #include "agent/store/db.h"
 
 /*
@@ -34,12 +34,12 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_meta_set_u64(struct kgr_db *db, const char 
 
 #define KGR_KS_KEY_ID_LEN 16
 /* Windows by key_id; an unknown key has an empty one. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_rxwindow *out,
+KGR_MUST_CHECK enum kgr_error kgr_ks_window_load(struct kgr_db *db, struct kgr_window *out,
                                                  const uint8_t key_id[KGR_KS_KEY_ID_LEN],
                                                  struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_ks_window_save(struct kgr_db *db,
                                                  const uint8_t key_id[KGR_KS_KEY_ID_LEN],
-                                                 const struct kgr_rxwindow *window,
+                                                 const struct kgr_window *window,
                                                  struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_ks_window_erase(struct kgr_db *db,
                                                   const uint8_t key_id[KGR_KS_KEY_ID_LEN],

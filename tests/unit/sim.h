@@ -8,9 +8,8 @@
 #include "agent/base/attr.h"
 #include "agent/node/exchange.h"
 #include "agent/node/sync.h"
-#include "agent/node/window.h"
 #include "agent/server/coordinator.h"
-#include "agent/server/rxwindow.h"
+#include "agent/wire/window.h"
 
 /*
  * A world of one pair: the exchange machines of both nodes, the coordinator of the KS, their disks, their
@@ -108,7 +107,7 @@ struct sim_ks {
     struct {
         struct kgr_coordinator_state s;
         struct sim_key duplicates[SIM_NODES];
-        struct kgr_rxwindow windows[SIM_NODES];
+        struct kgr_window windows[SIM_NODES];
     } disk;
     struct kgr_coordinator co;
     bool loaded; /* the pair's machine is in memory */

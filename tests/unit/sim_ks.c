@@ -221,7 +221,7 @@ void sim_ks_receive(struct sim *sim, const struct sim_frame *frame)
 
     /* The window and what the frame causes are one transaction: a crash is before it or after it. */
     if (sim_crash_point(sim, SIM_KS) ||
-        !kgr_rxwindow_take(&ks->disk.windows[frame->from], frame->sequence))
+        kgr_window_accept(&ks->disk.windows[frame->from], frame->sequence) != KGR_OK)
         return;
     sim_random(sim, xid, sizeof(xid));
     sim_random(sim, pxid, sizeof(pxid));

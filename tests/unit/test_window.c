@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/window.h"
+#include "agent/wire/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

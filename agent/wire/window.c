@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/window.h"
+#include "agent/wire/window.h"
 
 #define WIDTH 64u
 
@@ -19,7 +19,7 @@ enum kgr_error kgr_window_check(const struct kgr_window *window, uint64_t sequen
     uint32_t counter = counter_of(sequence);
     uint32_t back;
 
-    if (counter == 0 || epoch < window->epoch)
+    if (epoch == 0 || counter == 0 || epoch < window->epoch)
         return KGR_ERR_REPLAY;
     if (epoch > window->epoch || counter > window->highest)
         return KGR_OK;
