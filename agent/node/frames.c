@@ -189,10 +189,10 @@ static bool admit(struct kgr_frames *frames, const struct kgr_frame *frame,
         refuse(frames, KGR_REFUSED_KEY);
     } else if (!expected(key, &frame->header)) {
         refuse(frames, KGR_REFUSED_TYPE);
-    } else if (frames->num_jobs >= MAX_JOBS || !kgr_bucket_take(&key->bucket, now_ms)) {
-        refuse(frames, KGR_REFUSED_RATE);
     } else if (kgr_window_check(&key->window, kgr_frame_sequence(&frame->header)) != KGR_OK) {
         refuse(frames, KGR_REFUSED_REPLAY);
+    } else if (frames->num_jobs >= MAX_JOBS || !kgr_bucket_take(&key->bucket, now_ms)) {
+        refuse(frames, KGR_REFUSED_RATE);
     } else {
         *out = key;
         return true;

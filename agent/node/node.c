@@ -4,6 +4,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/daemon/deadline.h"
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/node/exchange_jobs.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STOP_S       10 /* for the worker to let the TPM go */
 #define MAX_TPM_JOBS 256
 
 /* Alarms and time */
@@ -466,7 +468,9 @@ void kgr_node_close(struct kgr_node *node)
 {
     node->stopping = true;
     /* Ends every job while those whom it answers are still there; keys can go then. */
+    kgr_deadline_start(STOP_S);
     kgr_tpm_worker_stop(node->worker);
+    kgr_deadline_stop();
     kgr_exchange_free_graves(node);
     kgr_service_free(node->service);
     kgr_mqtt_free(node->mqtt);

@@ -149,7 +149,7 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
     /* Who makes a MAC and who verifies one do the same. */
     if (err == KGR_OK)
         err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation,
-                                   KGR_USE_RECEIVE, &diag);
+                                   kgr_service_mac_use(asked.key.generation), &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;

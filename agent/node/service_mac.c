@@ -164,8 +164,8 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
         kgr_service_malformed(service, request);
         return;
     }
-    err = kgr_service_find_key(service, &pair, &key, &asked.peer, asked.generation, KGR_USE_RECEIVE,
-                               &diag);
+    err = kgr_service_find_key(service, &pair, &key, &asked.peer, asked.generation,
+                               kgr_service_mac_use(asked.generation), &diag);
     if (err == KGR_OK && count(service, request->call) >= service->node->settings->mac_streams)
         err = kgr_diag_set(&diag, KGR_ERR_QUOTA, "too many MAC computations on this connection");
     if (err == KGR_OK) {

@@ -75,6 +75,14 @@ void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
 
 /* What a key is wanted for. */
 enum kgr_use { KGR_USE_SEND, KGR_USE_RECEIVE };
+/*
+ * kgr_service_mac_use: to make and to check a MAC is the same operation. Who names no generation means to
+ * make one, under a key that the peer holds; who checks one of another generation names it.
+ */
+static inline enum kgr_use kgr_service_mac_use(uint64_t generation)
+{
+    return generation == 0 ? KGR_USE_SEND : KGR_USE_RECEIVE;
+}
 
 /*
  * kgr_service_find_key finds the key that a request names (generation 0: the latest that may be used so). Errors with diag:

@@ -216,10 +216,10 @@ void kgr_ks_frames_receive(struct kgr_ks *ks, struct kgr_slice payload)
         refuse(ks, KGR_KS_KEY, NULL);
     else if (!expected(key, &frame.header))
         refuse(ks, KGR_KS_TYPE, key->node);
-    else if (!kgr_bucket_take(&key->bucket, kgr_clock_boot_ms()))
-        refuse(ks, KGR_KS_RATE, key->node);
     else if (kgr_window_check(&key->window, kgr_frame_sequence(&frame.header)) != KGR_OK)
         refuse(ks, KGR_KS_REPLAY, key->node);
+    else if (!kgr_bucket_take(&key->bucket, kgr_clock_boot_ms()))
+        refuse(ks, KGR_KS_RATE, key->node);
     else
         submit_receipt(ks, key, payload);
 }

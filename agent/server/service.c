@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/daemon/deadline.h"
 #include "agent/server/commands.h"
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
@@ -18,6 +19,7 @@
 #include "agent/wire/ipc.h"
 
 /* Jobs of the TPM worker that may wait. */
+#define STOP_S   10 /* for the worker to let the TPM go */
 #define MAX_JOBS 256
 
 static void on_tpm(void *arg)
@@ -253,7 +255,9 @@ static void finish(struct kgr_ks *ks)
     ks->failed = true; /* results that come now change nothing */
     kgr_server_free(ks->server);
     ks->server = NULL;
+    kgr_deadline_start(STOP_S);
     kgr_tpm_worker_stop(worker);
+    kgr_deadline_stop();
     ks->worker = NULL;
     kgr_mqtt_free(ks->mqtt);
     free_nodes(ks);
