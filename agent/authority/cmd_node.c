@@ -161,7 +161,7 @@ enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
     kgr_wr_init(&wr, body, sizeof body);
     enum kgr_error err = kgr_parse_nid(&node, options->operands[0], diag);
     if (err == KGR_OK)
-        err = kgr_order_nid_encode(&wr, &node);
+        err = kgr_wire_nid_encode(&wr, &node);
     if (err == KGR_OK)
         err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)

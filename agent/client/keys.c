@@ -102,7 +102,7 @@ KGR_EXPORT enum kgr_error kgr_resolve_handle(struct kgr_client *client, const ui
     if (err == KGR_OK)
         err = kgr_call_run(&call, kgr_ipc_resolve_encode(&call.request, kgr_slice(handle, len)));
     if (err == KGR_OK)
-        err = kgr_call_check(kgr_ipc_nid_decode(&peer, call.exchange.reply));
+        err = kgr_call_check(kgr_wire_nid_decode(&peer, call.exchange.reply));
     if (err == KGR_OK) {
         memcpy(out->peer, peer.s, sizeof(out->peer));
         out->generation = 0;

@@ -210,7 +210,7 @@ void kgr_service_resolve(struct kgr_service *service, const struct kgr_server_re
         const struct kgr_nid *peer = &pairs->list[i]->ex.s.peer;
 
         if (make_handle(service, peer, handle.len, mine) == KGR_OK &&
-            memcmp(mine, handle.p, handle.len) == 0 && kgr_ipc_nid_encode(&wr, peer) == KGR_OK) {
+            memcmp(mine, handle.p, handle.len) == 0 && kgr_wire_nid_encode(&wr, peer) == KGR_OK) {
             kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
             return;
         }

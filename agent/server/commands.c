@@ -348,7 +348,7 @@ static enum kgr_error node_show(struct command *c, struct kgr_slice body, struct
     const struct kgr_ks_node *node;
     struct kgr_nid nid;
 
-    if (kgr_order_nid_decode(&nid, body) != KGR_OK)
+    if (kgr_wire_nid_decode(&nid, body) != KGR_OK)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the order is malformed");
     node = kgr_ks_node_find(c->ks, &nid);
     if (node == NULL)

@@ -62,6 +62,9 @@ void kgr_wire_write_text8(struct kgr_wr *wr, struct kgr_slice text, size_t max);
 void kgr_wire_write_text16(struct kgr_wr *wr, struct kgr_slice text, size_t max);
 /* kgr_wire_read_flag reads a u8 that is 0 or 1. */
 bool kgr_wire_read_flag(struct kgr_rd *rd);
+/* A body that is one N_ID and nothing else: the reply to resolve, the order node_show. */
+KGR_MUST_CHECK enum kgr_error kgr_wire_nid_decode(struct kgr_nid *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_wire_nid_encode(struct kgr_wr *wr, const struct kgr_nid *in);
 /* kgr_wire_read_result and kgr_wire_write_result end every codec. */
 KGR_MUST_CHECK enum kgr_error kgr_wire_read_result(const struct kgr_rd *rd);
 KGR_MUST_CHECK enum kgr_error kgr_wire_write_result(const struct kgr_wr *wr);

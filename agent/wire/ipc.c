@@ -195,24 +195,6 @@ enum kgr_error kgr_ipc_resolve_encode(struct kgr_wr *wr, struct kgr_slice handle
     return kgr_wire_write_result(wr);
 }
 
-enum kgr_error kgr_ipc_nid_decode(struct kgr_nid *out, struct kgr_slice body)
-{
-    struct kgr_nid nid;
-    struct kgr_rd rd;
-    kgr_rd_init(&rd, body.p, body.len);
-    kgr_wire_read_nid(&rd, &nid);
-    enum kgr_error err = kgr_wire_read_result(&rd);
-    if (err == KGR_OK)
-        *out = nid;
-    return err;
-}
-
-enum kgr_error kgr_ipc_nid_encode(struct kgr_wr *wr, const struct kgr_nid *in)
-{
-    kgr_wire_write_nid(wr, in);
-    return kgr_wire_write_result(wr);
-}
-
 enum kgr_error kgr_ipc_request_decode(struct kgr_ipc_request *out, struct kgr_slice body)
 {
     struct kgr_ipc_request m;

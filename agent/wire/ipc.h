@@ -143,12 +143,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ipc_handle_decode(struct kgr_ipc_handle *out,
                                                     struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_handle_encode(struct kgr_wr *wr,
                                                     const struct kgr_ipc_handle *in);
-/* resolve: 16 to 64 bytes */
+/* resolve: 16 to 64 bytes. The reply: kgr_wire_nid_decode. */
 KGR_MUST_CHECK enum kgr_error kgr_ipc_resolve_decode(struct kgr_slice *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_resolve_encode(struct kgr_wr *wr, struct kgr_slice handle);
-/* the reply to resolve */
-KGR_MUST_CHECK enum kgr_error kgr_ipc_nid_decode(struct kgr_nid *out, struct kgr_slice body);
-KGR_MUST_CHECK enum kgr_error kgr_ipc_nid_encode(struct kgr_wr *wr, const struct kgr_nid *in);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_request_decode(struct kgr_ipc_request *out,
                                                      struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_request_encode(struct kgr_wr *wr,

@@ -174,24 +174,6 @@ enum kgr_error kgr_order_offset_encode(struct kgr_wr *wr, uint16_t offset)
     return kgr_wire_write_result(wr);
 }
 
-enum kgr_error kgr_order_nid_decode(struct kgr_nid *out, struct kgr_slice body)
-{
-    struct kgr_nid nid;
-    struct kgr_rd rd;
-    kgr_rd_init(&rd, body.p, body.len);
-    kgr_wire_read_nid(&rd, &nid);
-    enum kgr_error err = kgr_wire_read_result(&rd);
-    if (err == KGR_OK)
-        *out = nid;
-    return err;
-}
-
-enum kgr_error kgr_order_nid_encode(struct kgr_wr *wr, const struct kgr_nid *nid)
-{
-    kgr_wire_write_nid(wr, nid);
-    return kgr_wire_write_result(wr);
-}
-
 void kgr_list_head_read(struct kgr_rd *rd, struct kgr_list_head *out)
 {
     out->total = kgr_rd_u16(rd);

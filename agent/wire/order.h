@@ -77,11 +77,9 @@ KGR_MUST_CHECK enum kgr_error kgr_order_pair_decode(struct kgr_order_pair *out,
                                                     struct kgr_slice body, bool with_minimum);
 KGR_MUST_CHECK enum kgr_error
 kgr_order_pair_encode(struct kgr_wr *wr, const struct kgr_order_pair *in, bool with_minimum);
-/* node_list and pair_list: an offset; node_show: one N_ID. */
+/* node_list and pair_list: an offset. node_show: kgr_wire_nid_decode. */
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_decode(uint16_t *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_encode(struct kgr_wr *wr, uint16_t offset);
-KGR_MUST_CHECK enum kgr_error kgr_order_nid_decode(struct kgr_nid *out, struct kgr_slice body);
-KGR_MUST_CHECK enum kgr_error kgr_order_nid_encode(struct kgr_wr *wr, const struct kgr_nid *nid);
 
 enum kgr_node_state {
     KGR_NODE_ISSUED = 1,

@@ -137,7 +137,7 @@ static void reply(uint16_t op, struct kgr_slice in)
         FUZZ_ROUND_TRIP(struct kgr_ipc_peer, kgr_ipc_peer_decode, peer_encode, in);
         break;
     case KGR_IPC_RESOLVE:
-        FUZZ_ROUND_TRIP(struct kgr_nid, kgr_ipc_nid_decode, kgr_ipc_nid_encode, in);
+        FUZZ_ROUND_TRIP(struct kgr_nid, kgr_wire_nid_decode, kgr_wire_nid_encode, in);
         break;
     case KGR_IPC_CIPHER:
         FUZZ_ROUND_TRIP(struct kgr_ipc_cipher_reply, kgr_ipc_cipher_reply_decode,

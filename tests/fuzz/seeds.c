@@ -241,7 +241,7 @@ static void ipc_replies(void)
     const struct kgr_ipc_peers_head head = {2, 2};
 
     SAVE_PACKET(KGR_IPC_HELLO, true, "hello_reply", kgr_ipc_hello_reply_encode, &hello);
-    SAVE_PACKET(KGR_IPC_RESOLVE, true, "resolve_reply", kgr_ipc_nid_encode, &nid);
+    SAVE_PACKET(KGR_IPC_RESOLVE, true, "resolve_reply", kgr_wire_nid_encode, &nid);
     SAVE_PACKET(KGR_IPC_CIPHER, true, "cipher_reply", kgr_ipc_cipher_reply_encode, &cipher);
     SAVE_PACKET(KGR_IPC_STATUS, true, "status_reply", kgr_ipc_status_encode, &status);
     SAVE_PACKET(KGR_IPC_KS_STATUS, true, "ks_status_reply", kgr_ipc_ks_status_encode, &ks);
@@ -309,7 +309,7 @@ static void orders(void)
     save_order(KGR_ORDER_PAIR_ALLOW, kgr_wr_slice(&body_wr), "pair_allow");
     ok = ok && kgr_order_pair_encode(begin_order_body(), &pair, false) == KGR_OK;
     save_order(KGR_ORDER_PAIR_DENY, kgr_wr_slice(&body_wr), "pair_deny");
-    ok = ok && kgr_order_nid_encode(begin_order_body(), &add.node) == KGR_OK;
+    ok = ok && kgr_wire_nid_encode(begin_order_body(), &add.node) == KGR_OK;
     save_order(KGR_ORDER_NODE_SHOW, kgr_wr_slice(&body_wr), "node_show");
     require(ok, "orders");
 }

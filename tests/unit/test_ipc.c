@@ -19,7 +19,7 @@ CODEC_CHECK(check_hello_reply, struct kgr_ipc_hello_reply, kgr_ipc_hello_reply_e
 CODEC_CHECK(check_key, struct kgr_ipc_key, kgr_ipc_key_encode, kgr_ipc_key_decode)
 CODEC_CHECK(check_handle, struct kgr_ipc_handle, kgr_ipc_handle_encode, kgr_ipc_handle_decode)
 CODEC_CHECK(check_resolve, struct kgr_slice, resolve_encode, kgr_ipc_resolve_decode)
-CODEC_CHECK(check_nid, struct kgr_nid, kgr_ipc_nid_encode, kgr_ipc_nid_decode)
+CODEC_CHECK(check_nid, struct kgr_nid, kgr_wire_nid_encode, kgr_wire_nid_decode)
 CODEC_CHECK(check_request, struct kgr_ipc_request, kgr_ipc_request_encode, kgr_ipc_request_decode)
 CODEC_CHECK(check_wait, struct kgr_ipc_wait, kgr_ipc_wait_encode, kgr_ipc_wait_decode)
 CODEC_CHECK(check_u32, uint32_t, u32_encode, kgr_ipc_u32_decode)

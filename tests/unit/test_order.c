@@ -93,7 +93,7 @@ CODEC_CHECK_LARGE(check_node_add, struct kgr_order_node_add, kgr_order_node_add_
 CODEC_CHECK(check_allow, struct kgr_order_pair, allow_encode, allow_decode)
 CODEC_CHECK(check_deny, struct kgr_order_pair, deny_encode, deny_decode)
 CODEC_CHECK(check_offset, uint16_t, offset_encode, kgr_order_offset_decode)
-CODEC_CHECK(check_nid, struct kgr_nid, kgr_order_nid_encode, kgr_order_nid_decode)
+CODEC_CHECK(check_nid, struct kgr_nid, kgr_wire_nid_encode, kgr_wire_nid_decode)
 CODEC_CHECK(check_node, struct kgr_node_entry, node_encode, node_decode)
 CODEC_CHECK(check_pair, struct kgr_pair_entry, pair_encode, pair_decode)
 CODEC_CHECK(check_sealed, struct kgr_sealed_credential, kgr_sealed_credential_encode,
