@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "agent/authority/ac.h"
-#include "agent/authority/file.h"
+#include "agent/base/file.h"
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
 #include "agent/base/secret.h"

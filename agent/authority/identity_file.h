@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "agent/authority/file.h"
+#include "agent/base/file.h"
 #include "agent/authority/state.h"
 
 /* The files ac.pub and ks.pub: docs/protocol.md, section 10. */

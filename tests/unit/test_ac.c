@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "agent/authority/file.h"
+#include "agent/base/file.h"
 #include "agent/base/secret.h"
 #include "agent/tpm/template.h"
 #include "tests/support/swtpm.h"
@@ -156,28 +156,6 @@ static void close_of_an_ac_never_opened_closes_no_descriptor(void **state)
     assert_int_equal(fstat(STDIN_FILENO, &st), 0);
 }
 
-static void new_file_appears_whole_or_not_at_all(void **state)
-{
-    struct fixture *f = *state;
-    struct kgr_new_file file = KGR_NEW_FILE_INIT;
-    struct kgr_new_file second = KGR_NEW_FILE_INIT;
-    struct stat st;
-
-    kgr_new_file_abandon(&file);
-    assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_OK);
-    assert_int_equal(kgr_new_file_begin(&second, f->path, &f->diag), KGR_ERR_EXISTS);
-    kgr_new_file_abandon(&second); /* must not remove what is not its own */
-    assert_int_equal(stat(f->path, &st), 0);
-    kgr_new_file_abandon(&file);
-    assert_int_not_equal(stat(f->path, &st), 0);
-    assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_OK);
-    assert_int_equal(kgr_new_file_finish(&file, 0600, kgr_slice("secret", 6), &f->diag), KGR_OK);
-    kgr_new_file_abandon(&file);
-    assert_int_equal(stat(f->path, &st), 0);
-    assert_int_equal(st.st_size, 6);
-    assert_int_equal(st.st_mode & 07777, 0600);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,7 +165,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(open_before_found_says_what_to_do, setup, teardown),
         cmocka_unit_test_setup_teardown(close_of_an_ac_never_opened_closes_no_descriptor, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(new_file_appears_whole_or_not_at_all, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("ac", tests, NULL, NULL);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/authority/file.h"
+#include "agent/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PATH_LEN 1100 /* more than any path that the configuration lets in */
 
 static bool write_all(int fd, struct kgr_slice data)
 {
@@ -56,6 +59,44 @@ void kgr_new_file_abandon(struct kgr_new_file *file)
     close(file->fd);
     file->fd = -1;
     unlink(file->path);
+}
+
+enum kgr_error kgr_file_sync_folder(const char *path, struct kgr_diag *diag)
+{
+    char folder[PATH_LEN];
+    const char *slash = strrchr(path, '/');
+    int len = slash == NULL ? 1 : (int)(slash - path) + 1;
+    int n = snprintf(folder, sizeof folder, "%.*s", len, slash == NULL ? "." : path);
+    int fd =
+        n < 0 || (size_t)n >= sizeof folder ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    return ok ? KGR_OK
+              : kgr_diag_set(diag, KGR_ERR_IO, "cannot sync %s: %s", folder, strerror(saved));
+}
+
+enum kgr_error kgr_file_replace(const char *path, mode_t mode, struct kgr_slice data,
+                                struct kgr_diag *diag)
+{
+    char next[PATH_LEN];
+    struct kgr_new_file file = KGR_NEW_FILE_INIT;
+    int n = snprintf(next, sizeof next, "%s.new", path);
+    enum kgr_error err = n < 0 || (size_t)n >= sizeof next
+                             ? kgr_diag_set(diag, KGR_ERR_IO, "%s: the path is too long", path)
+                             : KGR_OK;
+    if (err == KGR_OK && unlink(next) != 0 && errno != ENOENT) /* of a run that crashed */
+        err = kgr_diag_set(diag, KGR_ERR_IO, "cannot remove %s: %s", next, strerror(errno));
+    if (err == KGR_OK)
+        err = kgr_new_file_begin(&file, next, diag);
+    if (err == KGR_OK)
+        err = kgr_new_file_finish(&file, mode, data, diag);
+    if (err == KGR_OK && rename(next, path) != 0) {
+        err = kgr_diag_set(diag, KGR_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
+        (void)unlink(next);
+    }
+    return err == KGR_OK ? kgr_file_sync_folder(path, diag) : err;
 }
 
 enum kgr_error kgr_file_read(uint8_t *out, size_t *out_len, size_t cap, const char *path,

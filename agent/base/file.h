@@ -29,6 +29,14 @@ KGR_MUST_CHECK enum kgr_error kgr_new_file_finish(struct kgr_new_file *file, mod
                                                   struct kgr_slice data, struct kgr_diag *diag);
 /* kgr_new_file_abandon removes a file that was begun and not finished. */
 void kgr_new_file_abandon(struct kgr_new_file *file);
+/*
+ * kgr_file_replace writes data to path with exactly mode, all of it or, after a failure or a crash, what was there before.
+ * It is on the disk when this returns.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_file_replace(const char *path, mode_t mode, struct kgr_slice data,
+                                               struct kgr_diag *diag);
+/* kgr_file_sync_folder puts the names in the folder of path on the disk. */
+KGR_MUST_CHECK enum kgr_error kgr_file_sync_folder(const char *path, struct kgr_diag *diag);
 /* kgr_file_read reads a whole file of at most cap bytes; longer is KGR_ERR_TOO_LARGE. */
 KGR_MUST_CHECK enum kgr_error kgr_file_read(uint8_t *out, size_t *out_len, size_t cap,
                                             const char *path, struct kgr_diag *diag);
