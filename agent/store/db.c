@@ -3,6 +3,7 @@
 
 #include "agent/base/log.h"
 #include "agent/store/handle.h"
+#include "agent/store/sealed_vfs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +23,8 @@ static enum kgr_error translate(int rc)
         return KGR_ERR_EXISTS;
     case SQLITE_IOERR_NOMEM:
         return KGR_ERR_NO_MEMORY;
+    case SQLITE_IOERR_DATA:
+        return KGR_ERR_CORRUPT;
     default:
         break;
     }
@@ -45,14 +48,28 @@ static enum kgr_error translate(int rc)
     }
 }
 
+/* refused tells that a page did not open, and says which. */
+static bool refused(const struct kgr_db *db, struct kgr_diag *diag)
+{
+    uint32_t page = db->vfs == NULL ? 0 : kgr_sealed_vfs_refused(db->vfs);
+
+    if (page != 0)
+        kgr_diag_set(diag, KGR_ERR_CORRUPT,
+                     "%s: page %u does not open: it was changed by another hand, or put back from"
+                     " another start",
+                     db->path, (unsigned)page);
+    return page != 0;
+}
+
 enum kgr_error kgr_db_fail(struct kgr_db *db, int rc, struct kgr_diag *diag)
 {
     enum kgr_error err = translate(rc);
 
-    kgr_diag_set(diag, err, "%s: %s (SQLite %d)", db->path,
-                 rc == sqlite3_extended_errcode(db->handle) ? sqlite3_errmsg(db->handle)
-                                                            : sqlite3_errstr(rc),
-                 rc);
+    if (err != KGR_ERR_CORRUPT || !refused(db, diag))
+        kgr_diag_set(diag, err, "%s: %s (SQLite %d)", db->path,
+                     rc == sqlite3_extended_errcode(db->handle) ? sqlite3_errmsg(db->handle)
+                                                                : sqlite3_errstr(rc),
+                     rc);
     if (err == KGR_ERR_IO || err == KGR_ERR_CORRUPT || err == KGR_ERR_NO_MEMORY)
         kgr_db_rollback(db);
     return err;
@@ -205,8 +222,9 @@ static enum kgr_error check_integrity(struct kgr_db *db, struct kgr_diag *diag)
         return err;
     text = step == KGR_STEP_ROW ? kgr_stmt_text(stmt, 0) : NULL;
     if (text == NULL || strcmp(text, "ok") != 0)
-        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s: damaged: %.100s", db->path,
-                           text != NULL ? text : "?");
+        err = refused(db, diag) ? KGR_ERR_CORRUPT
+                                : kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s: damaged: %.100s",
+                                               db->path, text != NULL ? text : "?");
     kgr_stmt_reset(stmt);
     return err;
 }
@@ -232,6 +250,16 @@ static enum kgr_error migrate(struct kgr_db *db, int64_t version,
     return err;
 }
 
+/* The room at the end of a page for what sealing adds; has an effect before the first page is written. */
+static enum kgr_error reserve(struct kgr_db *db, struct kgr_diag *diag)
+{
+    int bytes = (int)KGR_PAGE_RESERVED;
+    int rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+
+    return rc == SQLITE_OK ? kgr_db_exec(db, "PRAGMA page_size = 4096", diag)
+                           : kgr_db_fail(db, rc, diag);
+}
+
 static enum kgr_error configure(struct kgr_db *db, const struct kgr_db_schema *schema,
                                 struct kgr_diag *diag)
 {
@@ -254,21 +282,39 @@ static enum kgr_error configure(struct kgr_db *db, const struct kgr_db_schema *s
     if (err != KGR_OK)
         return err;
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    err = kgr_db_exec(db,
-                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                      "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON",
-                      diag);
+    /* A new file becomes one with a log by a transaction of its own, whose journal must not touch the disk. */
+    if (version == 0 && db->vfs != NULL)
+        err = reserve(db, diag);
+    if (err == KGR_OK && version == 0)
+        err = kgr_db_exec(db, "PRAGMA journal_mode = MEMORY", diag);
+    if (err == KGR_OK)
+        err = kgr_db_exec(db,
+                          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                          "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON",
+                          diag);
     if (err == KGR_OK)
         err = migrate(db, version, schema, diag);
     return err;
 }
 
-enum kgr_error kgr_db_open(struct kgr_db **out, const char *path,
-                           const struct kgr_db_schema *schema, struct kgr_diag *diag)
+static enum kgr_error open_handle(struct kgr_db *db, struct kgr_diag *diag)
+{
+    int rc = sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                             db->vfs == NULL ? NULL : kgr_sealed_vfs_name(db->vfs));
+
+    if (rc != SQLITE_OK)
+        return kgr_diag_set(diag, translate(rc), "%s: %s (SQLite %d)", db->path, sqlite3_errstr(rc),
+                            rc);
+    (void)sqlite3_extended_result_codes(db->handle, 1);
+    return KGR_OK;
+}
+
+static enum kgr_error open_db(struct kgr_db **out, const char *path,
+                              const struct kgr_db_schema *schema,
+                              const struct kgr_page_cipher *cipher, struct kgr_diag *diag)
 {
     struct kgr_db *db;
     enum kgr_error err;
-    int rc;
 
     assert(schema->application_id != 0 && schema->num_migrations > 0);
     err = prepare_file(path, diag);
@@ -278,24 +324,33 @@ enum kgr_error kgr_db_open(struct kgr_db **out, const char *path,
     if (db == NULL)
         return KGR_ERR_NO_MEMORY;
     db->path = strdup(path);
-    if (db->path == NULL) {
-        free(db);
-        return KGR_ERR_NO_MEMORY;
+    if (db->path == NULL)
+        err = KGR_ERR_NO_MEMORY;
+    if (err == KGR_OK && cipher != NULL)
+        err = kgr_sealed_vfs_new(&db->vfs, cipher);
+    if (err == KGR_OK)
+        err = open_handle(db, diag);
+    if (err == KGR_OK)
+        err = configure(db, schema, diag);
+    if (err != KGR_OK) {
+        kgr_db_close(db);
+        return err;
     }
-    rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc != SQLITE_OK) {
-        err = kgr_diag_set(diag, translate(rc), "%s: %s (SQLite %d)", path, sqlite3_errstr(rc), rc);
-        goto fail;
-    }
-    (void)sqlite3_extended_result_codes(db->handle, 1);
-    err = configure(db, schema, diag);
-    if (err != KGR_OK)
-        goto fail;
     *out = db;
     return KGR_OK;
-fail:
-    kgr_db_close(db);
-    return err;
+}
+
+enum kgr_error kgr_db_open(struct kgr_db **out, const char *path,
+                           const struct kgr_db_schema *schema, struct kgr_diag *diag)
+{
+    return open_db(out, path, schema, NULL, diag);
+}
+
+enum kgr_error kgr_db_open_sealed(struct kgr_db **out, const char *path,
+                                  const struct kgr_db_schema *schema,
+                                  const struct kgr_page_cipher *cipher, struct kgr_diag *diag)
+{
+    return open_db(out, path, schema, cipher, diag);
 }
 
 void kgr_db_close(struct kgr_db *db)
@@ -311,6 +366,7 @@ void kgr_db_close(struct kgr_db *db)
         db->handle); /* the last connection moves the WAL into the file and removes it */
     assert(rc == SQLITE_OK);
     (void)rc;
+    kgr_sealed_vfs_free(db->vfs);
     free(db->path);
     free(db);
 }

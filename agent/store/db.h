@@ -8,6 +8,7 @@
 #include "agent/base/attr.h"
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/base/page.h"
 
 /*
  * A database file that belongs to one process: SQLite in WAL mode, every commit on the disk before it
@@ -39,6 +40,14 @@ struct kgr_db_schema {
 KGR_MUST_CHECK enum kgr_error kgr_db_open(struct kgr_db **out, const char *path,
                                           const struct kgr_db_schema *schema,
                                           struct kgr_diag *diag);
+/*
+ * kgr_db_open_sealed is kgr_db_open of a file in which every page is sealed by cipher, which the caller keeps until
+ * kgr_db_close. What is there and does not open with it is KGR_ERR_CORRUPT.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_db_open_sealed(struct kgr_db **out, const char *path,
+                                                 const struct kgr_db_schema *schema,
+                                                 const struct kgr_page_cipher *cipher,
+                                                 struct kgr_diag *diag);
 /* kgr_db_close rolls back what is open, truncates the WAL and frees; accepts NULL. */
 void kgr_db_close(struct kgr_db *db);
 

@@ -14,10 +14,13 @@ struct kgr_stmt {
     struct kgr_stmt *next;
 };
 
+struct kgr_sealed_vfs;
+
 struct kgr_db {
-    sqlite3 *handle;        /* owned */
-    char *path;             /* owned */
-    struct kgr_stmt *stmts; /* owned */
+    sqlite3 *handle;            /* owned */
+    struct kgr_sealed_vfs *vfs; /* owned; NULL: the file is in clear */
+    char *path;                 /* owned */
+    struct kgr_stmt *stmts;     /* owned */
 };
 
 /*

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/base/diag.h"
+#include "agent/keys/auth.h"
+#include "agent/tpm/types.h"
+
+struct kgr_tpm;
+
+/*
+ * What opens the state of a program: the root of its secrets, which its TPM derives, and the counter of its epochs.
+ * On disk it is the file `vault` in the state folder (docs/protocol.md, section 10): of no use without this TPM, and
+ * holding nothing that anybody needs to hide.
+ */
+struct kgr_vault {
+    struct kgr_auth_root *root;        /* owned */
+    struct kgr_tpm_auth *counter_auth; /* owned, in the arena */
+    struct kgr_tpm_object counter;
+};
+
+/* kgr_vault_exists tells whether there is one in folder. */
+bool kgr_vault_exists(const char *folder);
+/*
+ * kgr_vault_create makes the root's key below the SRK and the counter, and writes the file; nothing is left in the TPM when
+ * it fails. KGR_ERR_EXISTS when there is one. The TPM's session is salted by the SRK afterwards.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_vault_create(struct kgr_vault *out, struct kgr_tpm *tpm,
+                                               const char *folder, struct kgr_diag *diag);
+/*
+ * kgr_vault_open reads it again, with a session salted by the SRK that was pinned. KGR_ERR_NO_KEY (without diag) when there is
+ * none, KGR_ERR_CORRUPT when the file is damaged, or the TPM is another one or was cleared.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_vault_open(struct kgr_vault *out, struct kgr_tpm *tpm,
+                                             const char *folder, struct kgr_diag *diag);
+/* kgr_vault_close accepts a zero object. */
+void kgr_vault_close(struct kgr_vault *vault);
+/* kgr_vault_erase removes the counter from the TPM and then the file: last thing of a wipe. KGR_OK when there is none. */
+KGR_MUST_CHECK enum kgr_error kgr_vault_erase(struct kgr_tpm *tpm, const char *folder,
+                                              struct kgr_diag *diag);
