@@ -24,7 +24,6 @@
 enum kgr_error kgr_cmd_init(const struct kgr_settings *settings, struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    struct kgr_db *db = NULL;
     /* The TPM first: without one nothing is left behind. */
     enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
 
@@ -32,12 +31,9 @@ enum kgr_error kgr_cmd_init(const struct kgr_settings *settings, struct kgr_diag
         err = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
                            "this TPM has no AES or HMAC commands that resident keys need");
     if (err == KGR_OK)
-        err = kgr_node_store_open(&db, settings->state, true, diag);
-    if (err == KGR_OK)
-        err = kgr_anchor_create(tpm, db, diag);
+        err = kgr_anchor_create(tpm, settings->state, diag);
     if (err == KGR_OK)
         printf("initialised: state in %s, storage key and counter in the TPM\n", settings->state);
-    kgr_db_close(db);
     kgr_tpm_close(tpm);
     return err;
 }
@@ -67,42 +63,6 @@ static enum kgr_error find_ek(struct kgr_tpm *tpm, struct identity *out, struct 
     return err;
 }
 
-static enum kgr_error find_node(struct kgr_db *db, struct identity *out, struct kgr_diag *diag)
-{
-    char nid[KGR_NID_MAX];
-    uint8_t key_id[KGR_KEY_ID_LEN];
-    size_t len = 0;
-    enum kgr_error err = kgr_meta_get(db, KGR_META_NODE, nid, sizeof(nid), &len, diag);
-
-    if (err == KGR_ERR_NO_KEY)
-        return KGR_OK;
-    if (err != KGR_OK)
-        return err;
-    memcpy(out->node, nid, len);
-    /* NTAG is erased by reg_done, and by nothing else. */
-    err = kgr_meta_get_exact(db, KGR_META_NTAG_KEY_ID, key_id, sizeof(key_id), diag);
-    out->registered = err == KGR_ERR_NO_KEY;
-    return err == KGR_ERR_NO_KEY ? KGR_OK : err;
-}
-
-static enum kgr_error find_storage(struct kgr_db *db, struct identity *out, struct kgr_diag *diag)
-{
-    struct kgr_tpm_public pub;
-    struct kgr_tpm_name name;
-    size_t len = 0;
-    enum kgr_error err =
-        kgr_meta_get(db, KGR_META_STORAGE_PUBLIC, pub.bytes, sizeof(pub.bytes), &len, diag);
-
-    if (err == KGR_ERR_NO_KEY)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "not initialised; run kgr-agent init");
-    pub.len = (uint16_t)len;
-    if (err == KGR_OK)
-        err = kgr_tpm_public_name(&name, &pub);
-    if (err == KGR_OK)
-        (void)kgr_hex(out->storage, name.bytes, name.len);
-    return err;
-}
-
 static void print_identity(const struct identity *id, bool json)
 {
     /* An N_ID needs no quoting in JSON, and hex neither. */
@@ -122,21 +82,21 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
                                 struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    struct kgr_db *db = NULL;
+    struct kgr_anchor anchor = {0};
     struct identity id = {.registered = false};
-    enum kgr_error err = kgr_node_store_open(&db, settings->state, false, diag);
+    enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
 
     if (err == KGR_OK)
-        err = find_storage(db, &id, diag);
-    if (err == KGR_OK)
-        err = find_node(db, &id, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_open(&tpm, settings->tcti, diag);
+        err = kgr_anchor_open(&anchor, tpm, settings->state, diag);
+    if (err == KGR_OK) {
+        (void)kgr_hex(id.storage, anchor.storage.name.bytes, anchor.storage.name.len);
+        err = kgr_node_enrolment(anchor.state.db, id.node, &id.registered, diag);
+    }
     if (err == KGR_OK)
         err = find_ek(tpm, &id, diag);
     if (err == KGR_OK)
         print_identity(&id, json);
-    kgr_db_close(db);
+    kgr_anchor_deinit(&anchor);
     kgr_tpm_close(tpm);
     return err;
 }
@@ -202,7 +162,7 @@ enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *p
     if (err == KGR_OK && node == NULL)
         err = KGR_ERR_NO_MEMORY;
     if (err == KGR_OK) {
-        err = kgr_node_open(node, settings, diag);
+        err = kgr_node_open(node, settings, false, diag);
         node->progress = print_progress;
         if (err == KGR_OK)
             err = enroll(node, path, timeout_s, diag);
@@ -213,20 +173,6 @@ enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *p
 }
 
 /* run */
-
-static enum kgr_error check_registered(struct kgr_db *db, struct kgr_diag *diag)
-{
-    struct identity id = {.registered = false};
-    enum kgr_error err = find_node(db, &id, diag);
-
-    if (err == KGR_OK && id.node[0] == '\0')
-        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
-                           "this node is not enrolled; run kgr-agent enroll FILE");
-    if (err == KGR_OK && !id.registered)
-        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
-                           "the enrolment as %s is not finished; run kgr-agent enroll", id.node);
-    return err;
-}
 
 static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
 {
@@ -254,16 +200,10 @@ static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
 enum kgr_error kgr_cmd_run(const struct kgr_settings *settings, struct kgr_diag *diag)
 {
     struct kgr_node *node = calloc(1, sizeof(*node));
-    struct kgr_db *db = NULL;
-    /* Told before an epoch is spent, and without a TPM. */
-    enum kgr_error err =
-        node == NULL ? KGR_ERR_NO_MEMORY : kgr_node_store_open(&db, settings->state, false, diag);
+    enum kgr_error err = node == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
-    if (err == KGR_OK)
-        err = check_registered(db, diag);
-    kgr_db_close(db);
     if (err == KGR_OK) {
-        err = kgr_node_open(node, settings, diag);
+        err = kgr_node_open(node, settings, true, diag);
         if (err == KGR_OK)
             err = serve(node, diag);
         kgr_node_close(node);

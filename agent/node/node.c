@@ -364,8 +364,40 @@ static void init_frames(struct kgr_node *node)
     kgr_frames_init(&node->frames, &owner, kgr_clock_boot_ms()); /* the worker comes later */
 }
 
+enum kgr_error kgr_node_enrolment(struct kgr_db *db, char out_node[KGR_NID_MAX + 1],
+                                  bool *out_registered, struct kgr_diag *diag)
+{
+    char nid[KGR_NID_MAX + 1] = "";
+    uint8_t key_id[KGR_KEY_ID_LEN];
+    size_t len = 0;
+    enum kgr_error err = kgr_meta_get(db, KGR_META_NODE, nid, KGR_NID_MAX, &len, diag);
+
+    if (err == KGR_OK) /* NTAG is erased by reg_done, and by nothing else */
+        err = kgr_meta_get_exact(db, KGR_META_NTAG_KEY_ID, key_id, sizeof(key_id), diag);
+    if (err != KGR_OK && err != KGR_ERR_NO_KEY)
+        return err;
+    *out_registered = len > 0 && err == KGR_ERR_NO_KEY;
+    memcpy(out_node, nid, sizeof(nid));
+    return KGR_OK;
+}
+
+static enum kgr_error check_registered(struct kgr_db *db, struct kgr_diag *diag)
+{
+    char node[KGR_NID_MAX + 1];
+    bool registered = false;
+    enum kgr_error err = kgr_node_enrolment(db, node, &registered, diag);
+
+    if (err == KGR_OK && node[0] == '\0')
+        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
+                           "this node is not enrolled; run kgr-agent enroll FILE");
+    if (err == KGR_OK && !registered)
+        err = kgr_diag_set(diag, KGR_ERR_NOT_REGISTERED,
+                           "the enrolment as %s is not finished; run kgr-agent enroll", node);
+    return err;
+}
+
 enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *settings,
-                             struct kgr_diag *diag)
+                             bool registered, struct kgr_diag *diag)
 {
     enum kgr_error err;
 
@@ -376,11 +408,11 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
     node->give_up_ms = UINT64_MAX;
     node->next_key_id = 1;
     kgr_sync_init(&node->sync);
-    err = kgr_node_store_open(&node->db, settings->state, false, diag);
+    err = kgr_tpm_open(&node->tpm, settings->tcti, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open(&node->tpm, settings->tcti, diag);
-    if (err == KGR_OK)
-        err = kgr_anchor_open(&node->anchor, node->tpm, node->db, diag);
+        err = kgr_anchor_open(&node->anchor, node->tpm, settings->state, diag);
+    if (err == KGR_OK && registered)
+        err = check_registered(node->anchor.state.db, diag); /* before an epoch is spent */
     if (err == KGR_OK)
         note_capability(node);
     if (err == KGR_OK && !node->tpm_resident)
@@ -388,8 +420,9 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
                            "this TPM cannot hold resident keys (%s), and no other custody is built",
                            node->tpm_summary);
     if (err == KGR_OK)
-        err = kgr_anchor_new_epoch(&node->anchor, node->tpm, node->db, &node->epoch,
-                                   &node->rolled_back, diag);
+        err =
+            kgr_anchor_new_epoch(&node->anchor, node->tpm, &node->epoch, &node->rolled_back, diag);
+    node->db = node->anchor.state.db;
     init_frames(node);
     return err;
 }
@@ -479,7 +512,6 @@ void kgr_node_close(struct kgr_node *node)
     kgr_sync_lists_free(node->lists);
     kgr_tpm_close(node->tpm);
     kgr_anchor_deinit(&node->anchor);
-    kgr_db_close(node->db);
     kgr_wakeup_free(node->mqtt_wakeup);
     kgr_wakeup_free(node->tpm_wakeup);
     kgr_timer_free(node->timer);

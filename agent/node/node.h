@@ -33,8 +33,8 @@ struct kgr_node {
     struct kgr_timer *timer;
     struct kgr_wakeup *tpm_wakeup;
     struct kgr_wakeup *mqtt_wakeup;
-    struct kgr_db *db;
     struct kgr_anchor anchor;
+    struct kgr_db *db;   /* of the anchor */
     struct kgr_tpm *tpm; /* until the worker takes it */
     struct kgr_tpm_worker *worker;
     struct kgr_mqtt *mqtt;
@@ -78,11 +78,15 @@ struct kgr_node {
 };
 
 /*
- * kgr_node_open opens state, TPM and database, and takes an epoch. diag has the reason of a failure. Deinit with
- * kgr_node_close in any case.
+ * kgr_node_open opens TPM, state and database, and takes an epoch; with registered it does the latter only for a node that is
+ * (KGR_ERR_NOT_REGISTERED). diag has the reason of a failure. Deinit with kgr_node_close in any case.
  */
-KGR_MUST_CHECK enum kgr_error
-kgr_node_open(struct kgr_node *node, const struct kgr_settings *settings, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_node_open(struct kgr_node *node,
+                                            const struct kgr_settings *settings, bool registered,
+                                            struct kgr_diag *diag);
+/* kgr_node_enrolment reads who the node is, and whether its registration is over; an empty name: not enrolled. */
+KGR_MUST_CHECK enum kgr_error kgr_node_enrolment(struct kgr_db *db, char out_node[KGR_NID_MAX + 1],
+                                                 bool *out_registered, struct kgr_diag *diag);
 /* kgr_node_connect starts the worker, the broker's connection and the timer. The node knows its N_ID and topics then. */
 KGR_MUST_CHECK enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag);
 /* kgr_node_run serves until kgr_node_stop, and returns the result given there. */

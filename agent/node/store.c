@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define APPLICATION_ID 0x4b475241u /* KGRA */
 
@@ -32,7 +31,8 @@ static const struct kgr_db_schema schema = {
     .num_migrations = KGR_ARRAY_LEN(migrations),
 };
 
-enum kgr_error kgr_node_store_open(struct kgr_db **out, const char *dir, bool create,
+enum kgr_error kgr_node_store_open(struct kgr_state *out, const char *dir,
+                                   const struct kgr_page_keys *keys, uint64_t counter, bool create,
                                    struct kgr_diag *diag)
 {
     char path[1100];
@@ -40,9 +40,7 @@ enum kgr_error kgr_node_store_open(struct kgr_db **out, const char *dir, bool cr
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "state: the path is too long");
-    if (!create && access(path, F_OK) != 0)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not initialised; run kgr-agent init", dir);
-    return kgr_db_open(out, path, &schema, diag);
+    return kgr_state_open(out, path, &schema, keys, counter, create, diag);
 }
 
 /* Meta */

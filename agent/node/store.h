@@ -11,7 +11,7 @@
 #include "agent/node/exchange.h"
 #include "agent/node/records.h"
 #include "agent/wire/window.h"
-#include "agent/store/db.h"
+#include "agent/store/state.h"
 #include "agent/wire/common.h"
 
 /*
@@ -19,8 +19,13 @@
  * transaction. A row that does not decode is KGR_ERR_CORRUPT, with a diag that names it.
  */
 
-/* kgr_node_store_open opens the database in the state folder dir, creating it with create. KGR_ERR_CONFIG if it is not there. */
-KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_db **out, const char *dir, bool create,
+/*
+ * kgr_node_store_open opens the sealed database in the state folder dir, creating it with create. KGR_ERR_NO_KEY if it is not
+ * there (agent/store/state.h).
+ */
+KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_state *out, const char *dir,
+                                                  const struct kgr_page_keys *keys,
+                                                  uint64_t counter, bool create,
                                                   struct kgr_diag *diag);
 
 /* Single values. */
@@ -32,15 +37,8 @@ KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_db **out, const cha
 #define KGR_META_BROKER_HOST    "broker-host"
 #define KGR_META_BROKER_PORT    "broker-port"
 #define KGR_META_EXPIRES        "credential-expires"
-#define KGR_META_SRK_NAME       "srk-name"
 #define KGR_META_STORAGE_HANDLE "storage-handle"
 #define KGR_META_STORAGE_PUBLIC "storage-public"
-#define KGR_META_COUNTER_HANDLE "counter-handle"
-#define KGR_META_COUNTER_NAME   "counter-name"
-#define KGR_META_EPOCH          "epoch"            /* of the last start */
-#define KGR_META_EPOCH_NEXT     "epoch-next"       /* while the counter is moved */
-#define KGR_META_ROOT_PUBLIC    "auth-root-public" /* root of the authorisation values, sealed */
-#define KGR_META_ROOT_PRIVATE   "auth-root-private"
 #define KGR_META_NTAG_PUBLIC    "ntag-public"
 #define KGR_META_NTAG_PRIVATE   "ntag-private"
 #define KGR_META_NTAG_KEY_ID    "ntag-key-id"

@@ -108,7 +108,7 @@ void node_pair_open(struct node_end *end)
 {
     struct kgr_diag diag = {{0}};
 
-    if (kgr_node_open(&end->node, &end->settings, &diag) != KGR_OK)
+    if (kgr_node_open(&end->node, &end->settings, false, &diag) != KGR_OK)
         fail_msg("kgr_node_open: %s", diag.text);
 }
 

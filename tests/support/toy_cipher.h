@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/base/page.h"
@@ -16,7 +17,8 @@ struct toy_cipher {
     unsigned long sealed;
 };
 
-static uint64_t toy_sum(const struct toy_cipher *toy, struct kgr_slice aad, const uint8_t *content)
+static inline uint64_t toy_sum(const struct toy_cipher *toy, struct kgr_slice aad,
+                               const uint8_t *content)
 {
     uint64_t sum = 14695981039346656037u + toy->key;
 
@@ -41,8 +43,8 @@ static inline enum kgr_error toy_seal(void *ctx, uint8_t out[KGR_PAGE_LEN], stru
     return KGR_OK;
 }
 
-static inline enum kgr_error toy_open(void *ctx, uint8_t out[KGR_PAGE_LEN],
-                                      struct kgr_slice aad, const uint8_t page[KGR_PAGE_LEN])
+static inline enum kgr_error toy_open(void *ctx, uint8_t out[KGR_PAGE_LEN], struct kgr_slice aad,
+                                      const uint8_t page[KGR_PAGE_LEN])
 {
     struct toy_cipher *toy = ctx;
     uint64_t sum;
@@ -62,4 +64,31 @@ static inline struct kgr_page_cipher toy_cipher(struct toy_cipher *toy)
     struct kgr_page_cipher cipher = {.seal = toy_seal, .open = toy_open, .ctx = toy};
 
     return cipher;
+}
+
+static inline enum kgr_error toy_at(void *ctx, struct kgr_page_cipher *out, uint64_t epoch)
+{
+    struct toy_cipher *toy = calloc(1, sizeof(*toy));
+
+    (void)ctx;
+    if (toy == NULL)
+        return KGR_ERR_NO_MEMORY;
+    toy->key = (uint8_t)(epoch * 3 + 1);
+    *out = toy_cipher(toy);
+    return KGR_OK;
+}
+
+static inline void toy_drop(void *ctx, struct kgr_page_cipher *cipher)
+{
+    (void)ctx;
+    free(cipher->ctx);
+    cipher->ctx = NULL;
+}
+
+/* toy_keys are the ciphers of all epochs (modulo 256). */
+static inline struct kgr_page_keys toy_keys(void)
+{
+    struct kgr_page_keys keys = {.at = toy_at, .drop = toy_drop, .ctx = NULL};
+
+    return keys;
 }

@@ -9,6 +9,7 @@
 #include "agent/tpm/tpm.h"
 #include "agent/tpm/worker.h"
 #include "tests/support/swtpm.h"
+#include "tests/support/toy_cipher.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@
 static struct swtpm swtpm;
 static char folder[64];
 static struct kgr_tpm_worker *worker;
-static struct kgr_db *db;
+static struct kgr_state opened;
+static struct kgr_db *db; /* of opened */
 static struct kgr_frames frames;
 static struct kgr_software_key *ks_key; /* the KS's copy of the keys */
 static uint64_t now;
@@ -88,6 +90,7 @@ static void begin(void)
 
 static int group_setup(void **state)
 {
+    struct kgr_page_keys keys = toy_keys();
     struct kgr_tpm *tpm = NULL;
 
     (void)state;
@@ -100,8 +103,9 @@ static int group_setup(void **state)
         kgr_tpm_worker_start(&worker, tpm, 64, notify, NULL) != KGR_OK)
         return -1;
     secret = kgr_secret_alloc(48);
-    if (secret == NULL || kgr_node_store_open(&db, folder, true, NULL) != KGR_OK)
+    if (secret == NULL || kgr_node_store_open(&opened, folder, &keys, 1, true, NULL) != KGR_OK)
         return -1;
+    db = opened.db;
     kgr_random(secret, 48);
     ks_key = make_key();
     return 0;
@@ -114,7 +118,7 @@ static int group_teardown(void **state)
     (void)state;
     kgr_tpm_worker_stop(worker);
     kgr_software_key_free(ks_key);
-    kgr_db_close(db);
+    kgr_state_close(&opened);
     swtpm_stop(&swtpm);
     kgr_secret_free(secret);
     kgr_arena_deinit();
