@@ -6,6 +6,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/keys/state_key.h"
 #include "agent/seal/digest.h"
 #include "agent/server/store.h"
 #include "agent/tpm/nv.h"
@@ -15,9 +16,11 @@
 #include "agent/tpm/template.h"
 #include "agent/wire/credential.h"
 
-enum { STORAGE, SIGNING, COUNTER, NUM_KEYS };
+enum { STORAGE, SIGNING, NUM_KEYS };
 
-static const char *const labels[NUM_KEYS] = {"storage", "signing", "counter"};
+static const char *const labels[NUM_KEYS] = {"storage", "signing"};
+
+static const char not_initialised[] = "this KS is not initialised; run: kgr-ks init --ac FILE";
 
 static enum kgr_error set_public(struct kgr_tpm_public *out, struct kgr_slice bytes,
                                  enum kgr_error (*check)(const struct kgr_tpm_public *))
@@ -56,27 +59,19 @@ static enum kgr_error derive(struct kgr_ks_identity *id)
     return KGR_OK;
 }
 
-/* The root is random, sealed below the SRK of this TPM, and everything else follows from it. */
-static enum kgr_error create_root(struct kgr_ks_identity *id, struct kgr_db *db,
-                                  struct kgr_tpm *tpm, const struct kgr_tpm_object *srk,
-                                  struct kgr_diag *diag)
+/* open_state follows the opening, or the making, of the vault. */
+static enum kgr_error open_state(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                                 const char *folder, bool create, struct kgr_diag *diag)
 {
-    struct kgr_tpm_blob blob;
-    uint8_t *bytes = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
-    enum kgr_error err = bytes == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    struct kgr_page_keys keys;
+    uint64_t counter = 0;
+    enum kgr_error err = kgr_tpm_counter_read(tpm, &counter, &id->vault.counter, diag);
 
+    id->root = id->vault.root;
+    keys = kgr_state_keys(id->root);
     if (err == KGR_OK)
-        err = kgr_tpm_random(tpm, bytes, KGR_AUTH_ROOT_LEN, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_seal(tpm, &blob, srk, NULL, kgr_slice(bytes, KGR_AUTH_ROOT_LEN), diag);
-    if (err == KGR_OK)
-        err = kgr_auth_root_new(&id->root, bytes);
-    kgr_secret_free(bytes);
-    if (err == KGR_OK)
-        err = kgr_ks_meta_set(db, "root_pub", kgr_slice(blob.pub.bytes, blob.pub.len), diag);
-    if (err == KGR_OK)
-        err = kgr_ks_meta_set(db, "root_priv", kgr_slice(blob.priv.bytes, blob.priv.len), diag);
-    return err != KGR_OK ? err : derive(id);
+        err = kgr_ks_store_open(&id->state, folder, &keys, counter, create, diag);
+    return err == KGR_OK ? derive(id) : err;
 }
 
 static enum kgr_error create_keys(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
@@ -93,8 +88,6 @@ static enum kgr_error create_keys(struct kgr_ks_identity *id, struct kgr_tpm *tp
     if (err == KGR_OK)
         err = kgr_tpm_create_signing(tpm, &id->signing, &id->signing_pub, srk, KGR_TPM_FIRST_HANDLE,
                                      id->auths[SIGNING], diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_counter_define(tpm, &id->counter, KGR_TPM_FIRST_NV, id->auths[COUNTER], diag);
     return err;
 }
 
@@ -104,9 +97,7 @@ static void undo_keys(const struct kgr_ks_identity *id, struct kgr_tpm *tpm)
     struct kgr_diag diag = {{0}};
     enum kgr_error err = KGR_OK;
 
-    if (id->counter.handle != 0)
-        err = kgr_tpm_counter_undefine(tpm, id->counter.handle, &diag);
-    if (id->signing.handle != 0 && err == KGR_OK)
+    if (id->signing.handle != 0)
         err = kgr_tpm_evict(tpm, id->signing.handle, &diag);
     if (id->storage.handle != 0 && err == KGR_OK)
         err = kgr_tpm_evict(tpm, id->storage.handle, &diag);
@@ -114,24 +105,21 @@ static void undo_keys(const struct kgr_ks_identity *id, struct kgr_tpm *tpm)
         kgr_warn("init-undo", "reason=\"%s\"", kgr_diag_text(&diag, err));
 }
 
-static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_db *db, struct kgr_tpm *tpm,
-                           const struct kgr_tpm_name *srk, struct kgr_slice ac,
+static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_slice ac,
                            struct kgr_diag *diag)
 {
+    struct kgr_db *db = id->state.db;
     const struct {
         const char *name;
         struct kgr_slice value;
     } values[] = {
-        {"srk_name", kgr_slice(srk->bytes, srk->len)},
         {"storage_pub", kgr_slice(id->storage_pub.bytes, id->storage_pub.len)},
         {"signing_pub", kgr_slice(id->signing_pub.bytes, id->signing_pub.len)},
         {"ek_pub", kgr_slice(id->ek_pub.bytes, id->ek_pub.len)},
-        {"counter_name", kgr_slice(id->counter.name.bytes, id->counter.name.len)},
         {"topic0", kgr_slice(id->topic0, sizeof id->topic0)},
         {"ac", ac},
     };
-    uint64_t epoch = 0;
-    enum kgr_error err = kgr_tpm_counter_read(tpm, &epoch, &id->counter, diag);
+    enum kgr_error err = KGR_OK;
 
     for (size_t i = 0; i < KGR_ARRAY_LEN(values) && err == KGR_OK; i++)
         err = kgr_ks_meta_set(db, values[i].name, values[i].value, diag);
@@ -139,34 +127,25 @@ static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_db *db, 
         err = kgr_ks_meta_set_u64(db, "storage_handle", id->storage.handle, diag);
     if (err == KGR_OK)
         err = kgr_ks_meta_set_u64(db, "signing_handle", id->signing.handle, diag);
-    if (err == KGR_OK)
-        err = kgr_ks_meta_set_u64(db, "counter_index", id->counter.handle, diag);
-    if (err == KGR_OK)
-        err = kgr_ks_meta_set_u64(db, "epoch", epoch, diag);
     return err;
 }
 
-static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_db *db, struct kgr_tpm *tpm,
+static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
                                  struct kgr_slice ac, struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
     struct kgr_tpm_public srk_pub;
-    enum kgr_error err = read_ac(id, ac, diag);
+    struct kgr_db *db = id->state.db;
+    enum kgr_error err = kgr_tpm_srk(tpm, &srk, &srk_pub, diag);
 
     if (err == KGR_OK)
-        err = kgr_tpm_srk(tpm, &srk, &srk_pub, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_session_start(tpm, &srk, diag);
-    if (err == KGR_OK)
         err = kgr_db_begin(db, diag);
-    if (err == KGR_OK)
-        err = create_root(id, db, tpm, &srk, diag);
     if (err == KGR_OK)
         err = create_keys(id, tpm, &srk, diag);
     if (err == KGR_OK)
         err = kgr_tpm_random(tpm, id->topic0, sizeof id->topic0, diag);
     if (err == KGR_OK)
-        err = save(id, db, tpm, &srk.name, ac, diag);
+        err = save(id, ac, diag);
     if (err == KGR_OK)
         err = kgr_db_commit(db, diag);
     if (err != KGR_OK) {
@@ -177,22 +156,30 @@ static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_db *db, 
     return err;
 }
 
-enum kgr_error kgr_ks_identity_create(struct kgr_db *db, struct kgr_tpm *tpm, struct kgr_slice ac,
+static bool is_made(struct kgr_db *db)
+{
+    uint64_t handle;
+
+    return kgr_ks_meta_get_u64(db, "storage_handle", &handle, NULL) != KGR_ERR_NO_KEY;
+}
+
+enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder, struct kgr_slice ac,
                                       struct kgr_diag *diag)
 {
-    struct kgr_ks_identity *id;
-    uint64_t epoch;
-    enum kgr_error err = kgr_ks_meta_get_u64(db, "epoch", &epoch, NULL);
+    struct kgr_ks_identity *id = calloc(1, sizeof *id);
+    enum kgr_error err = id == NULL ? KGR_ERR_NO_MEMORY : read_ac(id, ac, diag);
 
     if (err == KGR_OK)
-        return kgr_diag_set(diag, KGR_ERR_EXISTS, "this KS is initialised already");
-    if (err != KGR_ERR_NO_KEY)
-        return err;
-    id = calloc(1, sizeof *id);
-    if (id == NULL)
-        return KGR_ERR_NO_MEMORY;
-    err = create_all(id, db, tpm, ac, diag);
-    kgr_ks_identity_close(id);
+        err = kgr_vault_exists(folder) ? kgr_vault_open(&id->vault, tpm, folder, diag)
+                                       : kgr_vault_create(&id->vault, tpm, folder, diag);
+    if (err == KGR_OK)
+        err = open_state(id, tpm, folder, true, diag);
+    if (err == KGR_OK && is_made(id->state.db))
+        err = kgr_diag_set(diag, KGR_ERR_EXISTS, "this KS is initialised already");
+    if (err == KGR_OK)
+        err = create_all(id, tpm, ac, diag);
+    if (id != NULL)
+        kgr_ks_identity_close(id);
     free(id);
     return err;
 }
@@ -212,64 +199,27 @@ static enum kgr_error load_public(struct kgr_db *db, const char *name, struct kg
     return KGR_OK;
 }
 
-enum kgr_error kgr_ks_identity_load(struct kgr_ks_identity *out, struct kgr_db *db,
-                                    struct kgr_diag *diag)
+static enum kgr_error load(struct kgr_ks_identity *id, struct kgr_diag *diag)
 {
+    struct kgr_db *db = id->state.db;
     uint8_t ac[KGR_IDENTITY_MAX];
     size_t ac_len = 0;
-    uint64_t epoch;
-    enum kgr_error err = kgr_ks_meta_get_u64(db, "epoch", &epoch, NULL);
+    enum kgr_error err;
 
-    if (err == KGR_ERR_NO_KEY)
-        return kgr_diag_set(diag, KGR_ERR_STATE,
-                            "this KS is not initialised; run: kgr-ks init --ac FILE");
+    if (!is_made(db))
+        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
+    err = load_public(db, "storage_pub", &id->storage_pub, kgr_tpm_check_storage, diag);
     if (err == KGR_OK)
-        err = load_public(db, "storage_pub", &out->storage_pub, kgr_tpm_check_storage, diag);
+        err = load_public(db, "signing_pub", &id->signing_pub, kgr_tpm_check_signing, diag);
     if (err == KGR_OK)
-        err = load_public(db, "signing_pub", &out->signing_pub, kgr_tpm_check_signing, diag);
+        err = load_public(db, "ek_pub", &id->ek_pub, kgr_tpm_check_ek, diag);
     if (err == KGR_OK)
-        err = load_public(db, "ek_pub", &out->ek_pub, kgr_tpm_check_ek, diag);
-    if (err == KGR_OK)
-        err = kgr_ks_meta_get_exact(db, "topic0", out->topic0, sizeof out->topic0, diag);
+        err = kgr_ks_meta_get_exact(db, "topic0", id->topic0, sizeof id->topic0, diag);
     if (err == KGR_OK)
         err = kgr_ks_meta_get(db, "ac", ac, sizeof ac, &ac_len, diag);
     if (err == KGR_OK)
-        err = read_ac(out, kgr_slice(ac, ac_len), diag);
-    return err != KGR_OK ? err : kgr_tpm_public_hash(out->ks, &out->signing_pub);
-}
-
-static enum kgr_error load_blob_half(struct kgr_db *db, const char *name, uint8_t *out,
-                                     uint16_t *out_len, size_t cap, struct kgr_diag *diag)
-{
-    size_t len = 0;
-    enum kgr_error err = kgr_ks_meta_get(db, name, out, cap, &len, diag);
-
-    if (err == KGR_OK)
-        *out_len = (uint16_t)len;
-    return err;
-}
-
-static enum kgr_error open_root(struct kgr_ks_identity *id, struct kgr_db *db, struct kgr_tpm *tpm,
-                                const struct kgr_tpm_object *srk, struct kgr_diag *diag)
-{
-    struct kgr_tpm_blob blob;
-    uint8_t *bytes = NULL;
-    enum kgr_error err =
-        load_blob_half(db, "root_pub", blob.pub.bytes, &blob.pub.len, sizeof blob.pub.bytes, diag);
-
-    if (err == KGR_OK)
-        err = load_blob_half(db, "root_priv", blob.priv.bytes, &blob.priv.len,
-                             sizeof blob.priv.bytes, diag);
-    if (err != KGR_OK)
-        return err;
-    bytes = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
-    if (bytes == NULL)
-        return KGR_ERR_NO_MEMORY;
-    err = kgr_tpm_unseal(tpm, bytes, KGR_AUTH_ROOT_LEN, srk, NULL, &blob, diag);
-    if (err == KGR_OK)
-        err = kgr_auth_root_new(&id->root, bytes);
-    kgr_secret_free(bytes);
-    return err != KGR_OK ? err : derive(id);
+        err = read_ac(id, kgr_slice(ac, ac_len), diag);
+    return err != KGR_OK ? err : kgr_tpm_public_hash(id->ks, &id->signing_pub);
 }
 
 /* A persistent object that must be exactly the one that was made here. */
@@ -288,66 +238,31 @@ static enum kgr_error open_key(struct kgr_db *db, struct kgr_tpm *tpm, const cha
     return err;
 }
 
-static enum kgr_error open_counter(struct kgr_ks_identity *id, struct kgr_db *db,
-                                   struct kgr_tpm *tpm, struct kgr_diag *diag)
+static enum kgr_error open_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm, const char *folder,
+                               struct kgr_diag *diag)
 {
-    struct kgr_tpm_name name;
-    uint64_t index = 0;
-    size_t len = 0;
-    enum kgr_error err = kgr_ks_meta_get_u64(db, "counter_index", &index, diag);
+    enum kgr_error err = kgr_vault_open(&id->vault, tpm, folder, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_meta_get(db, "counter_name", name.bytes, sizeof name.bytes, &len, diag);
-    if (err != KGR_OK)
-        return err;
-    name.len = (uint16_t)len;
-    return kgr_tpm_counter_open(tpm, &id->counter, (uint32_t)index, &name, id->auths[COUNTER],
-                                diag);
-}
-
-static enum kgr_error pinned_srk(struct kgr_db *db, struct kgr_tpm *tpm, struct kgr_tpm_object *out,
-                                 struct kgr_diag *diag)
-{
-    struct kgr_tpm_public pub;
-    struct kgr_tpm_name pinned;
-    size_t len = 0;
-    enum kgr_error err =
-        kgr_ks_meta_get(db, "srk_name", pinned.bytes, sizeof pinned.bytes, &len, diag);
-
+        err = open_state(id, tpm, folder, false, diag);
+    if (err == KGR_ERR_NO_KEY)
+        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
     if (err == KGR_OK)
-        err = kgr_tpm_srk(tpm, out, &pub, diag);
-    if (err != KGR_OK)
-        return err;
-    pinned.len = (uint16_t)len;
-    if (!kgr_tpm_name_equal(&out->name, &pinned))
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT,
-                            "the TPM is not the one of this KS, or was cleared");
-    return KGR_OK;
-}
-
-enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_db *db,
-                                    struct kgr_tpm *tpm, struct kgr_diag *diag)
-{
-    struct kgr_tpm_object srk = {0};
-    enum kgr_error err = kgr_ks_identity_load(id, db, diag);
-
+        err = load(id, diag);
     if (err == KGR_OK)
-        err = pinned_srk(db, tpm, &srk, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_session_start(tpm, &srk, diag);
-    if (err == KGR_OK)
-        err = open_root(id, db, tpm, &srk, diag);
-    if (err == KGR_OK)
-        err = open_key(db, tpm, "storage_handle", &id->storage_pub, id->auths[STORAGE],
+        err = open_key(id->state.db, tpm, "storage_handle", &id->storage_pub, id->auths[STORAGE],
                        &id->storage, diag);
     if (err == KGR_OK)
-        err = open_key(db, tpm, "signing_handle", &id->signing_pub, id->auths[SIGNING],
+        err = open_key(id->state.db, tpm, "signing_handle", &id->signing_pub, id->auths[SIGNING],
                        &id->signing, diag);
-    if (err == KGR_OK)
-        err = open_counter(id, db, tpm, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_session_start(tpm, &id->storage, diag);
-    kgr_tpm_release(tpm, &srk);
+    return err == KGR_OK ? kgr_tpm_session_start(tpm, &id->storage, diag) : err;
+}
+
+enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                                    const char *folder, struct kgr_diag *diag)
+{
+    enum kgr_error err = open_all(id, tpm, folder, diag);
+
     if (err != KGR_OK)
         kgr_ks_identity_close(id);
     return err;
@@ -355,35 +270,31 @@ enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_db *d
 
 void kgr_ks_identity_close(struct kgr_ks_identity *id)
 {
+    kgr_state_close(&id->state);
     for (size_t i = 0; i < NUM_KEYS; i++) {
         kgr_secret_free(id->auths[i]);
         id->auths[i] = NULL;
     }
-    kgr_auth_root_free(id->root);
+    kgr_vault_close(&id->vault);
     id->root = NULL;
 }
 
-enum kgr_error kgr_ks_identity_start(const struct kgr_ks_identity *id, struct kgr_db *db,
-                                     struct kgr_tpm *tpm, uint32_t *out_epoch, bool *out_restored,
-                                     struct kgr_diag *diag)
+enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                                     uint32_t *out_epoch, bool *out_restored, struct kgr_diag *diag)
 {
-    uint64_t stored = 0, counter = 0, next = 0;
-    enum kgr_error err = kgr_ks_meta_get_u64(db, "epoch", &stored, diag);
+    uint64_t next = 0;
+    enum kgr_error err;
 
-    if (err == KGR_OK)
-        err = kgr_tpm_counter_read(tpm, &counter, &id->counter, diag);
-    /* Announced before it is taken: a crash in between is no sign of a restored database. */
-    if (err == KGR_OK)
-        err = kgr_ks_meta_set_u64(db, "epoch", counter + 1, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_counter_increment(tpm, &next, &id->counter, diag);
-    if (err != KGR_OK)
-        return err;
-    if (next == 0 || next > UINT32_MAX)
+    if (id->state.counter >= UINT32_MAX)
         return kgr_diag_set(diag, KGR_ERR_TPM, "the epoch counter of the TPM is spent");
-    *out_epoch = (uint32_t)next;
-    *out_restored = counter != stored && counter + 1 != stored;
-    return KGR_OK;
+    err = kgr_state_announce(&id->state, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_counter_increment(tpm, &next, &id->vault.counter, diag);
+    if (err == KGR_OK)
+        err = kgr_state_enter(&id->state, next, out_restored, NULL, diag);
+    if (err == KGR_OK)
+        *out_epoch = (uint32_t)next;
+    return err;
 }
 
 enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id, uint8_t *out, size_t *out_len)

@@ -7,21 +7,23 @@
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
 #include "agent/keys/auth.h"
-#include "agent/store/db.h"
+#include "agent/keys/vault.h"
+#include "agent/store/state.h"
 #include "agent/tpm/types.h"
 
 struct kgr_tpm;
 
 /*
- * Who the KS is: its storage key, signing key and epoch counter in the TPM, the root of their authorisation
- * values, TOPIC0, and the AC that it obeys.
+ * Who the KS is: the vault and the sealed database behind it, its storage key and signing key in the TPM, TOPIC0, and
+ * the AC that it obeys.
  */
-struct kgr_ks_identity {
-    struct kgr_auth_root *root;
-    struct kgr_tpm_auth *auths[3]; /* of storage, signing and counter; owned */
+struct kgr_ks_identity { /* stays in its place while open, as its state does */
+    struct kgr_vault vault;
+    struct kgr_state state;
+    struct kgr_auth_root *root;    /* of the vault */
+    struct kgr_tpm_auth *auths[2]; /* of storage and signing; owned */
     struct kgr_tpm_object storage;
     struct kgr_tpm_object signing;
-    struct kgr_tpm_object counter;
     struct kgr_tpm_public storage_pub;
     struct kgr_tpm_public signing_pub;
     struct kgr_tpm_public ek_pub;
@@ -33,32 +35,29 @@ struct kgr_ks_identity {
 };
 
 /*
- * kgr_ks_identity_create makes all of it in tpm and db, obeying the AC of the identity file ac (bytes of ac.pub).
- * KGR_ERR_EXISTS when db holds an identity; KGR_ERR_CORRUPT when ac is damaged.
+ * kgr_ks_identity_create makes all of it in tpm and the state folder, obeying the AC of the identity file ac (bytes of
+ * ac.pub), or goes on where a run was cut off. KGR_ERR_EXISTS when there is an identity; KGR_ERR_CORRUPT when ac is damaged.
  */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_create(struct kgr_db *db, struct kgr_tpm *tpm,
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder,
                                                      struct kgr_slice ac, struct kgr_diag *diag);
 /*
- * kgr_ks_identity_open finds everything again, checks every pinned Name, and starts the session salted by
- * the storage key. id is zeroed before. KGR_ERR_STATE when there is no identity, KGR_ERR_CORRUPT when the TPM is another one.
+ * kgr_ks_identity_open finds everything again, opens the database, checks every pinned Name, and starts the session salted by
+ * the storage key. id is zeroed before. KGR_ERR_STATE when there is no identity, KGR_ERR_CORRUPT when the TPM is another
+ * one, or the state was changed by another hand.
  */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_db *db,
-                                                   struct kgr_tpm *tpm, struct kgr_diag *diag);
-/* kgr_ks_identity_close frees what it owns; idempotent on a zero object. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                                                   const char *folder, struct kgr_diag *diag);
+/* kgr_ks_identity_close frees what it owns, the database too; idempotent on a zero object. */
 void kgr_ks_identity_close(struct kgr_ks_identity *id);
 
 /*
- * kgr_ks_identity_start takes a new epoch, once a start. *out_restored: the counter of the TPM is not where the last
- * start left it, so the database was put back or copied.
+ * kgr_ks_identity_start takes a new epoch, once a start; id->state.db is another one afterwards. *out_restored: the
+ * database was put back or copied.
  */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(const struct kgr_ks_identity *id,
-                                                    struct kgr_db *db, struct kgr_tpm *tpm,
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
                                                     uint32_t *out_epoch, bool *out_restored,
                                                     struct kgr_diag *diag);
 
-/* kgr_ks_identity_load reads only the publics and TOPIC0, without a TPM, into a zeroed object. Close it like an open one. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_load(struct kgr_ks_identity *out, struct kgr_db *db,
-                                                   struct kgr_diag *diag);
 /* kgr_ks_identity_file writes ks.pub (docs/protocol.md, section 10) into out of at least KGR_IDENTITY_MAX bytes. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id, uint8_t *out,
                                                    size_t *out_len);

@@ -82,7 +82,7 @@ struct kgr_ks {
     struct kgr_ks_identity id;
     uint32_t epoch;
     char tpm_summary[128];
-    struct kgr_db *db;
+    struct kgr_db *db; /* of id */
     struct kgr_loop *loop;
     struct kgr_tpm_worker *worker;
     struct kgr_wakeup *tpm_wakeup;

@@ -129,12 +129,12 @@ struct app {
 static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identity *id,
                                     struct kgr_diag *diag)
 {
-    struct kgr_db *db = NULL;
-    enum kgr_error err = kgr_ks_store_open(&db, app->state, diag);
+    struct kgr_tpm *tpm = NULL;
+    enum kgr_error err = kgr_tpm_open(&tpm, app->tcti, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_identity_load(id, db, diag);
-    kgr_db_close(db);
+        err = kgr_ks_identity_open(id, tpm, app->state, diag);
+    kgr_tpm_close(tpm);
     return err;
 }
 
@@ -151,6 +151,8 @@ static enum kgr_error export_identity(const struct app *app, const char *path,
         err = kgr_ks_identity_file(id, file, &len);
     if (err == KGR_OK)
         err = write_file(path, file, len, diag);
+    if (id != NULL)
+        kgr_ks_identity_close(id);
     free(id);
     return err;
 }
@@ -161,7 +163,6 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
     uint8_t bytes[KGR_IDENTITY_MAX];
     size_t len = 0;
     struct kgr_tpm *tpm = NULL;
-    struct kgr_db *db = NULL;
     enum kgr_error err;
 
     if (ac == NULL || out == NULL)
@@ -170,13 +171,10 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
     err = read_file(ac, bytes, sizeof bytes, &len, diag);
     if (err == KGR_OK)
-        err = kgr_ks_store_open(&db, app->state, diag);
-    if (err == KGR_OK)
         err = kgr_tpm_open(&tpm, app->tcti, diag);
     if (err == KGR_OK)
-        err = kgr_ks_identity_create(db, tpm, kgr_slice(bytes, len), diag);
+        err = kgr_ks_identity_create(tpm, app->state, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
-    kgr_db_close(db);
     if (err == KGR_OK)
         err = export_identity(app, out, diag);
     if (err == KGR_OK)
@@ -203,6 +201,8 @@ static enum kgr_error do_identity(const struct app *app, struct kgr_diag *diag)
         if (fflush(stdout) != 0)
             err = kgr_diag_set(diag, KGR_ERR_IO, "standard output: %s", strerror(errno));
     }
+    if (id != NULL)
+        kgr_ks_identity_close(id);
     free(id);
     return err;
 }

@@ -83,20 +83,22 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 }
 
 /* What needs the TPM on this thread, before the worker takes it over. */
-static enum kgr_error open_tpm(struct kgr_ks *ks, const char *tcti, struct kgr_diag *diag)
+static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir, const char *tcti,
+                               struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
     bool restored = false;
     enum kgr_error err = kgr_tpm_open(&tpm, tcti, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_identity_open(&ks->id, ks->db, tpm, diag);
+        err = kgr_ks_identity_open(&ks->id, tpm, dir, diag);
     if (err == KGR_OK && (kgr_tpm_capability(tpm)->suites & 1u) == 0)
         err = kgr_diag_set(diag, KGR_ERR_TPM,
                            "this TPM cannot encrypt (TPM2_EncryptDecrypt2) and cannot serve a KS");
     if (err == KGR_OK)
-        err = kgr_ks_identity_start(&ks->id, ks->db, tpm, &ks->epoch, &restored, diag);
+        err = kgr_ks_identity_start(&ks->id, tpm, &ks->epoch, &restored, diag);
     if (err == KGR_OK) {
+        ks->db = ks->id.state.db;
         (void)kgr_tpm_summary(tpm, ks->tpm_summary);
         ks->next_slot_id = UINT64_C(1) << 32; /* numbers of this layer alone */
         err = kgr_tpm_worker_start(&ks->worker, tpm, MAX_JOBS, kgr_wakeup_signal, ks->tpm_wakeup);
@@ -216,9 +218,7 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
     enum kgr_error err = open_loop(ks);
 
     if (err == KGR_OK)
-        err = kgr_ks_store_open(&ks->db, dir, diag);
-    if (err == KGR_OK)
-        err = open_tpm(ks, tcti, diag);
+        err = open_tpm(ks, dir, tcti, diag);
     if (err == KGR_OK)
         err = load(ks, diag);
     if (err == KGR_OK)
@@ -267,7 +267,6 @@ static void finish(struct kgr_ks *ks)
         ks->pairs = pair->next;
         free(pair);
     }
-    kgr_db_close(ks->db);
     kgr_ks_identity_close(&ks->id);
     kgr_timer_free(ks->timer);
     kgr_timer_free(ks->mqtt_timer);

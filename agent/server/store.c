@@ -45,14 +45,16 @@ static const struct kgr_db_schema schema = {
     .num_migrations = KGR_ARRAY_LEN(migrations),
 };
 
-enum kgr_error kgr_ks_store_open(struct kgr_db **out, const char *dir, struct kgr_diag *diag)
+enum kgr_error kgr_ks_store_open(struct kgr_state *out, const char *dir,
+                                 const struct kgr_page_keys *keys, uint64_t counter, bool create,
+                                 struct kgr_diag *diag)
 {
     char path[1024];
     int n = snprintf(path, sizeof path, "%s/ks.db", dir);
 
     if (n < 0 || (size_t)n >= sizeof path)
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "the path of the state folder is too long");
-    return kgr_db_open(out, path, &schema, diag);
+    return kgr_state_open(out, path, &schema, keys, counter, create, diag);
 }
 
 enum kgr_error kgr_ks_meta_get(struct kgr_db *db, const char *name, void *out, size_t cap,

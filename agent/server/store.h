@@ -7,16 +7,17 @@
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 #include "agent/wire/window.h"
-#include "agent/store/db.h"
+#include "agent/store/state.h"
 
 /*
  * The database of the KS: its tables, the single values (meta), and the windows of frame keys. Nodes
  * are in nodes.h, pairs in pairs.h. Everything here is for the thread that owns the database.
  */
 
-/* kgr_ks_store_open opens DIR/ks.db and creates it unless it is there. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_store_open(struct kgr_db **out, const char *dir,
-                                                struct kgr_diag *diag);
+/* kgr_ks_store_open opens the sealed database DIR/ks.db (agent/store/state.h). */
+KGR_MUST_CHECK enum kgr_error kgr_ks_store_open(struct kgr_state *out, const char *dir,
+                                                const struct kgr_page_keys *keys, uint64_t counter,
+                                                bool create, struct kgr_diag *diag);
 
 /* kgr_ks_meta_get copies a value; KGR_ERR_NO_KEY when there is none, KGR_ERR_SHORT_BUFFER over cap. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_meta_get(struct kgr_db *db, const char *name, void *out,
