@@ -138,7 +138,7 @@ alarms()
     KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgrctl" --ks status | sed -n 's/^alarms *//p'
 }
 [ "$(alarms)" = none ] || grep -q 'put back' <<<"$(alarms)" || fail "alarms without a reason: $(alarms)"
-lab_kill "$(sed -n 's/ ks-tpm$//p' "$LAB/pids")" KILL
+lab_kill "$(awk '$2 == "ks-tpm" { print $1 }' "$LAB/pids")" KILL
 expect 7 'TPM' "${ac[@]}" node list
 grep -q 'TPM has failed' <<<"$(alarms)" || fail "the status does not say that the TPM failed: $(alarms)"
 lab_tpm "$LAB/ks/tpm" ks-tpm

@@ -37,6 +37,12 @@ lab_open()
     touch "$LAB/pids"
 }
 
+# lab_born PID: when PID started, in clock ticks since the boot; a pid that was given away again has another.
+lab_born()
+{
+    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+}
+
 # lab_spawn NAME LOG CMD...: starts CMD in the background, free of this terminal; LAB_PID is its pid.
 lab_spawn()
 {
@@ -45,7 +51,7 @@ lab_spawn()
     setsid "$@" >>"$log" 2>&1 </dev/null &
     LAB_PID=$!
     disown "$LAB_PID" 2>/dev/null || true
-    echo "$LAB_PID $name" >>"$LAB/pids"
+    echo "$LAB_PID $name $(lab_born "$LAB_PID")" >>"$LAB/pids"
 }
 
 # lab_kill PID [SIGNAL]: ends PID and waits until it is gone.
@@ -208,11 +214,10 @@ lab_run_agent()
 # lab_down DIR: stops exactly what the lab in DIR started, newest first.
 lab_down()
 {
-    local pid name
+    local pid name born
     [ -f "$1/pids" ] || return 0
-    while read -r pid name; do
-        # A pid is ours only while its command still is what we started.
-        if [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$1"; then
+    while read -r pid name born; do
+        if [ "$(lab_born "$pid")" = "$born" ]; then
             lab_kill "$pid"
         fi
     done < <(tac "$1/pids")
