@@ -77,7 +77,8 @@ static enum kgr_error check_signature(struct challenge_job *job, struct kgr_diag
     enum kgr_error err = hash(signed_hash, job->body, kgr_reg_chal_signed_len(job->body_len));
 
     if (err == KGR_OK)
-        err = transcript(digest, KGR_LABEL_REG_CHAL, job->xid, job->req_hash, signed_hash);
+        err =
+            transcript(digest, kgr_labels_registration.chal, job->xid, job->req_hash, signed_hash);
     if (err == KGR_OK)
         err = kgr_tpm_verify(&job->node->ks_public, digest, job->chal.signature);
     if (err == KGR_ERR_CORRUPT)
@@ -137,14 +138,15 @@ static enum kgr_error make_transcripts(struct challenge_job *job)
     enum kgr_error err = hash(chal_hash, job->body, job->body_len);
 
     if (err == KGR_OK)
-        err = transcript(job->proof, KGR_LABEL_REG_PROOF, job->xid, job->req_hash, chal_hash);
+        err = transcript(job->proof, kgr_labels_registration.proof, job->xid, job->req_hash,
+                         chal_hash);
     kgr_wr_init(&wr, body, sizeof(body));
     if (err == KGR_OK)
         err = kgr_enrol_encode_proof(&wr, &job->node->self, job->chal.nonce_ks, job->proof);
     if (err == KGR_OK)
         err = hash(proof_hash, body, kgr_wr_slice(&wr).len);
     if (err == KGR_OK)
-        err = transcript(job->done, KGR_LABEL_REG_DONE, job->xid, proof_hash, job->proof);
+        err = transcript(job->done, kgr_labels_registration.done, job->xid, proof_hash, job->proof);
     return err;
 }
 

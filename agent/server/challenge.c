@@ -144,7 +144,8 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
     if (err == KGR_OK)
         err = digest(unsigned_hash, chal->body, kgr_reg_chal_signed_len(chal->body_len));
     if (err == KGR_OK)
-        err = transcript(hash, KGR_LABEL_REG_CHAL, chal->xid, chal->request, unsigned_hash);
+        err =
+            transcript(hash, kgr_labels_registration.chal, chal->xid, chal->request, unsigned_hash);
     if (err == KGR_OK)
         err = kgr_tpm_sign(tpm, &id->signing, signature, hash, diag);
     if (err == KGR_OK)
@@ -152,7 +153,8 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
     if (err == KGR_OK)
         err = digest(hash, chal->body, chal->body_len);
     if (err == KGR_OK)
-        err = transcript(chal->proof, KGR_LABEL_REG_PROOF, chal->xid, chal->request, hash);
+        err =
+            transcript(chal->proof, kgr_labels_registration.proof, chal->xid, chal->request, hash);
     return err;
 }
 
@@ -186,7 +188,7 @@ enum kgr_error kgr_ks_challenge_done(uint8_t *out, size_t cap, size_t *out_len,
     if (err == KGR_OK)
         err = digest(hash, proof_body.p, proof_body.len);
     if (err == KGR_OK)
-        err = transcript(done.transcript, KGR_LABEL_REG_DONE, reg->xid, hash, reg->proof);
+        err = transcript(done.transcript, kgr_labels_registration.done, reg->xid, hash, reg->proof);
     if (err != KGR_OK)
         return err;
     done.node = chal.node;

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/wire/body_registration.h"
 
+const struct kgr_challenge_labels kgr_labels_registration = {
+    .chal = "KGR reg_chal 1",
+    .proof = "KGR reg_proof 1",
+    .done = "KGR reg_done 1",
+};
+
+const struct kgr_challenge_labels kgr_labels_nksk = {
+    .chal = "KGR nksk_chal 1",
+    .proof = "KGR nksk_proof 1",
+    .done = "KGR nksk_done 1",
+};
+
 enum kgr_error kgr_reg_req_decode(struct kgr_reg_req *out, struct kgr_slice body)
 {
     struct kgr_reg_req m;

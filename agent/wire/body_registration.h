@@ -54,7 +54,11 @@ static inline size_t kgr_reg_chal_signed_len(size_t body_len)
     return body_len < KGR_REG_CHAL_SIGNATURE_FIELD ? 0 : body_len - KGR_REG_CHAL_SIGNATURE_FIELD;
 }
 
-/* The labels that go before the transcripts (docs/protocol.md, section 4). */
-#define KGR_LABEL_REG_CHAL  "KGR reg_chal 1"
-#define KGR_LABEL_REG_PROOF "KGR reg_proof 1"
-#define KGR_LABEL_REG_DONE  "KGR reg_done 1"
+/* The labels that go before the transcripts: of the registration (section 4), of the renewal of NKSK (5.2). */
+struct kgr_challenge_labels {
+    const char *chal;
+    const char *proof;
+    const char *done;
+};
+extern const struct kgr_challenge_labels kgr_labels_registration;
+extern const struct kgr_challenge_labels kgr_labels_nksk;

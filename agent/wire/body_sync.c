@@ -88,6 +88,8 @@ enum kgr_error kgr_sync_ans_decode(struct kgr_sync_ans *out, struct kgr_slice bo
     if (out->page >= out->num_pages)
         kgr_rd_fail(&rd);
     out->lease_s = kgr_rd_u32(&rd);
+    out->nksk_age_s = kgr_rd_u32(&rd);
+    out->rekey = kgr_wire_read_rekey(&rd);
     out->num_pairs = read_count(&rd);
     for (size_t i = 0; i < out->num_pairs && kgr_rd_ok(&rd); i++)
         read_pair(&rd, &out->pairs[i]);
@@ -107,6 +109,8 @@ enum kgr_error kgr_sync_ans_encode(struct kgr_wr *wr, const struct kgr_sync_ans 
     kgr_wr_u16(wr, in->page);
     kgr_wr_u16(wr, in->num_pages);
     kgr_wr_u32(wr, in->lease_s);
+    kgr_wr_u32(wr, in->nksk_age_s);
+    kgr_wr_u8(wr, in->rekey);
     write_count(wr, in->num_pairs);
     for (size_t i = 0; i < in->num_pairs && kgr_wr_ok(wr); i++)
         write_pair(wr, &in->pairs[i]);

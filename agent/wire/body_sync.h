@@ -56,6 +56,8 @@ struct kgr_sync_ans {
     uint16_t page;
     uint16_t num_pages; /* at least 1 */
     uint32_t lease_s;
+    uint32_t nksk_age_s;
+    uint8_t rekey; /* KGR_REKEY_*: what the AC ordered */
     uint16_t num_pairs;
     uint16_t num_results;
     struct kgr_sync_pair pairs[KGR_SYNC_PAGE_MAX];

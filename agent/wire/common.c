@@ -133,6 +133,14 @@ void kgr_wire_write_text16(struct kgr_wr *wr, struct kgr_slice text, size_t max)
     clean_text(wr, text.len, true);
 }
 
+uint8_t kgr_wire_read_rekey(struct kgr_rd *rd)
+{
+    uint8_t rekey = kgr_wire_read_mask(rd, KGR_REKEY_WANTED | KGR_REKEY_STORAGE);
+    if (rekey == KGR_REKEY_STORAGE)
+        kgr_rd_fail(rd);
+    return rekey;
+}
+
 bool kgr_wire_read_flag(struct kgr_rd *rd)
 {
     return kgr_wire_read_range(rd, 0, 1) == 1;

@@ -60,6 +60,10 @@ struct kgr_slice kgr_wire_read_text8(struct kgr_rd *rd, size_t max);
 struct kgr_slice kgr_wire_read_text16(struct kgr_rd *rd, size_t max);
 void kgr_wire_write_text8(struct kgr_wr *wr, struct kgr_slice text, size_t max);
 void kgr_wire_write_text16(struct kgr_wr *wr, struct kgr_slice text, size_t max);
+/* Renewal of NKSK: ordered, with a new storage key. The second is never without the first. */
+#define KGR_REKEY_WANTED  0x01u
+#define KGR_REKEY_STORAGE 0x02u
+uint8_t kgr_wire_read_rekey(struct kgr_rd *rd);
 /* kgr_wire_read_flag reads a u8 that is 0 or 1. */
 bool kgr_wire_read_flag(struct kgr_rd *rd);
 /* A body that is one N_ID and nothing else: the reply to resolve, the order node_show. */

@@ -29,6 +29,10 @@ enum kgr_frame_type {
     KGR_FRAME_CONF_ANS = 12,
     KGR_FRAME_DONE = 13,
     KGR_FRAME_NACK = 14,
+    KGR_FRAME_NKSK_REQ = 16,
+    KGR_FRAME_NKSK_CHAL = 17,
+    KGR_FRAME_NKSK_PROOF = 18,
+    KGR_FRAME_NKSK_DONE = 19,
 };
 
 enum kgr_frame_role { KGR_ROLE_NODE = 1, KGR_ROLE_KS = 2, KGR_ROLE_AC = 3 };

@@ -239,6 +239,26 @@ enum kgr_error kgr_ipc_wait_encode(struct kgr_wr *wr, const struct kgr_ipc_wait 
     return kgr_wire_write_result(wr);
 }
 
+enum kgr_error kgr_ipc_rekey_decode(struct kgr_ipc_rekey *out, struct kgr_slice body)
+{
+    struct kgr_ipc_rekey m;
+    struct kgr_rd rd;
+    kgr_rd_init(&rd, body.p, body.len);
+    m.storage = kgr_wire_read_flag(&rd);
+    m.timeout_ms = kgr_rd_u32(&rd);
+    enum kgr_error err = kgr_wire_read_result(&rd);
+    if (err == KGR_OK)
+        *out = m;
+    return err;
+}
+
+enum kgr_error kgr_ipc_rekey_encode(struct kgr_wr *wr, const struct kgr_ipc_rekey *in)
+{
+    kgr_wr_u8(wr, in->storage ? 1 : 0);
+    kgr_wr_u32(wr, in->timeout_ms);
+    return kgr_wire_write_result(wr);
+}
+
 enum kgr_error kgr_ipc_cipher_decode(struct kgr_ipc_cipher *out, struct kgr_slice body)
 {
     struct kgr_ipc_cipher m;

@@ -36,6 +36,7 @@ enum kgr_ipc_op {
     KGR_IPC_OPEN = 16,
     KGR_IPC_RANDOM = 17,
     KGR_IPC_STIR = 18,
+    KGR_IPC_REKEY = 23,
     KGR_IPC_ORDER = 256,
     KGR_IPC_KS_STATUS = 257,
 };
@@ -92,6 +93,11 @@ struct kgr_ipc_wait {
     struct kgr_nid peer;
     uint64_t generation; /* lowest */
     uint32_t timeout_ms;
+};
+
+struct kgr_ipc_rekey {
+    bool storage;        /* with a new storage key */
+    uint32_t timeout_ms; /* 0: do not wait */
 };
 
 struct kgr_ipc_cipher {
@@ -152,6 +158,10 @@ KGR_MUST_CHECK enum kgr_error kgr_ipc_request_encode(struct kgr_wr *wr,
                                                      const struct kgr_ipc_request *in);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_wait_decode(struct kgr_ipc_wait *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_wait_encode(struct kgr_wr *wr, const struct kgr_ipc_wait *in);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_rekey_decode(struct kgr_ipc_rekey *out,
+                                                   struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_rekey_encode(struct kgr_wr *wr,
+                                                   const struct kgr_ipc_rekey *in);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_cipher_decode(struct kgr_ipc_cipher *out,
                                                     struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_cipher_encode(struct kgr_wr *wr,

@@ -157,6 +157,26 @@ enum kgr_error kgr_order_pair_encode(struct kgr_wr *wr, const struct kgr_order_p
     return kgr_wire_write_result(wr);
 }
 
+enum kgr_error kgr_order_rekey_decode(struct kgr_order_rekey *out, struct kgr_slice body)
+{
+    struct kgr_order_rekey m;
+    struct kgr_rd rd;
+    kgr_rd_init(&rd, body.p, body.len);
+    kgr_wire_read_nid(&rd, &m.node);
+    m.storage = kgr_wire_read_flag(&rd);
+    enum kgr_error err = kgr_wire_read_result(&rd);
+    if (err == KGR_OK)
+        *out = m;
+    return err;
+}
+
+enum kgr_error kgr_order_rekey_encode(struct kgr_wr *wr, const struct kgr_order_rekey *in)
+{
+    kgr_wire_write_nid(wr, &in->node);
+    kgr_wr_u8(wr, in->storage ? 1 : 0);
+    return kgr_wire_write_result(wr);
+}
+
 enum kgr_error kgr_order_offset_decode(uint16_t *out, struct kgr_slice body)
 {
     struct kgr_rd rd;

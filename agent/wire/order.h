@@ -19,6 +19,7 @@ enum kgr_order_kind {
     KGR_ORDER_PAIR_DENY = 4,
     KGR_ORDER_PAIR_LIST = 5,
     KGR_ORDER_NODE_SHOW = 6,
+    KGR_ORDER_NODE_REKEY = 10,
 };
 
 struct kgr_order {
@@ -80,6 +81,15 @@ kgr_order_pair_encode(struct kgr_wr *wr, const struct kgr_order_pair *in, bool w
 /* node_list and pair_list: an offset. node_show: kgr_wire_nid_decode. */
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_decode(uint16_t *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_encode(struct kgr_wr *wr, uint16_t offset);
+
+struct kgr_order_rekey {
+    struct kgr_nid node;
+    bool storage; /* with a new storage key */
+};
+KGR_MUST_CHECK enum kgr_error kgr_order_rekey_decode(struct kgr_order_rekey *out,
+                                                     struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_order_rekey_encode(struct kgr_wr *wr,
+                                                     const struct kgr_order_rekey *in);
 
 enum kgr_node_state {
     KGR_NODE_ISSUED = 1,

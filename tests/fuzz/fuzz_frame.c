@@ -2,11 +2,13 @@
 /*
  * Targets: kgr_frame_parse, and kgr_reg_req_decode, kgr_reg_chal_decode, kgr_reg_proof_decode,
  * kgr_sync_req_decode, kgr_sync_ans_decode, kgr_key_req_decode, kgr_key_ans_decode, kgr_adv_req_decode,
- * kgr_adv_ans_decode, kgr_conf_ans_decode, kgr_nack_decode.
+ * kgr_adv_ans_decode, kgr_conf_ans_decode, kgr_nack_decode,
+ * kgr_nksk_req_decode.
  * Input: a byte that chooses, 0 for a whole frame or the type whose body follows; then the data.
  * Property: what is accepted encodes to the same bytes.
  */
 #include "agent/wire/body_exchange.h"
+#include "agent/wire/body_nksk.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
@@ -37,11 +39,17 @@ static void body(uint8_t type, struct kgr_slice in)
     case KGR_FRAME_REG_REQ:
         FUZZ_ROUND_TRIP(struct kgr_reg_req, kgr_reg_req_decode, kgr_reg_req_encode, in);
         break;
+    case KGR_FRAME_NKSK_REQ:
+        FUZZ_ROUND_TRIP(struct kgr_nksk_req, kgr_nksk_req_decode, kgr_nksk_req_encode, in);
+        break;
     case KGR_FRAME_REG_CHAL:
+    case KGR_FRAME_NKSK_CHAL:
         FUZZ_ROUND_TRIP(struct kgr_reg_chal, kgr_reg_chal_decode, kgr_reg_chal_encode, in);
         break;
     case KGR_FRAME_REG_PROOF:
     case KGR_FRAME_REG_DONE:
+    case KGR_FRAME_NKSK_PROOF:
+    case KGR_FRAME_NKSK_DONE:
         FUZZ_ROUND_TRIP(struct kgr_reg_proof, kgr_reg_proof_decode, kgr_reg_proof_encode, in);
         break;
     case KGR_FRAME_SYNC_REQ:

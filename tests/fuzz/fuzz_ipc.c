@@ -94,6 +94,9 @@ static void request(uint16_t op, struct kgr_slice in)
     case KGR_IPC_WAIT:
         FUZZ_ROUND_TRIP(struct kgr_ipc_wait, kgr_ipc_wait_decode, kgr_ipc_wait_encode, in);
         break;
+    case KGR_IPC_REKEY:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_rekey, kgr_ipc_rekey_decode, kgr_ipc_rekey_encode, in);
+        break;
     case KGR_IPC_CIPHER:
         FUZZ_ROUND_TRIP(struct kgr_ipc_cipher, kgr_ipc_cipher_decode, kgr_ipc_cipher_encode, in);
         break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Targets: kgr_order_decode, kgr_result_decode, and the decoders of their bodies: kgr_order_node_add_decode,
- * kgr_order_pair_decode, kgr_order_offset_decode, kgr_wire_nid_decode, kgr_node_entry_read,
+ * kgr_order_pair_decode, kgr_order_offset_decode, kgr_order_rekey_decode, kgr_wire_nid_decode, kgr_node_entry_read,
  * kgr_pair_entry_read, kgr_list_head_read, kgr_sealed_credential_decode.
  * Input: an order or a result. Property: what is accepted encodes to the same bytes.
  */
@@ -64,6 +64,9 @@ static void order_body(uint8_t kind, struct kgr_slice in)
         break;
     case KGR_ORDER_PAIR_DENY:
         FUZZ_ROUND_TRIP(struct kgr_order_pair, deny_decode, deny_encode, in);
+        break;
+    case KGR_ORDER_NODE_REKEY:
+        FUZZ_ROUND_TRIP(struct kgr_order_rekey, kgr_order_rekey_decode, kgr_order_rekey_encode, in);
         break;
     case KGR_ORDER_NODE_SHOW:
         FUZZ_ROUND_TRIP(struct kgr_nid, kgr_wire_nid_decode, kgr_wire_nid_encode, in);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "agent/wire/body_exchange.h"
+#include "agent/wire/body_nksk.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/credential.h"
@@ -107,17 +108,26 @@ static void registration(void)
                                 .nksk = {some(10), some(20), some(15)},
                                 .nksksign = {some(11), some(21), some(16)}};
     struct kgr_reg_proof proof = {.node = {"gateway-00001"}};
+    struct kgr_nksk_req renewal = {
+        .node = {"gateway-00001"}, .suites = 1, .custodies = 1, .storage = some(20)};
 
     SAVE_BODY(KGR_FRAME_REG_REQ, "reg_req", kgr_reg_req_encode, &req);
     SAVE_BODY(KGR_FRAME_REG_CHAL, "reg_chal", kgr_reg_chal_encode, &chal);
     SAVE_BODY(KGR_FRAME_REG_PROOF, "reg_proof", kgr_reg_proof_encode, &proof);
+    SAVE_BODY(KGR_FRAME_NKSK_REQ, "nksk_req", kgr_nksk_req_encode, &renewal);
+    SAVE_BODY(KGR_FRAME_NKSK_CHAL, "nksk_chal", kgr_reg_chal_encode, &chal);
+    SAVE_BODY(KGR_FRAME_NKSK_PROOF, "nksk_proof", kgr_reg_proof_encode, &proof);
 }
 
 static void sync_pages(void)
 {
     static struct kgr_sync_req req = {.epoch = 1, .num_peers = 2, .num_open = 1};
-    static struct kgr_sync_ans ans = {
-        .epoch = 2, .num_pages = 1, .lease_s = 86400, .num_pairs = 2, .num_results = 1};
+    static struct kgr_sync_ans ans = {.epoch = 2,
+                                      .num_pages = 1,
+                                      .lease_s = 86400,
+                                      .nksk_age_s = 60,
+                                      .num_pairs = 2,
+                                      .num_results = 1};
 
     req.peers[0] = (struct kgr_sync_peer){{"gateway-00002"}, 1, 1};
     req.peers[1] = (struct kgr_sync_peer){{"gateway-00003"}, 0, 0};
@@ -196,6 +206,7 @@ static void ipc_requests(void)
     struct kgr_ipc_request request = {{"gateway-00002"}, 2};
     struct kgr_ipc_wait wait = {{"gateway-00002"}, 1, 1000};
     struct kgr_ipc_cipher cipher = {.key = key, .direction = 1, .mode = 2, .data = some(16)};
+    struct kgr_ipc_rekey rekey = {true, 60000};
     struct kgr_ipc_mac mac = {key, some(5)};
     struct kgr_ipc_mac_update update = {1, some(5)};
     struct kgr_ipc_seal seal = {{"gateway-00002"}, true, text("aad"), text("plaintext")};
@@ -206,6 +217,7 @@ static void ipc_requests(void)
     SAVE_PACKET(KGR_IPC_RESOLVE, false, "resolve", kgr_ipc_resolve_encode, some(16));
     SAVE_PACKET(KGR_IPC_REQUEST, false, "request", kgr_ipc_request_encode, &request);
     SAVE_PACKET(KGR_IPC_WAIT, false, "wait", kgr_ipc_wait_encode, &wait);
+    SAVE_PACKET(KGR_IPC_REKEY, false, "rekey", kgr_ipc_rekey_encode, &rekey);
     SAVE_PACKET(KGR_IPC_CIPHER, false, "cipher", kgr_ipc_cipher_encode, &cipher);
     SAVE_PACKET(KGR_IPC_MAC, false, "mac", kgr_ipc_mac_encode, &mac);
     SAVE_PACKET(KGR_IPC_MAC_UPDATE, false, "mac_update", kgr_ipc_mac_update_encode, &update);
@@ -297,6 +309,7 @@ static void orders(void)
                                             .num_peers = 2,
                                             .peers = {{"gateway-00002"}, {"gateway-00003"}}};
     struct kgr_order_pair pair = {{{"gateway-00001"}, {"gateway-00002"}}, 1, 1};
+    struct kgr_order_rekey rekey = {{"gateway-00001"}, true};
     int ok;
 
     add.ek_hash = some(32);
@@ -311,6 +324,8 @@ static void orders(void)
     save_order(KGR_ORDER_PAIR_DENY, kgr_wr_slice(&body_wr), "pair_deny");
     ok = ok && kgr_wire_nid_encode(begin_order_body(), &add.node) == KGR_OK;
     save_order(KGR_ORDER_NODE_SHOW, kgr_wr_slice(&body_wr), "node_show");
+    ok = ok && kgr_order_rekey_encode(begin_order_body(), &rekey) == KGR_OK;
+    save_order(KGR_ORDER_NODE_REKEY, kgr_wr_slice(&body_wr), "node_rekey");
     require(ok, "orders");
 }
 

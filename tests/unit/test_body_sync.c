@@ -48,6 +48,8 @@ static struct kgr_sync_ans *sync_ans(uint16_t num)
     m.num_pages = 2;
     m.page = 1;
     m.lease_s = 86400;
+    m.nksk_age_s = 7776000;
+    m.rekey = KGR_REKEY_WANTED | KGR_REKEY_STORAGE;
     m.num_pairs = num;
     m.num_results = num;
     for (size_t i = 0; i < num; i++) {
@@ -155,6 +157,9 @@ static void impossible_answers_are_refused(void **state)
     assert_int_equal(decode_changed(m), KGR_ERR_CORRUPT);
     m = sync_ans(2);
     m->results[0].outcome = 4;
+    assert_int_equal(decode_changed(m), KGR_ERR_CORRUPT);
+    m = sync_ans(2);
+    m->rekey = KGR_REKEY_STORAGE; /* of what is not wanted */
     assert_int_equal(decode_changed(m), KGR_ERR_CORRUPT);
 }
 

@@ -21,6 +21,7 @@ CODEC_CHECK(check_handle, struct kgr_ipc_handle, kgr_ipc_handle_encode, kgr_ipc_
 CODEC_CHECK(check_resolve, struct kgr_slice, resolve_encode, kgr_ipc_resolve_decode)
 CODEC_CHECK(check_nid, struct kgr_nid, kgr_wire_nid_encode, kgr_wire_nid_decode)
 CODEC_CHECK(check_request, struct kgr_ipc_request, kgr_ipc_request_encode, kgr_ipc_request_decode)
+CODEC_CHECK(check_rekey, struct kgr_ipc_rekey, kgr_ipc_rekey_encode, kgr_ipc_rekey_decode)
 CODEC_CHECK(check_wait, struct kgr_ipc_wait, kgr_ipc_wait_encode, kgr_ipc_wait_decode)
 CODEC_CHECK(check_u32, uint32_t, u32_encode, kgr_ipc_u32_decode)
 
@@ -145,6 +146,7 @@ static void small_messages_round_trip(void **state)
     struct kgr_nid nid = codec_nid("a");
     struct kgr_ipc_request request = {codec_nid("gateway-2"), 2};
     struct kgr_ipc_wait wait = {codec_nid("gateway-2"), 3, 10000};
+    struct kgr_ipc_rekey rekey = {true, 60000};
     uint32_t value = 0xfedcba98;
 
     (void)state;
@@ -158,6 +160,7 @@ static void small_messages_round_trip(void **state)
     check_nid(&nid);
     check_request(&request);
     check_wait(&wait);
+    check_rekey(&rekey);
     check_u32(&value);
 }
 

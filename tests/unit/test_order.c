@@ -92,6 +92,7 @@ CODEC_CHECK_LARGE(check_node_add, struct kgr_order_node_add, kgr_order_node_add_
                   kgr_order_node_add_decode)
 CODEC_CHECK(check_allow, struct kgr_order_pair, allow_encode, allow_decode)
 CODEC_CHECK(check_deny, struct kgr_order_pair, deny_encode, deny_decode)
+CODEC_CHECK(check_rekey, struct kgr_order_rekey, kgr_order_rekey_encode, kgr_order_rekey_decode)
 CODEC_CHECK(check_offset, uint16_t, offset_encode, kgr_order_offset_decode)
 CODEC_CHECK(check_nid, struct kgr_nid, kgr_wire_nid_encode, kgr_wire_nid_decode)
 CODEC_CHECK(check_node, struct kgr_node_entry, node_encode, node_decode)
@@ -261,11 +262,13 @@ static void small_bodies_round_trip(void **state)
     };
     struct kgr_nid nid = codec_nid("gateway-00009");
     uint16_t offset = 0xfedc;
+    struct kgr_order_rekey rekey = {codec_nid("gateway-00001"), true};
 
     (void)state;
     check_allow(&pair);
     check_deny(&pair);
     check_offset(&offset);
+    check_rekey(&rekey);
     check_nid(&nid);
 }
 
