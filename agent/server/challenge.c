@@ -145,7 +145,7 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
         err = digest(unsigned_hash, chal->body, kgr_reg_chal_signed_len(chal->body_len));
     if (err == KGR_OK)
         err =
-            transcript(hash, kgr_labels_registration.chal, chal->xid, chal->request, unsigned_hash);
+            transcript(hash, chal->labels->chal, chal->xid, chal->request, unsigned_hash);
     if (err == KGR_OK)
         err = kgr_tpm_sign(tpm, &id->signing, signature, hash, diag);
     if (err == KGR_OK)
@@ -154,7 +154,7 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
         err = digest(hash, chal->body, chal->body_len);
     if (err == KGR_OK)
         err =
-            transcript(chal->proof, kgr_labels_registration.proof, chal->xid, chal->request, hash);
+            transcript(chal->proof, chal->labels->proof, chal->xid, chal->request, hash);
     return err;
 }
 
@@ -176,7 +176,8 @@ enum kgr_error kgr_ks_challenge_make(struct kgr_ks_challenge *chal,
 
 enum kgr_error kgr_ks_challenge_done(uint8_t *out, size_t cap, size_t *out_len,
                                      struct kgr_slice chal_body,
-                                     const struct kgr_registry_state *reg,
+                                     const struct kgr_challenge_labels *labels,
+                                     const uint8_t xid[16], const uint8_t proof[32],
                                      struct kgr_slice proof_body)
 {
     struct kgr_reg_proof done;
@@ -188,7 +189,7 @@ enum kgr_error kgr_ks_challenge_done(uint8_t *out, size_t cap, size_t *out_len,
     if (err == KGR_OK)
         err = digest(hash, proof_body.p, proof_body.len);
     if (err == KGR_OK)
-        err = transcript(done.transcript, kgr_labels_registration.done, reg->xid, hash, reg->proof);
+        err = transcript(done.transcript, labels->done, xid, hash, proof);
     if (err != KGR_OK)
         return err;
     done.node = chal.node;

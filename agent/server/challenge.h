@@ -10,6 +10,7 @@
 #include "agent/server/identity.h"
 #include "agent/server/nodes.h"
 #include "agent/tpm/types.h"
+#include "agent/wire/body_registration.h"
 
 struct kgr_tpm;
 
@@ -21,6 +22,7 @@ struct kgr_tpm;
 
 struct kgr_ks_challenge {
     /* In. */
+    const struct kgr_challenge_labels *labels;
     struct kgr_nid nid;
     struct kgr_tpm_public ek;
     struct kgr_tpm_public storage;
@@ -47,9 +49,10 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_challenge_make(struct kgr_ks_challenge *cha
 
 /*
  * kgr_ks_challenge_done writes the body of reg_done that answers the reg_proof to chal_body, into out of cap
- * bytes.
+ * bytes. proof is the transcript in that reg_proof. Of nksk_done likewise.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ks_challenge_done(uint8_t *out, size_t cap, size_t *out_len,
                                                     struct kgr_slice chal_body,
-                                                    const struct kgr_registry_state *reg,
+                                                    const struct kgr_challenge_labels *labels,
+                                                    const uint8_t xid[16], const uint8_t proof[32],
                                                     struct kgr_slice proof_body);

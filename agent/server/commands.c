@@ -9,6 +9,7 @@
 #include "agent/seal/digest.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/issue.h"
+#include "agent/server/nksk_glue.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/ipc.h"
@@ -357,6 +358,25 @@ static enum kgr_error node_show(struct command *c, struct kgr_slice body, struct
     return KGR_OK;
 }
 
+static enum kgr_error node_rekey(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+{
+    struct kgr_order_rekey rekey;
+    struct kgr_ks_node *node;
+    enum kgr_error err;
+
+    if (kgr_order_rekey_decode(&rekey, body) != KGR_OK)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the order is malformed");
+    node = kgr_ks_node_find(c->ks, &rekey.node);
+    if (node == NULL)
+        return kgr_diag_set(diag, KGR_ERR_UNKNOWN_PEER, "the KS knows no node %s", rekey.node.s);
+    if (!kgr_ks_node_ready(node))
+        return kgr_diag_set(diag, KGR_ERR_INVALID, "%s is not registered", rekey.node.s);
+    kgr_info("nksk", "node=%s state=ordered storage_key=%s", rekey.node.s,
+             rekey.storage ? "new" : "kept");
+    err = kgr_ks_nksk_order(c->ks, node, rekey.storage, diag);
+    return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
+}
+
 static enum kgr_error pair_change(struct command *c, struct kgr_slice body, bool allowed,
                                   struct kgr_diag *diag)
 {
@@ -437,6 +457,8 @@ static enum kgr_error carry_out(struct command *c, const struct kgr_order *order
         return pair_list(c, order->body, diag);
     case KGR_ORDER_NODE_SHOW:
         return node_show(c, order->body, diag);
+    case KGR_ORDER_NODE_REKEY:
+        return node_rekey(c, order->body, diag);
     default:
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "this KS knows no order of kind %u",
                             order->kind);

@@ -8,6 +8,7 @@
 #include "agent/base/secret.h"
 #include "agent/seal/digest.h"
 #include "agent/server/challenge.h"
+#include "agent/server/nksk_glue.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/frame.h"
@@ -104,6 +105,7 @@ static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
     m->after.drop = drop_making;
     m->ks = ks;
     m->node = node;
+    m->chal.labels = &kgr_labels_registration;
     m->chal.nid = node->r.nid;
     m->chal.ek = node->r.ek;
     m->chal.storage = node->r.storage;
@@ -174,7 +176,10 @@ static enum kgr_error erase_ntag(struct kgr_ks *ks, struct kgr_ks_node *node,
         err = kgr_ks_chal_load(ks->db, &node->r.nid, &chal, &chal_len, diag);
         if (err == KGR_OK)
             err = kgr_ks_challenge_done(done, sizeof done, &done_len, kgr_slice(chal, chal_len),
-                                        &node->reg.s, proof->body);
+                                        &kgr_labels_registration, node->reg.s.xid,
+                                        node->reg.s.proof, proof->body);
+        if (err == KGR_OK)
+            err = kgr_ks_nksk_born(ks, node, diag);
         free(chal);
     }
     if (err == KGR_OK)

@@ -481,6 +481,18 @@ enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks, const struct kgr_nid n
     return act(ks, pair, &event, NULL, diag);
 }
 
+enum kgr_error kgr_ks_exchanges_abort(struct kgr_ks *ks, const struct kgr_nid *nid,
+                                      struct kgr_diag *diag)
+{
+    enum kgr_error err = KGR_OK;
+
+    for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL && err == KGR_OK; pair = pair->next)
+        if (kgr_nid_cmp(&pair->co.s.nids[0], nid) == 0 ||
+            kgr_nid_cmp(&pair->co.s.nids[1], nid) == 0)
+            err = kgr_ks_exchanges_denied(ks, pair->co.s.nids, KGR_REASON_ABORTED, diag);
+    return err;
+}
+
 static void step_all(struct kgr_ks *ks, enum kgr_coordinator_event_type type)
 {
     for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL && !ks->failed; pair = pair->next) {

@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
+#include "agent/server/nksk_glue.h"
 #include "agent/server/synchro.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/frame.h"
@@ -77,6 +78,10 @@ static enum kgr_error handle(struct kgr_ks *ks, const struct kgr_ks_frame *frame
         return kgr_ks_enrolment_request(ks, frame, diag);
     case KGR_FRAME_REG_PROOF:
         return kgr_ks_enrolment_proof(ks, frame, diag);
+    case KGR_FRAME_NKSK_REQ:
+        return kgr_ks_nksk_request(ks, frame, diag);
+    case KGR_FRAME_NKSK_PROOF:
+        return kgr_ks_nksk_proof(ks, frame, diag);
     case KGR_FRAME_SYNC_REQ:
         return kgr_ks_synchro_request(ks, frame, diag);
     default:
@@ -182,6 +187,8 @@ static bool expected(const struct kgr_ks_key *key, const struct kgr_frame_header
         return false;
     if (key->is_ntag)
         return header->type == KGR_FRAME_REG_REQ;
+    if (key == key->node->next_nksk)
+        return header->type == KGR_FRAME_NKSK_PROOF && phase == KGR_REGISTRY_REGISTERED;
     switch (header->type) {
     case KGR_FRAME_REG_PROOF:
         return phase == KGR_REGISTRY_CHALLENGED || phase == KGR_REGISTRY_REGISTERED;
@@ -190,6 +197,8 @@ static bool expected(const struct kgr_ks_key *key, const struct kgr_frame_header
     case KGR_FRAME_ADV_ANS:
     case KGR_FRAME_CONF_ANS:
     case KGR_FRAME_NACK:
+    case KGR_FRAME_NKSK_REQ:
+    case KGR_FRAME_NKSK_PROOF:
         return phase == KGR_REGISTRY_REGISTERED;
     default:
         return false;

@@ -210,9 +210,23 @@ enum kgr_error kgr_ks_node_rekey(struct kgr_ks *ks, struct kgr_ks_node *node)
 {
     enum kgr_error err = rekey(ks, node, &node->ntag, node->r.has_ntag, node->r.ntag_key_id, true);
 
+    if (!node->r.has_nksk)
+        kgr_ks_node_drop_next(ks, node);
     return err != KGR_OK
                ? err
                : rekey(ks, node, &node->nksk, node->r.has_nksk, node->r.nksk_key_id, false);
+}
+
+void kgr_ks_node_drop_next(struct kgr_ks *ks, struct kgr_ks_node *node)
+{
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+
+    if (node->next_nksk == NULL)
+        return;
+    kgr_mqtt_unsubscribe(ks->mqtt, kgr_topic_text(topic, node->next_topic1));
+    kgr_ks_keys_take(&ks->keys, node->next_nksk);
+    kgr_ks_key_release(ks, node->next_nksk);
+    node->next_nksk = NULL;
 }
 
 bool kgr_ks_node_ready(const struct kgr_ks_node *node)

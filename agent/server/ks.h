@@ -12,6 +12,7 @@
 #include "agent/server/coordinator.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
+#include "agent/server/nksk_renewal.h"
 #include "agent/server/nodes.h"
 #include "agent/server/orders.h"
 #include "agent/server/pairs.h"
@@ -44,6 +45,11 @@ struct kgr_ks_node {
     struct kgr_registry reg;
     struct kgr_ks_key *ntag; /* borrowed from the table of keys; NULL: none */
     struct kgr_ks_key *nksk;
+    struct kgr_ks_nksk renewal; /* of NKSK */
+    struct kgr_ks_key *next_nksk; /* that is to come; likewise borrowed */
+    uint8_t next_topic1[KGR_TOPIC_LEN];
+    uint64_t nksk_born_s; /* KS time */
+    uint8_t rekey;        /* KGR_REKEY_*: what the AC ordered */
 };
 
 struct kgr_ks_pair {
@@ -136,6 +142,8 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_node_save(struct kgr_ks *ks, struct kgr_ks_
                                                struct kgr_diag *diag);
 /* kgr_ks_node_rekey makes the keys in the table those of the record. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_node_rekey(struct kgr_ks *ks, struct kgr_ks_node *node);
+/* kgr_ks_node_drop_next forgets the NKSK that is to come, if there is one, and its topic. */
+void kgr_ks_node_drop_next(struct kgr_ks *ks, struct kgr_ks_node *node);
 bool kgr_ks_node_ready(const struct kgr_ks_node *node);
 
 /* kgr_ks_key_release gives a reference back; the last one unloads the key from the TPM. */

@@ -52,18 +52,15 @@ static bool may_bind(const struct kgr_registry *reg, event_t *event)
                              memcmp(reg->s.storage, event->storage, KGR_REGISTRY_HASH_LEN) == 0);
 }
 
-/* choose fills suite and custody with the best that both can do; the reason of a nack otherwise. */
-static uint8_t choose(struct kgr_registry_state *state, event_t *event)
+uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_custody, uint8_t suites,
+                            uint8_t custodies)
 {
-    uint8_t suites = event->suites & event->own_suites;
-    uint8_t custodies = event->custodies & event->own_custodies;
-
     if (suites == 0)
         return NACK_SUITE;
     if ((custodies & (1u << (RESIDENT - 1) | 1u << (SEALED - 1))) == 0)
         return NACK_CUSTODY;
-    state->suite = (suites & 2u) != 0 ? 2 : 1;
-    state->custody = (custodies & 1u << (RESIDENT - 1)) != 0 ? RESIDENT : SEALED;
+    *out_suite = (suites & 2u) != 0 ? 2 : 1;
+    *out_custody = (custodies & 1u << (RESIDENT - 1)) != 0 ? RESIDENT : SEALED;
     return 0;
 }
 
@@ -88,7 +85,8 @@ static void on_req(struct kgr_registry *reg, event_t *event, actions_t *out)
         add(out, KGR_REGISTRY_DO_SEND_CHAL);
         return;
     }
-    reason = choose(&reg->s, event);
+    reason = kgr_registry_choose(&reg->s.suite, &reg->s.custody, event->suites & event->own_suites,
+                                 event->custodies & event->own_custodies);
     if (reason != 0) {
         nack(out, reason);
         return;

@@ -92,6 +92,12 @@ struct kgr_registry_actions {
     size_t num;
 };
 
+/*
+ * kgr_registry_choose fills suite and custody of an NKSK with the best of the masks that both ends can do, or returns the reason
+ * of a nack (docs/protocol.md, section 7).
+ */
+KGR_MUST_CHECK uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_custody, uint8_t suites,
+                                           uint8_t custodies);
 /* kgr_registry_init makes the machine of a new credential; ek_hash of 32 bytes or NULL. */
 void kgr_registry_init(struct kgr_registry *out, uint64_t expires_s, const uint8_t *ek_hash);
 /* kgr_registry_restart continues from a persisted state: a challenge under way is lost. */

@@ -11,6 +11,7 @@
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/frames.h"
+#include "agent/server/nksk_glue.h"
 #include "agent/server/pairset.h"
 #include "agent/server/status.h"
 #include "agent/tpm/capability.h"
@@ -161,7 +162,19 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     for (size_t i = 0; i < records.num && err == KGR_OK; i++)
         err = add_node(ks, &records.list[i]);
     free(records.list);
+    for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
+        err = kgr_ks_nksk_restore(ks, node, diag);
     return err == KGR_OK ? kgr_ks_pairs_load_engaged(ks, diag) : err;
+}
+
+static enum kgr_error subscribe_node(struct kgr_ks *ks, const struct kgr_ks_node *node)
+{
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+    enum kgr_error err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, node->r.topic1));
+
+    if (err == KGR_OK && node->next_nksk != NULL)
+        err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, node->next_topic1));
+    return err;
 }
 
 static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
@@ -186,7 +199,7 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
         err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ks->id.topic0));
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         if (node->r.has_topics)
-            err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, node->r.topic1));
+            err = subscribe_node(ks, node);
     return err;
 }
 
@@ -237,6 +250,10 @@ static void free_nodes(struct kgr_ks *ks)
         if (node->ntag != NULL) {
             kgr_ks_keys_take(&ks->keys, node->ntag);
             kgr_ks_key_release(ks, node->ntag);
+        }
+        if (node->next_nksk != NULL) {
+            kgr_ks_keys_take(&ks->keys, node->next_nksk);
+            kgr_ks_key_release(ks, node->next_nksk);
         }
         if (node->nksk != NULL) {
             kgr_ks_keys_take(&ks->keys, node->nksk);

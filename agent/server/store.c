@@ -18,6 +18,13 @@ static const char *const migrations[] = {
     " xid BLOB, request BLOB, nonce_ks BLOB, proof BLOB,"
     " suite INTEGER NOT NULL, custody INTEGER NOT NULL,"
     " nksk_key_id BLOB UNIQUE, enc_pub BLOB, enc_priv BLOB, mac_pub BLOB, mac_priv BLOB);"
+    /* How old a node's NKSK is, and its renewal; from topic1 on the NKSK that is to come. */
+    "CREATE TABLE nksks (nid TEXT PRIMARY KEY, born INTEGER NOT NULL, wanted INTEGER NOT NULL,"
+    " phase INTEGER NOT NULL, xid BLOB, request BLOB, sequence INTEGER NOT NULL,"
+    " with_storage INTEGER NOT NULL, suites INTEGER NOT NULL, custodies INTEGER NOT NULL,"
+    " suite INTEGER NOT NULL, custody INTEGER NOT NULL, nonce_ks BLOB, proof BLOB, body BLOB,"
+    " topic1 BLOB UNIQUE, topic2 BLOB UNIQUE, storage BLOB, key_id BLOB UNIQUE, enc_pub BLOB,"
+    " enc_priv BLOB, mac_pub BLOB, mac_priv BLOB);"
     "CREATE TABLE pairs (a TEXT NOT NULL, b TEXT NOT NULL, allowed INTEGER NOT NULL,"
     " min_suite INTEGER NOT NULL, min_custody INTEGER NOT NULL, highest INTEGER NOT NULL,"
     " seen_a INTEGER NOT NULL, seen_b INTEGER NOT NULL, generation INTEGER NOT NULL,"

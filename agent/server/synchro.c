@@ -73,6 +73,7 @@ static enum kgr_error answer(struct kgr_ks *ks, const struct kgr_ks_frame *frame
     uint8_t *body;
     struct kgr_wr wr;
     uint32_t pages;
+    uint64_t age;
     enum kgr_error err = kgr_ks_pairs_each(ks->db, page.self, count_pair, &page, diag);
 
     if (err != KGR_OK)
@@ -83,6 +84,9 @@ static enum kgr_error answer(struct kgr_ks *ks, const struct kgr_ks_frame *frame
     ans->page = req->page;
     ans->num_pages = (uint16_t)(pages == 0 ? 1 : pages);
     ans->lease_s = ks->settings.lease_s;
+    age = page.now_s > frame->node->nksk_born_s ? page.now_s - frame->node->nksk_born_s : 0;
+    ans->nksk_age_s = age > UINT32_MAX ? UINT32_MAX : (uint32_t)age;
+    ans->rekey = frame->node->rekey;
     fill_results(ks, page.self, req, ans);
     body = malloc(KGR_FRAME_PLAIN_MAX);
     if (body == NULL)
