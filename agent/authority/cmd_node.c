@@ -181,3 +181,30 @@ enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
     free(buf);
     return err;
 }
+
+enum kgr_error kgr_ac_cmd_node_rekey(const struct kgr_ac_settings *settings,
+                                     const struct kgr_options *options, struct kgr_diag *diag)
+{
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct kgr_order_rekey rekey = {.storage = options->values[KGR_AC_REKEY_STORAGE] != NULL};
+    uint8_t body[1 + KGR_NID_MAX + 1];
+    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    struct kgr_slice result;
+    struct kgr_wr wr;
+    if (buf == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    kgr_wr_init(&wr, body, sizeof body);
+    enum kgr_error err = kgr_parse_nid(&rekey.node, options->operands[0], diag);
+    if (err == KGR_OK)
+        err = kgr_order_rekey_encode(&wr, &rekey);
+    if (err == KGR_OK)
+        err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_order(&ac, &result, buf, KGR_ORDER_NODE_REKEY, kgr_wr_slice(&wr), diag);
+    if (err == KGR_OK)
+        printf("%s renews its NKSK%s when it synchronises next\n", rekey.node.s,
+               rekey.storage ? " and replaces its storage key" : "");
+    kgr_ac_close(&ac);
+    free(buf);
+    return err;
+}

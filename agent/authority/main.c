@@ -29,6 +29,11 @@ static const struct kgr_option list_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct kgr_option rekey_options[] = {
+    {"storage-key", 0, NULL, "and replace its storage key: all its pairs get new keys"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct kgr_option allow_options[] = {
     {"min-suite", 0, "NAME", "least suite: any, or its name"},
     {"min-custody", 0, "NAME", "least custody: any, mixed or resident"},
@@ -41,6 +46,8 @@ static const struct kgr_command commands[] = {
     {"node add", "N_ID", 1, "let a node register: make its credential", add_options, 0},
     {"node list", NULL, 0, "show every node", list_options, 0},
     {"node show", "N_ID", 1, "show one node", list_options, 0},
+    {"node rekey", "N_ID", 1, "have a node renew its NKSK at its next synchronisation",
+     rekey_options, 0},
     {"pair allow", "N_ID N_ID", 2, "let two nodes have keys", allow_options, 0},
     {"pair deny", "N_ID N_ID", 2, "let two nodes have no keys any more", NULL, 0},
     {"pair matrix", NULL, 0, "show who may have keys with whom", list_options, 0},
@@ -48,8 +55,9 @@ static const struct kgr_command commands[] = {
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,      kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,  kgr_ac_cmd_node_list,
-    kgr_ac_cmd_node_show, kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_init,       kgr_ac_cmd_pin,       kgr_ac_cmd_node_add,
+    kgr_ac_cmd_node_list,  kgr_ac_cmd_node_show, kgr_ac_cmd_node_rekey,
+    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix,
 };
 
 static const struct kgr_program program = {

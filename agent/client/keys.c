@@ -174,3 +174,26 @@ KGR_EXPORT enum kgr_error kgr_wait(struct kgr_client *client, const char *peer,
     kgr_call_end(&call);
     return err;
 }
+
+KGR_EXPORT enum kgr_error kgr_rekey(struct kgr_client *client, unsigned int flags, int timeout_ms)
+{
+    struct kgr_ipc_rekey request = {.storage = (flags & KGR_REKEY_STORAGE_KEY) != 0};
+    struct kgr_client_call call;
+    enum kgr_error err;
+
+    if ((flags & ~KGR_REKEY_STORAGE_KEY) != 0)
+        return kgr_reason_set(KGR_ERR_INVALID, "unknown flags");
+    if (timeout_ms < 0)
+        return kgr_reason_set(KGR_ERR_INVALID, "the time-out must not be negative");
+    request.timeout_ms = (uint32_t)timeout_ms;
+    err = kgr_call_begin(&call, client, KGR_IPC_REKEY);
+    if (err == KGR_OK) {
+        call.timeout_ms =
+            timeout_ms > INT32_MAX - WAIT_GRACE_MS ? INT32_MAX : timeout_ms + WAIT_GRACE_MS;
+        err = kgr_call_run(&call, kgr_ipc_rekey_encode(&call.request, &request));
+    }
+    if (err == KGR_OK)
+        err = kgr_call_check_empty(&call);
+    kgr_call_end(&call);
+    return err;
+}

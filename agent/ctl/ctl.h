@@ -13,6 +13,8 @@ struct kgr_ctl_options {
     bool json;
     bool no_wait;
     bool stored;
+    bool nksk;
+    bool storage_key;
     const char *input;
     const char *output;
     const char *aad;
@@ -48,6 +50,7 @@ int kgr_ctl_status(const struct kgr_ctl *ctl);
 int kgr_ctl_peers(const struct kgr_ctl *ctl);
 int kgr_ctl_topics(const struct kgr_ctl *ctl);
 int kgr_ctl_request(const struct kgr_ctl *ctl);
+int kgr_ctl_renew(const struct kgr_ctl *ctl);
 int kgr_ctl_wait(const struct kgr_ctl *ctl);
 int kgr_ctl_handle(const struct kgr_ctl *ctl);
 int kgr_ctl_seal(const struct kgr_ctl *ctl);

@@ -41,6 +41,10 @@ static const struct option_help table[] = {
      "write FILE (mode 0600) instead of the standard output"},
     {{"aad", required_argument, NULL, 'a'}, " TEXT", "associated data, the same at both ends"},
     {{"stored", no_argument, NULL, 's'}, "", "for a record that may be opened more than once"},
+    {{"nksk", no_argument, NULL, 'N'}, "", "renew NKSK, the key that this node shares with the KS"},
+    {{"storage-key", no_argument, NULL, 'S'},
+     "",
+     "replace the TPM's storage key too: all peers get new keys"},
     {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
     {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
 };
@@ -139,6 +143,12 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
     case 's':
         out->stored = true;
         break;
+    case 'N':
+        out->nksk = true;
+        break;
+    case 'S':
+        out->storage_key = true;
+        break;
     default:
         return false;
     }
@@ -199,7 +209,7 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
     optind = 0; /* glibc: start over, also after an earlier call */
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:s", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNS", longs, NULL)) != -1) {
         if (letter == OPT_HELP) {
             print_help();
             return KGR_CTL_DONE;

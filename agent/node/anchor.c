@@ -35,7 +35,7 @@ static enum kgr_error save(const struct kgr_anchor *anchor, struct kgr_diag *dia
     enum kgr_error err = kgr_db_begin(db, diag);
 
     if (err == KGR_OK)
-        err = kgr_meta_set_u64(db, KGR_META_STORAGE_HANDLE, anchor->storage.handle, diag);
+        err = kgr_meta_set_u64(db, KGR_META_STORAGE_HANDLE, anchor->storages[0].handle, diag);
     if (err == KGR_OK)
         err =
             kgr_meta_set(db, KGR_META_STORAGE_PUBLIC,
@@ -54,14 +54,14 @@ static enum kgr_error create_storage(struct kgr_anchor *anchor, struct kgr_tpm *
     enum kgr_error err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
 
     if (err == KGR_OK)
-        err = kgr_tpm_create_storage(tpm, &anchor->storage, &anchor->storage_public, &srk,
+        err = kgr_tpm_create_storage(tpm, &anchor->storages[0], &anchor->storage_public, &srk,
                                      KGR_TPM_FIRST_HANDLE, anchor->storage_auth, diag);
     kgr_tpm_release(tpm, &srk);
     if (err != KGR_OK)
         return err;
     err = save(anchor, diag);
-    if (err != KGR_OK && kgr_tpm_evict(tpm, anchor->storage.handle, NULL) != KGR_OK)
-        kgr_warn("left_in_tpm", "handle=0x%08x", anchor->storage.handle);
+    if (err != KGR_OK && kgr_tpm_evict(tpm, anchor->storages[0].handle, NULL) != KGR_OK)
+        kgr_warn("left_in_tpm", "handle=0x%08x", anchor->storages[0].handle);
     return err;
 }
 
@@ -104,10 +104,11 @@ static enum kgr_error open_storage(struct kgr_anchor *anchor, struct kgr_tpm *tp
     if (err == KGR_OK)
         err = kgr_tpm_public_name(&name, &anchor->storage_public);
     if (err == KGR_OK)
-        err = kgr_tpm_persistent(tpm, &anchor->storage, (uint32_t)handle, &name,
+        err = kgr_tpm_persistent(tpm, &anchor->storages[0], (uint32_t)handle, &name,
                                  anchor->storage_auth, diag);
+    anchor->storage = &anchor->storages[0];
     if (err == KGR_OK)
-        err = kgr_tpm_session_start(tpm, &anchor->storage, diag);
+        err = kgr_tpm_session_start(tpm, anchor->storage, diag);
     /* The database says that it was made: what is missing is missing in the TPM. */
     return err == KGR_ERR_NO_KEY
                ? kgr_diag_set(

@@ -21,8 +21,14 @@ struct kgr_anchor { /* stays in its place while open, as its state does */
     struct kgr_state state;
     struct kgr_auth_root *root;        /* of the vault */
     struct kgr_tpm_auth *storage_auth; /* owned, in the arena */
-    struct kgr_tpm_object storage;     /* persistent; parent of every key of the node */
+    /* In force: persistent, parent of every key of the node; points into storages. */
+    const struct kgr_tpm_object *storage;
     struct kgr_tpm_public storage_public;
+    /* The one that is to come (docs/protocol.md, section 5.2); NULL: none. */
+    const struct kgr_tpm_object *next;
+    struct kgr_tpm_public next_public;
+    struct kgr_tpm_object storages[2];
+    bool burying; /* the one before waits in the other place to be evicted */
 };
 
 /*
@@ -38,6 +44,53 @@ KGR_MUST_CHECK enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char 
  */
 KGR_MUST_CHECK enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr_tpm *tpm,
                                               const char *folder, struct kgr_diag *diag);
+/*
+ * A new storage key (anchor_next.c). make runs on the worker: it makes the key in memory and says where it will stand.
+ * save_next writes both into a transaction of the caller. place runs on the worker: the key is persistent then, and
+ * kgr_anchor_set_next makes it the next one. For a renewal that was abandoned, and for the key that was before,
+ * save_dead writes what must be evicted, and drop_next forgets the next one.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_anchor_make(const struct kgr_anchor *anchor, struct kgr_tpm *tpm,
+                                              struct kgr_tpm_blob *out, uint32_t *out_handle,
+                                              struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_anchor_save_next(struct kgr_db *db,
+                                                   const struct kgr_tpm_public *pub,
+                                                   uint32_t handle, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_anchor_place(const struct kgr_anchor *anchor, struct kgr_tpm *tpm,
+                                               struct kgr_tpm_object *out,
+                                               const struct kgr_tpm_blob *blob, uint32_t handle,
+                                               struct kgr_diag *diag);
+void kgr_anchor_set_next(struct kgr_anchor *anchor, const struct kgr_tpm_object *object,
+                         const struct kgr_tpm_public *pub);
+/* kgr_anchor_save_switch writes that the next one is in force and the one before is dead; kgr_anchor_switch does it. */
+KGR_MUST_CHECK enum kgr_error kgr_anchor_save_switch(const struct kgr_anchor *anchor,
+                                                     struct kgr_db *db, struct kgr_diag *diag);
+void kgr_anchor_switch(struct kgr_anchor *anchor);
+/* kgr_anchor_save_drop writes that the next one, if any, is dead; kgr_anchor_drop forgets it. */
+KGR_MUST_CHECK enum kgr_error kgr_anchor_save_drop(struct kgr_db *db, struct kgr_diag *diag);
+void kgr_anchor_drop(struct kgr_anchor *anchor);
+/*
+ * kgr_anchor_evict_dead, on the worker, salts the session with the storage key in force and evicts the dead one;
+ * kgr_anchor_load_dead finds it: KGR_ERR_NO_KEY when there is none.
+ */
+struct kgr_anchor_dead {
+    uint32_t handle;
+    struct kgr_tpm_name name;
+};
+KGR_MUST_CHECK enum kgr_error kgr_anchor_load_dead(struct kgr_db *db, struct kgr_anchor_dead *out,
+                                                   struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_anchor_evict_dead(const struct kgr_tpm_object *storage,
+                                                    struct kgr_tpm *tpm,
+                                                    const struct kgr_anchor_dead *dead,
+                                                    struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_anchor_forget_dead(struct kgr_anchor *anchor, struct kgr_db *db,
+                                                     struct kgr_diag *diag);
+/*
+ * kgr_anchor_open_next, at the start, evicts a dead storage key and finds the next one again; it is no error that the
+ * TPM does not hold it: a crash came before it was placed.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_anchor_open_next(struct kgr_anchor *anchor, struct kgr_tpm *tpm,
+                                                   struct kgr_db *db, struct kgr_diag *diag);
 void kgr_anchor_deinit(struct kgr_anchor *anchor);
 
 /*

@@ -187,6 +187,8 @@ static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_node_load_nksk(node, diag);
     if (err == KGR_OK)
+        err = kgr_nksk_open(node, diag);
+    if (err == KGR_OK)
         err = kgr_node_connect(node, diag);
     if (err == KGR_OK)
         err = kgr_service_new(&node->service, node, diag);

@@ -5,6 +5,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/challenge.h"
 #include "agent/node/enrol_challenge.h"
 #include "agent/node/node.h"
 #include "agent/seal/digest.h"
@@ -143,7 +144,7 @@ static enum kgr_error load_ntag(struct kgr_node *node, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_auth_derive(node->anchor.root, &auth, "ntag", kgr_slice(key_id, sizeof(key_id)));
     if (err == KGR_OK)
-        err = kgr_tpm_unseal(node->tpm, secrets, KGR_NTAG_LEN, &node->anchor.storage, auth, blob,
+        err = kgr_tpm_unseal(node->tpm, secrets, KGR_NTAG_LEN, node->anchor.storage, auth, blob,
                              diag);
     if (err == KGR_OK)
         err = derive(node, secrets, key_id, diag);
@@ -177,12 +178,12 @@ static void send_req(struct kgr_node *node)
 
 static void send_proof(struct kgr_node *node)
 {
-    uint8_t body[KGR_ENROL_PROOF_MAX];
+    uint8_t body[KGR_CHALLENGE_PROOF_MAX];
     struct kgr_wr wr;
     enum kgr_error err;
 
     kgr_wr_init(&wr, body, sizeof(body));
-    err = kgr_enrol_encode_proof(&wr, &node->self, node->reg.s.nonce_ks, node->reg.s.proof);
+    err = kgr_challenge_encode_proof(&wr, &node->self, node->reg.s.nonce_ks, node->reg.s.proof);
     if (err == KGR_OK)
         err = kgr_frames_send(&node->frames, KGR_FRAME_NKSK, node->topic1, KGR_FRAME_REG_PROOF,
                               node->reg.s.exchange, kgr_wr_slice(&wr), NULL);

@@ -16,12 +16,6 @@ struct kgr_node;
 KGR_MUST_CHECK enum kgr_error kgr_enrol_work(struct kgr_node *node,
                                              const struct kgr_frame_in *frame);
 
-#define KGR_ENROL_PROOF_MAX 256
-/* kgr_enrol_encode_proof writes the body of reg_proof. */
-KGR_MUST_CHECK enum kgr_error kgr_enrol_encode_proof(struct kgr_wr *wr, const struct kgr_nid *self,
-                                                     const uint8_t nonce_ks[KGR_REG_NONCE_LEN],
-                                                     const uint8_t proof[KGR_REG_HASH_LEN]);
-
 /* enrol.c: kgr_enrol_step runs the machine and does what it says; time and jitter are added to event. */
 enum kgr_error kgr_enrol_step(struct kgr_node *node, struct kgr_registration_event *event,
                               const struct kgr_frame_in *frame);

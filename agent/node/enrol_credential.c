@@ -140,7 +140,7 @@ static enum kgr_error seal_ntag(struct kgr_node *node, const struct credential *
                                          kgr_slice(c->file.key_id, KGR_KEY_ID_LEN));
 
     if (err == KGR_OK)
-        err = kgr_tpm_seal(node->tpm, out, &node->anchor.storage, auth,
+        err = kgr_tpm_seal(node->tpm, out, node->anchor.storage, auth,
                            kgr_slice(c->file.ntag, KGR_NTAG_LEN), diag);
     kgr_secret_free(auth);
     return err;

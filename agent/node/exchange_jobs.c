@@ -30,6 +30,7 @@ struct import_job {
     struct kgr_pair *pair;
     uint64_t generation;
     enum kgr_suite suite;
+    const struct kgr_tpm_object *parent; /* the storage key in force when the job began */
     struct kgr_tpm_public pub[2];
     struct kgr_tpm_duplicate duplicate[2];
     struct kgr_tpm_auth *auth[2]; /* owned */
@@ -52,7 +53,7 @@ static enum kgr_error run_import(struct kgr_tpm *tpm, void *ctx, struct kgr_diag
 
     for (size_t i = 0; i < 2 && err == KGR_OK; i++) {
         struct kgr_tpm_import import = {
-            .parent = &job->node->anchor.storage,
+            .parent = job->parent,
             .suite = job->suite,
             .kind = kinds[i],
             .pub = &job->pub[i],
@@ -131,6 +132,7 @@ void kgr_exchange_import(struct kgr_node *node, struct kgr_pair *pair,
         job->pair = pair;
         job->generation = keys->head.generation;
         job->suite = (enum kgr_suite)keys->suite;
+        job->parent = node->anchor.storage;
         err = copy_object(&job->pub[0], &job->duplicate[0], &keys->nnsk);
     }
     if (err == KGR_OK)

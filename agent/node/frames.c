@@ -35,13 +35,39 @@ static const char *const causes[KGR_REFUSED_NUM_CAUSES] = {
     [KGR_REFUSED_TAG] = "tag",   [KGR_REFUSED_BODY] = "body",
 };
 
-static void key_unref(struct kgr_frame_key *key)
+static void key_free(struct kgr_frame_key *key)
 {
-    if (key == NULL || --key->refs > 0)
-        return;
     kgr_resident_key_free(key->resident);
     kgr_software_key_free(key->software);
     free(key);
+}
+
+static enum kgr_error run_unload(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
+{
+    struct kgr_frame_key *key = ctx;
+
+    (void)diag;
+    kgr_resident_key_unload(key->resident, tpm);
+    return KGR_OK;
+}
+
+static void done_unload(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
+{
+    (void)err;
+    (void)diag;
+    key_free(ctx);
+}
+
+static void key_unref(struct kgr_frames *frames, struct kgr_frame_key *key)
+{
+    struct kgr_tpm_job job = {run_unload, done_unload, key};
+
+    if (key == NULL || --key->refs > 0)
+        return;
+    /* When the queue is full the slot cache pushes the key out by itself. */
+    if (key->resident == NULL || frames->owner.worker == NULL ||
+        kgr_tpm_worker_submit(frames->owner.worker, KGR_TPM_CONTROL, &job) != KGR_OK)
+        key_free(key);
 }
 
 static struct kgr_frame_key *key_ref(struct kgr_frame_key *key)
@@ -148,7 +174,7 @@ static void done_in(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
         refuse(frames, job->verified ? KGR_REFUSED_BODY : KGR_REFUSED_TAG);
     else if (err != KGR_ERR_STATE) /* the worker is stopping */
         kgr_error_log("tpm_failed", "what=frame reason=\"%s\"", kgr_diag_text(diag, err));
-    key_unref(job->key);
+    key_unref(frames, job->key);
     free(job);
 }
 
@@ -174,7 +200,10 @@ static bool expected(const struct kgr_frame_key *key, const struct kgr_frame_hea
     case KGR_FRAME_CONF_REQ:
     case KGR_FRAME_DONE:
     case KGR_FRAME_NACK:
+    case KGR_FRAME_NKSK_DONE:
         return true;
+    case KGR_FRAME_NKSK_CHAL:
+        return key->set == KGR_FRAME_NKSK;
     default:
         return false;
     }
@@ -226,7 +255,7 @@ void kgr_frames_receive(struct kgr_frames *frames, struct kgr_slice payload, uin
         kgr_tpm_worker_submit(frames->owner.worker, KGR_TPM_CONTROL,
                               &(struct kgr_tpm_job){run_in, done_in, job}) != KGR_OK) {
         refuse(frames, KGR_REFUSED_RATE);
-        key_unref(job->key);
+        key_unref(frames, job->key);
         free(job);
         return;
     }
@@ -286,7 +315,7 @@ static void done_out(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
     } else if (err != KGR_ERR_STATE) {
         kgr_error_log("tpm_failed", "what=frame reason=\"%s\"", kgr_diag_text(diag, err));
     }
-    key_unref(job->key);
+    key_unref(frames, job->key);
     free(job);
 }
 
@@ -330,7 +359,7 @@ enum kgr_error kgr_frames_send(struct kgr_frames *frames, enum kgr_frame_set set
                                     &(struct kgr_tpm_job){run_out, done_out, job});
     }
     if (err != KGR_OK) {
-        key_unref(key);
+        key_unref(frames, key);
         free(job);
         return err;
     }
@@ -361,7 +390,7 @@ static enum kgr_error install(struct kgr_frames *frames, enum kgr_frame_set set,
     key->suite = suite;
     memcpy(key->key_id, key_id, KGR_KEY_ID_LEN);
     kgr_bucket_init(&key->bucket, FRAMES_PER_S, FRAMES_BURST, kgr_clock_boot_ms());
-    key_unref(frames->sets[set]);
+    key_unref(frames, frames->sets[set]);
     frames->sets[set] = key;
     *out = key;
     return KGR_OK;
@@ -394,8 +423,23 @@ enum kgr_error kgr_frames_set_software(struct kgr_frames *frames, enum kgr_frame
 
 void kgr_frames_drop(struct kgr_frames *frames, enum kgr_frame_set set)
 {
-    key_unref(frames->sets[set]);
+    key_unref(frames, frames->sets[set]);
     frames->sets[set] = NULL;
+}
+
+void kgr_frames_promote(struct kgr_frames *frames)
+{
+    if (frames->sets[KGR_FRAME_NEXT] == NULL)
+        return;
+    key_unref(frames, frames->sets[KGR_FRAME_NKSK]);
+    frames->sets[KGR_FRAME_NKSK] = frames->sets[KGR_FRAME_NEXT];
+    frames->sets[KGR_FRAME_NKSK]->set = KGR_FRAME_NKSK;
+    frames->sets[KGR_FRAME_NEXT] = NULL;
+}
+
+uint32_t kgr_frames_count(const struct kgr_frames *frames, enum kgr_frame_set set)
+{
+    return frames->sets[set] != NULL ? frames->sets[set]->counter : 0;
 }
 
 void kgr_frames_init(struct kgr_frames *out, const struct kgr_frames_owner *owner, uint64_t now_ms)
@@ -406,6 +450,7 @@ void kgr_frames_init(struct kgr_frames *out, const struct kgr_frames_owner *owne
 
 void kgr_frames_deinit(struct kgr_frames *frames)
 {
+    frames->owner.worker = NULL;
     for (size_t i = 0; i < KGR_FRAME_NUM_SETS; i++)
         kgr_frames_drop(frames, (enum kgr_frame_set)i);
 }

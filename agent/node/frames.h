@@ -21,8 +21,8 @@ struct kgr_tpm_worker;
  * control priority, for NTAG too: so frames leave in the order of their sequence. One thread, the loop's.
  */
 
-/* The sets of keys that a node can have. */
-enum kgr_frame_set { KGR_FRAME_NTAG, KGR_FRAME_NKSK, KGR_FRAME_NUM_SETS };
+/* The sets of keys that a node can have; NEXT is the NKSK that is to come (docs/protocol.md, section 5.2). */
+enum kgr_frame_set { KGR_FRAME_NTAG, KGR_FRAME_NKSK, KGR_FRAME_NEXT, KGR_FRAME_NUM_SETS };
 
 /* Why a frame was refused (docs/protocol.md, section 3.1). */
 enum kgr_frame_cause {
@@ -91,6 +91,11 @@ KGR_MUST_CHECK enum kgr_error kgr_frames_set_software(struct kgr_frames *frames,
                                                       struct kgr_diag *diag);
 /* kgr_frames_drop forgets a set; jobs that use it end first. */
 void kgr_frames_drop(struct kgr_frames *frames, enum kgr_frame_set set);
+
+/* kgr_frames_promote makes NEXT the NKSK; the one before leaves the TPM when the jobs that use it have ended. */
+void kgr_frames_promote(struct kgr_frames *frames);
+/* kgr_frames_count is the number of frames sent under a set in this epoch; 0 without it. */
+uint32_t kgr_frames_count(const struct kgr_frames *frames, enum kgr_frame_set set);
 
 /* kgr_frames_receive takes what arrived from the broker, from any topic. Every failure is silence and a count. */
 void kgr_frames_receive(struct kgr_frames *frames, struct kgr_slice payload, uint64_t now_ms);

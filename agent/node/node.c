@@ -56,6 +56,7 @@ void kgr_node_reschedule(struct kgr_node *node)
     deadline = earlier(deadline, node->reg.deadline_ms);
     deadline = earlier(deadline, node->give_up_ms);
     deadline = earlier(deadline, node->sync.deadline_ms);
+    deadline = earlier(deadline, kgr_nksk_deadline(node));
     /* Before the first synchronisation exchanges have nothing to send. */
     for (size_t i = 0; node->synced && i < node->pairs.num; i++)
         deadline = earlier(deadline, node->pairs.list[i]->ex.deadline_ms);
@@ -73,6 +74,7 @@ static void on_timer(void *arg)
         kgr_enrol_on_timer(node, now);
     } else {
         kgr_sync_on_timer(node, now);
+        kgr_nksk_on_timer(node, now);
         if (node->synced)
             kgr_exchange_on_timer(node, now);
         kgr_service_on_timer(node->service, now);
@@ -88,10 +90,12 @@ static void on_ready(void *arg)
 
     node->lost_ms = 0;
     kgr_info("broker_connected", "host=%s port=%u", node->broker_host, node->broker_port);
-    if (node->service == NULL)
+    if (node->service == NULL) {
         kgr_enrol_on_ready(node);
-    else
+    } else {
         kgr_sync_on_ready(node);
+        kgr_nksk_on_ready(node);
+    }
 }
 
 static void on_lost(void *arg, const char *reason)
@@ -111,6 +115,7 @@ static void on_lost(void *arg, const char *reason)
         }
     }
     kgr_sync_on_lost(node);
+    kgr_nksk_on_lost(node);
 }
 
 static void on_message(void *arg, const char *topic, struct kgr_slice payload)
@@ -155,6 +160,13 @@ static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
         return kgr_enrol_on_frame(node, frame);
     if (node->service == NULL)
         return KGR_OK; /* enrolling: the KS goes on once the agent runs */
+    if (type == KGR_FRAME_NKSK_CHAL || type == KGR_FRAME_NKSK_DONE)
+        return kgr_nksk_on_frame(node, frame);
+    /* A frame of the KS under the new NKSK shows that it accepted the proof. */
+    if (frame->set == KGR_FRAME_NEXT)
+        kgr_nksk_heard(node);
+    if (type == KGR_FRAME_NACK && kgr_nksk_on_nack(node, frame))
+        return KGR_OK;
     if (type == KGR_FRAME_SYNC_ANS)
         return kgr_sync_on_frame(node, frame);
     return kgr_exchange_on_frame(node, frame);
@@ -272,15 +284,16 @@ enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *di
 }
 
 enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_resident_key **out,
-                                  const struct kgr_nksk_row *row)
+                                  const struct kgr_nksk_row *row,
+                                  const struct kgr_tpm_object *parent)
 {
     struct kgr_tpm_auth *enc = NULL;
     struct kgr_tpm_auth *mac = NULL;
     enum kgr_error err = kgr_node_nksk_auths(node, row->key_id, &enc, &mac);
 
     if (err == KGR_OK)
-        err = kgr_resident_key_new(out, (enum kgr_suite)row->suite, &node->anchor.storage,
-                                   &row->blobs, node->next_key_id, enc, node->next_key_id + 1, mac);
+        err = kgr_resident_key_new(out, (enum kgr_suite)row->suite, parent, &row->blobs,
+                                   node->next_key_id, enc, node->next_key_id + 1, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);
         kgr_secret_free(mac);
@@ -331,7 +344,7 @@ enum kgr_error kgr_node_load_nksk(struct kgr_node *node, struct kgr_diag *diag)
     enum kgr_error err = row == NULL ? KGR_ERR_NO_MEMORY : load_nksk_row(node, row, diag);
 
     if (err == KGR_OK)
-        err = kgr_node_make_nksk(node, &key, row);
+        err = kgr_node_make_nksk(node, &key, row, node->anchor.storage);
     if (err == KGR_OK)
         err = kgr_frames_set_resident(&node->frames, KGR_FRAME_NKSK, row->key_id, key, diag);
     if (err != KGR_OK)
@@ -406,6 +419,8 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
     node->lost_ms = kgr_clock_boot_ms();
     node->reg.deadline_ms = UINT64_MAX;
     node->give_up_ms = UINT64_MAX;
+    node->renewal.deadline_ms = UINT64_MAX;
+    node->nksk_due_ms = UINT64_MAX;
     node->next_key_id = 1;
     kgr_sync_init(&node->sync);
     err = kgr_tpm_open(&node->tpm, settings->tcti, diag);

@@ -8,6 +8,7 @@
 #include "agent/base/text.h"
 #include "agent/node/anchor.h"
 #include "agent/node/frames.h"
+#include "agent/node/nksk_renewal.h"
 #include "agent/node/pairs.h"
 #include "agent/node/registration.h"
 #include "agent/node/settings.h"
@@ -61,6 +62,8 @@ struct kgr_node {
     uint64_t give_up_ms;  /* enrolling: when the caller's patience ends */
     struct kgr_frames frames;
     struct kgr_registration reg;
+    struct kgr_nksk_renewal renewal;
+    uint64_t nksk_due_ms; /* when NKSK is old enough to be renewed; UINT64_MAX: not known */
     struct kgr_sync sync;
     struct kgr_sync_lists *lists;
     bool synced; /* once since the start: other frames may be sent */
@@ -103,7 +106,8 @@ KGR_MUST_CHECK enum kgr_error kgr_node_nksk_auths(const struct kgr_node *node,
                                                   struct kgr_tpm_auth **out_mac);
 KGR_MUST_CHECK enum kgr_error kgr_node_make_nksk(struct kgr_node *node,
                                                  struct kgr_resident_key **out,
-                                                 const struct kgr_nksk_row *row);
+                                                 const struct kgr_nksk_row *row,
+                                                 const struct kgr_tpm_object *parent);
 /* kgr_node_load_nksk puts the node's NKSK in place. */
 KGR_MUST_CHECK enum kgr_error kgr_node_load_nksk(struct kgr_node *node, struct kgr_diag *diag);
 
@@ -134,6 +138,23 @@ void kgr_sync_on_lost(struct kgr_node *node);
 void kgr_sync_on_timer(struct kgr_node *node, uint64_t now_ms);
 enum kgr_error kgr_sync_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
 void kgr_sync_lists_free(struct kgr_sync_lists *lists);
+
+/* nksk_glue.c */
+/* kgr_nksk_open continues a renewal of NKSK from the state, before kgr_node_connect. */
+KGR_MUST_CHECK enum kgr_error kgr_nksk_open(struct kgr_node *node, struct kgr_diag *diag);
+/* kgr_nksk_want begins a renewal of NKSK, or keeps the wish until it may begin. */
+enum kgr_error kgr_nksk_want(struct kgr_node *node, bool storage);
+void kgr_nksk_on_ready(struct kgr_node *node);
+void kgr_nksk_on_lost(struct kgr_node *node);
+/* kgr_nksk_on_synced: the KS said how old NKSK is, and what the AC ordered (KGR_REKEY_*). */
+void kgr_nksk_on_synced(struct kgr_node *node, uint32_t age_s, uint8_t ordered);
+void kgr_nksk_on_timer(struct kgr_node *node, uint64_t now_ms);
+uint64_t kgr_nksk_deadline(const struct kgr_node *node);
+enum kgr_error kgr_nksk_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
+/* kgr_nksk_on_nack: false when the nack is not of a renewal of NKSK. */
+bool kgr_nksk_on_nack(struct kgr_node *node, const struct kgr_frame_in *frame);
+/* kgr_nksk_heard: a frame came under the NKSK that is to come. */
+void kgr_nksk_heard(struct kgr_node *node);
 
 /* exchange_glue.c */
 enum kgr_error kgr_exchange_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);

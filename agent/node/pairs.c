@@ -186,7 +186,7 @@ enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **
     if (err == KGR_OK)
         err = kgr_pair_auths(anchor, &state->peer, offer->generation, &enc, &mac);
     if (err == KGR_OK)
-        err = kgr_resident_key_new(&key->resident, (enum kgr_suite)offer->suite, &anchor->storage,
+        err = kgr_resident_key_new(&key->resident, (enum kgr_suite)offer->suite, anchor->storage,
                                    blobs, pairs->next_key_id, enc, pairs->next_key_id + 1, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);

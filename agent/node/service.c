@@ -103,6 +103,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_OPEN] = kgr_service_open,
     [KGR_IPC_RANDOM] = kgr_service_random,
     [KGR_IPC_STIR] = kgr_service_stir,
+    [KGR_IPC_REKEY] = kgr_service_rekey,
 };
 
 static void on_request(void *arg, const struct kgr_server_request *request)
@@ -123,6 +124,7 @@ static void on_closed(void *arg, uint32_t slot, uint32_t generation)
 
     kgr_service_forget_waits(service, slot, generation);
     kgr_service_forget_streams(service, slot, generation);
+    kgr_service_forget_rekeys(service, slot, generation);
 }
 
 enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
@@ -159,5 +161,6 @@ void kgr_service_free(struct kgr_service *service)
     kgr_server_free(service->server);
     kgr_service_free_waits(service);
     kgr_service_free_streams(service);
+    kgr_service_free_rekeys(service);
     free(service);
 }

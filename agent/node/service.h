@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/base/diag.h"
@@ -25,5 +26,11 @@ uint64_t kgr_service_deadline(const struct kgr_service *service);
 void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms);
 /* kgr_service_pair_changed answers those who waited for it. */
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair);
+/*
+ * kgr_service_rekeyed answers those who waited for a renewal of NKSK, when one ended: with a new storage key or without, or
+ * with an error and its text.
+ */
+void kgr_service_rekeyed(struct kgr_service *service, bool storage, enum kgr_error err,
+                         const char *text);
 /* kgr_service_synchronised: who waits for a peer that the KS does not name waits in vain. */
 void kgr_service_synchronised(struct kgr_service *service);

@@ -349,7 +349,7 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
 
 uint64_t kgr_service_deadline(const struct kgr_service *service)
 {
-    uint64_t deadline = UINT64_MAX;
+    uint64_t deadline = kgr_service_rekey_deadline(service);
 
     for (const struct kgr_wait *wait = service->waits; wait != NULL; wait = wait->next)
         if (wait->deadline_ms < deadline)
@@ -360,6 +360,7 @@ uint64_t kgr_service_deadline(const struct kgr_service *service)
 void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms)
 {
     answer_all(service, NULL, now_ms);
+    kgr_service_rekey_on_timer(service, now_ms);
 }
 
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair)

@@ -14,12 +14,14 @@ struct kgr_tpm;
 
 struct kgr_wait;
 struct kgr_mac_stream;
+struct kgr_rekey_wait;
 
 struct kgr_service {
     struct kgr_node *node;     /* borrowed */
     struct kgr_server *server; /* owned */
     struct kgr_wait *waits;    /* owned list */
     size_t num_waits;
+    struct kgr_rekey_wait *rekeys;  /* owned list */
     struct kgr_mac_stream *streams; /* owned list */
     uint32_t next_stream;
     uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
@@ -44,6 +46,7 @@ kgr_service_fn kgr_service_seal;
 kgr_service_fn kgr_service_open;
 kgr_service_fn kgr_service_random;
 kgr_service_fn kgr_service_stir;
+kgr_service_fn kgr_service_rekey;
 
 /* kgr_service_malformed answers a body that does not decode. */
 void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request);
@@ -114,6 +117,11 @@ void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32
 void kgr_service_free_waits(struct kgr_service *service);
 void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_streams(struct kgr_service *service);
+/* service_rekey.c: who waits for a renewal of NKSK. */
+uint64_t kgr_service_rekey_deadline(const struct kgr_service *service);
+void kgr_service_rekey_on_timer(struct kgr_service *service, uint64_t now_ms);
+void kgr_service_forget_rekeys(struct kgr_service *service, uint32_t slot, uint32_t generation);
+void kgr_service_free_rekeys(struct kgr_service *service);
 /* service_record.c: kgr_service_store_records at a clean stop. */
 void kgr_service_store_records(struct kgr_service *service);
 

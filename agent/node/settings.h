@@ -17,6 +17,7 @@ struct kgr_settings {
     const char *tcti;
     const char *broker_host; /* NULL: as the credential says */
     uint16_t broker_port;
+    uint64_t nksk_lifetime_s;   /* NKSK is renewed before it is so old */
     uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
     uint32_t mac_streams;       /* open MAC computations of one connection */
     uint32_t waits;             /* requests of all applications that wait for a key */

@@ -225,6 +225,28 @@ enum kgr_error kgr_nksk_load(struct kgr_db *db, struct kgr_nksk_row *out,
     return err;
 }
 
+static enum kgr_error erase_by_key_id(struct kgr_db *db, const char *sql, const uint8_t *key_id,
+                                      struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt;
+    enum kgr_error err = kgr_db_stmt(&stmt, db, sql, diag);
+
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_blob(stmt, 1, kgr_slice(key_id, KGR_KEY_ID_LEN));
+    return kgr_stmt_run(stmt, diag);
+}
+
+enum kgr_error kgr_nksk_erase(struct kgr_db *db, const uint8_t key_id[KGR_KEY_ID_LEN],
+                              struct kgr_diag *diag)
+{
+    enum kgr_error err = erase_by_key_id(db, "DELETE FROM nksk WHERE key_id = ?1", key_id, diag);
+
+    return err == KGR_OK
+               ? erase_by_key_id(db, "DELETE FROM windows WHERE key_id = ?1", key_id, diag)
+               : err;
+}
+
 enum kgr_error kgr_window_save(struct kgr_db *db, const uint8_t key_id[KGR_KEY_ID_LEN],
                                const struct kgr_window *window, struct kgr_diag *diag)
 {

@@ -39,12 +39,18 @@ KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_state *out, const c
 #define KGR_META_EXPIRES        "credential-expires"
 #define KGR_META_STORAGE_HANDLE "storage-handle"
 #define KGR_META_STORAGE_PUBLIC "storage-public"
+#define KGR_META_NEXT_HANDLE    "storage-next-handle" /* of a renewal with a new storage key */
+#define KGR_META_NEXT_PUBLIC    "storage-next-public"
+#define KGR_META_DEAD_HANDLE    "storage-dead-handle" /* a storage key to be evicted */
+#define KGR_META_DEAD_PUBLIC    "storage-dead-public"
 #define KGR_META_NTAG_PUBLIC    "ntag-public"
 #define KGR_META_NTAG_PRIVATE   "ntag-private"
 #define KGR_META_NTAG_KEY_ID    "ntag-key-id"
 #define KGR_META_REGISTRATION   "registration" /* state of the machine */
 #define KGR_META_REG_REQ        "reg-req"      /* body, sent again as it was */
 #define KGR_META_NKSK_KEY_ID    "nksk-key-id"
+#define KGR_META_RENEWAL        "nksk-renewal" /* state of the machine */
+#define KGR_META_NKSK_REQ       "nksk-req"     /* body, sent again as it was */
 
 /* kgr_meta_get copies a value; KGR_ERR_NO_KEY (without diag) when there is none, KGR_ERR_CORRUPT when it is longer than cap. */
 KGR_MUST_CHECK enum kgr_error kgr_meta_get(struct kgr_db *db, const char *name, void *out,
@@ -74,6 +80,11 @@ KGR_MUST_CHECK enum kgr_error kgr_nksk_save(struct kgr_db *db, const struct kgr_
 KGR_MUST_CHECK enum kgr_error kgr_nksk_load(struct kgr_db *db, struct kgr_nksk_row *out,
                                             const uint8_t key_id[KGR_KEY_ID_LEN],
                                             struct kgr_diag *diag);
+
+/* kgr_nksk_erase erases the row and the window of a key_id. */
+KGR_MUST_CHECK enum kgr_error kgr_nksk_erase(struct kgr_db *db,
+                                             const uint8_t key_id[KGR_KEY_ID_LEN],
+                                             struct kgr_diag *diag);
 
 /* Receive windows by key_id. kgr_window_load gives an empty one where nothing stands. */
 KGR_MUST_CHECK enum kgr_error kgr_window_save(struct kgr_db *db,
@@ -137,5 +148,7 @@ KGR_MUST_CHECK enum kgr_error kgr_generation_each(
 /* kgr_generation_forget_seen drops the windows of the last clean stop: from now on they grow old. */
 KGR_MUST_CHECK enum kgr_error kgr_generation_forget_seen(struct kgr_db *db, struct kgr_diag *diag);
 
+/* kgr_generation_erase_all: every key of every pair. */
+KGR_MUST_CHECK enum kgr_error kgr_generation_erase_all(struct kgr_db *db, struct kgr_diag *diag);
 /* kgr_node_store_drop_pairs erases every key and state of pairs: after a rollback of the database. */
 KGR_MUST_CHECK enum kgr_error kgr_node_store_drop_pairs(struct kgr_db *db, struct kgr_diag *diag);

@@ -209,6 +209,11 @@ enum kgr_error kgr_generation_forget_seen(struct kgr_db *db, struct kgr_diag *di
     return kgr_db_exec(db, "UPDATE generations SET seen = NULL WHERE seen IS NOT NULL", diag);
 }
 
+enum kgr_error kgr_generation_erase_all(struct kgr_db *db, struct kgr_diag *diag)
+{
+    return kgr_db_exec(db, "DELETE FROM generations", diag);
+}
+
 enum kgr_error kgr_node_store_drop_pairs(struct kgr_db *db, struct kgr_diag *diag)
 {
     return kgr_db_exec(db, "DELETE FROM generations; DELETE FROM pairs", diag);

@@ -256,6 +256,7 @@ static enum kgr_error complete(struct kgr_node *node)
         kgr_service_pair_changed(node->service, node->pairs.list[i]);
     kgr_service_synchronised(node->service);
     forget(lists);
+    kgr_nksk_on_synced(node, lists->ans.nksk_age_s, lists->ans.rekey);
     return KGR_OK;
 }
 

@@ -220,6 +220,54 @@ enum kgr_error kgr_tpm_create(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
     return KGR_OK;
 }
 
+static enum kgr_error make(struct kgr_tpm *tpm, struct kgr_tpm_blob *out, uint32_t *out_handle,
+                           const struct kgr_tpm_object *parent, uint32_t first_handle,
+                           const struct kgr_tpm_auth *auth, template_fn *template,
+                           struct kgr_diag *diag)
+{
+    TPM2B_PUBLIC pub;
+    struct kgr_tpm_create create = {.template = &pub, .auth = auth};
+    enum kgr_error err;
+
+    template(&pub);
+    kgr_tpm_slots_limit(tpm, 0);
+    err = kgr_tpm_create(tpm, out, parent, &create, diag);
+    return err == KGR_OK ? kgr_tpm_free_handle(tpm, out_handle, first_handle, diag) : err;
+}
+
+enum kgr_error kgr_tpm_make_storage(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
+                                    uint32_t *out_handle, const struct kgr_tpm_object *parent,
+                                    uint32_t first_handle, const struct kgr_tpm_auth *auth,
+                                    struct kgr_diag *diag)
+{
+    return make(tpm, out, out_handle, parent, first_handle, auth, kgr_tpm_template_storage, diag);
+}
+
+enum kgr_error kgr_tpm_place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                             const struct kgr_tpm_blob *blob, const struct kgr_tpm_object *parent,
+                             uint32_t handle, const struct kgr_tpm_auth *auth,
+                             struct kgr_diag *diag)
+{
+    struct kgr_tpm_object loaded = {.handle = 0};
+    TPM2_HANDLE free_handle = 0;
+    enum kgr_error err;
+
+    kgr_tpm_slots_limit(tpm, 0);
+    err = kgr_tpm_free_handle(tpm, &free_handle, handle, diag);
+    if (err == KGR_OK && free_handle != handle)
+        return kgr_diag_set(diag, KGR_ERR_EXISTS, "another key stands at 0x%x by now", handle);
+    if (err == KGR_OK)
+        err = kgr_tpm_load(tpm, &loaded, parent, blob, auth, diag);
+    if (err == KGR_OK)
+        err = evict_control(tpm, &loaded, handle, diag);
+    if (err == KGR_OK) {
+        *out = loaded;
+        out->handle = handle;
+    }
+    kgr_tpm_release(tpm, &loaded);
+    return err;
+}
+
 /* A random child of parent, made persistent; its private blob dies in this frame's heap. */
 static enum kgr_error create_persistent(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                         struct kgr_tpm_public *out_pub,
@@ -227,28 +275,14 @@ static enum kgr_error create_persistent(struct kgr_tpm *tpm, struct kgr_tpm_obje
                                         const struct kgr_tpm_auth *auth, template_fn *template,
                                         struct kgr_diag *diag)
 {
-    TPM2B_PUBLIC pub;
-    struct kgr_tpm_create create = {.template = &pub, .auth = auth};
     struct kgr_tpm_blob blob;
-    struct kgr_tpm_object loaded = {.handle = 0};
-    TPM2_HANDLE handle = 0;
-    enum kgr_error err;
+    uint32_t handle = 0;
+    enum kgr_error err = make(tpm, &blob, &handle, parent, first_handle, auth, template, diag);
 
-    template(&pub);
-    kgr_tpm_slots_limit(tpm, 0);
-    err = kgr_tpm_create(tpm, &blob, parent, &create, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_load(tpm, &loaded, parent, &blob, auth, diag);
+        err = kgr_tpm_place(tpm, out, &blob, parent, handle, auth, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_free_handle(tpm, &handle, first_handle, diag);
-    if (err == KGR_OK)
-        err = evict_control(tpm, &loaded, handle, diag);
-    if (err == KGR_OK) {
-        *out = loaded;
-        out->handle = handle;
         *out_pub = blob.pub;
-    }
-    kgr_tpm_release(tpm, &loaded);
     kgr_cleanse(&blob, sizeof(blob));
     return err;
 }
@@ -283,5 +317,22 @@ enum kgr_error kgr_tpm_evict(struct kgr_tpm *tpm, uint32_t handle, struct kgr_di
         err = kgr_tpm_public_name(&object.name, &pub);
     if (err != KGR_OK)
         return kgr_diag_set(diag, err, "cannot read the key at 0x%x", handle);
+    return evict_control(tpm, &object, handle, diag);
+}
+
+enum kgr_error kgr_tpm_evict_named(struct kgr_tpm *tpm, uint32_t handle,
+                                   const struct kgr_tpm_name *name, struct kgr_diag *diag)
+{
+    struct kgr_tpm_object object = {.handle = handle};
+    struct kgr_tpm_public pub;
+    enum kgr_error err = kgr_tpm_read_public(tpm, &pub, handle, NULL);
+
+    if (err == KGR_ERR_NO_KEY)
+        return KGR_OK;
+    if (err != KGR_OK)
+        return kgr_diag_set(diag, err, "cannot read the key at 0x%x", handle);
+    if (kgr_tpm_public_name(&object.name, &pub) != KGR_OK ||
+        !kgr_tpm_name_equal(&object.name, name))
+        return KGR_OK;
     return evict_control(tpm, &object, handle, diag);
 }

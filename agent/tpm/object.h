@@ -49,6 +49,19 @@ kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                        struct kgr_tpm_public *out_pub, const struct kgr_tpm_object *parent,
                        uint32_t first_handle, const struct kgr_tpm_auth *auth,
                        struct kgr_diag *diag);
+/*
+ * kgr_tpm_create_storage in two steps, for whoever must write down what will stand where before it does. make_storage
+ * makes the key and finds a free handle for it; place makes it persistent there: KGR_ERR_EXISTS when the handle is taken by
+ * now. The blob must reach no disk. *out borrows auth.
+ */
+KGR_MUST_CHECK enum kgr_error
+kgr_tpm_make_storage(struct kgr_tpm *tpm, struct kgr_tpm_blob *out, uint32_t *out_handle,
+                     const struct kgr_tpm_object *parent, uint32_t first_handle,
+                     const struct kgr_tpm_auth *auth, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_tpm_place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                                            const struct kgr_tpm_blob *blob,
+                                            const struct kgr_tpm_object *parent, uint32_t handle,
+                                            const struct kgr_tpm_auth *auth, struct kgr_diag *diag);
 /* Where KGR's persistent keys begin, unless the configuration says otherwise. */
 #define KGR_TPM_FIRST_HANDLE UINT32_C(0x81004b00)
 
@@ -63,6 +76,13 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_persistent(struct kgr_tpm *tpm, struct kgr
 /* kgr_tpm_read_public: KGR_ERR_NO_KEY when nothing stands at handle. */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_read_public(struct kgr_tpm *tpm, struct kgr_tpm_public *out,
                                                   uint32_t handle, struct kgr_diag *diag);
+/*
+ * kgr_tpm_evict_named removes the persistent key of that Name from handle; KGR_OK without touching anything when another one
+ * or none stands there.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_evict_named(struct kgr_tpm *tpm, uint32_t handle,
+                                                  const struct kgr_tpm_name *name,
+                                                  struct kgr_diag *diag);
 /* kgr_tpm_evict removes a persistent key, for ever. KGR_OK when nothing stands there. */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_evict(struct kgr_tpm *tpm, uint32_t handle,
                                             struct kgr_diag *diag);

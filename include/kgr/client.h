@@ -173,6 +173,14 @@ enum kgr_error kgr_wait(struct kgr_client *client, const char *peer, uint64_t mi
                         int timeout_ms, struct kgr_peer *out);
 
 /*
+ * kgr_rekey has the node renew NKSK, the key that it shares with the KS, and with KGR_REKEY_STORAGE_KEY its TPM's storage
+ * key too: then all its pairs get new keys. It returns when that is done, or after timeout_ms (KGR_ERR_TIMEOUT; it goes
+ * on), or at once when timeout_ms is 0. KGR_ERR_INVALID for unknown flags or a negative time-out.
+ */
+#define KGR_REKEY_STORAGE_KEY 0x1u
+enum kgr_error kgr_rekey(struct kgr_client *client, unsigned int flags, int timeout_ms);
+
+/*
  * kgr_encrypt and kgr_decrypt run AES in mode over len bytes (at most KGR_DATA_MAX; a multiple of 16
  * for ECB and CBC; for CTR, CFB and OFB the last call of a stream may be partial). iv is read, and
  * replaced by the one that continues the stream (unused for ECB; may be NULL there). No padding.

@@ -58,7 +58,7 @@ static void import(struct node_end *end, struct kgr_tpm_blob *out,
                    const struct kgr_tpm_auth *auth)
 {
     struct kgr_tpm_import in = {
-        .parent = &end->node.anchor.storage,
+        .parent = end->node.anchor.storage,
         .suite = KGR_SUITE_AES128_SHA256,
         .kind = kind,
         .pub = &born->pub,
@@ -141,7 +141,7 @@ static void make_states(void)
         write_identity(end);
         birth.targets[i] = &end->node.anchor.storage_public;
     }
-    birth.parent = &ends[0].node.anchor.storage;
+    birth.parent = ends[0].node.anchor.storage;
     assert_int_equal(kgr_tpm_give_birth(ends[0].node.tpm, enc, mac, &birth, NULL), KGR_OK);
     for (size_t i = 0; i < 2; i++)
         write_pair(&ends[i], enc, mac);
