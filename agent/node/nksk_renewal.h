@@ -50,15 +50,15 @@ struct kgr_nksk_renewal {
 };
 
 enum kgr_nksk_event_type {
-    KGR_NKSK_WANT,  /* by age, demand or order */
+    KGR_NKSK_WANT, /* by age, demand or order */
     /* The KS may not know the old NKSK any more, so that a proof must not wait for a synchronisation. */
     KGR_NKSK_CONNECTED,
     KGR_NKSK_SYNCED, /* begin, or go on */
     KGR_NKSK_LOST,   /* no connection */
     KGR_NKSK_TIMER,
-    KGR_NKSK_PREPARED, /* results of PREPARE: the request is made */
-    KGR_NKSK_PLACED,   /* of PLACE: the new storage key is persistent in the TPM */
-    KGR_NKSK_FAILED,   /* of PREPARE and PLACE */
+    KGR_NKSK_PREPARED,  /* results of PREPARE: the request is made */
+    KGR_NKSK_PLACED,    /* of PLACE: the new storage key is persistent in the TPM */
+    KGR_NKSK_FAILED,    /* of PREPARE and PLACE */
     KGR_NKSK_CHALLENGE, /* nksk_chal, its tag verified */
     KGR_NKSK_ACCEPTED,  /* results of WORK */
     KGR_NKSK_REFUSED,
@@ -92,18 +92,19 @@ enum kgr_nksk_action {
     KGR_NKSK_DO_PREPARE,
     /* persist with the request and the new storage key's public, then make it persistent; answer PLACED or FAILED */
     KGR_NKSK_DO_PLACE,
-    KGR_NKSK_DO_STORE,      /* persist with the request, then send nksk_req */
-    KGR_NKSK_DO_SEND_REQ,   /* the stored body */
-    KGR_NKSK_DO_WORK,       /* verify, activate, import; answer ACCEPTED or REFUSED */
-    KGR_NKSK_DO_ACCEPT,     /* persist with the keys, receive under both, then send nksk_proof */
+    KGR_NKSK_DO_STORE,    /* persist with the request, then send nksk_req */
+    KGR_NKSK_DO_SEND_REQ, /* the stored body */
+    KGR_NKSK_DO_WORK,     /* verify, activate, import; answer ACCEPTED or REFUSED */
+    KGR_NKSK_DO_ACCEPT,   /* persist with the keys, receive under both, then send nksk_proof */
     KGR_NKSK_DO_SEND_PROOF,
-    KGR_NKSK_DO_FINISH,     /* persist: the new in force, all that is old erased */
-    KGR_NKSK_DO_ABANDON,    /* persist: request and new storage key erased */
-    KGR_NKSK_DO_IGNORE,     /* the frame was not for this state; for the log */
+    KGR_NKSK_DO_FINISH,  /* persist: the new in force, all that is old erased */
+    KGR_NKSK_DO_ABANDON, /* persist: request and new storage key erased */
+    KGR_NKSK_DO_IGNORE,  /* the frame was not for this state; for the log */
 };
 
 /* kgr_nksk_restart continues from a persisted state. placed: the new storage key of a request is in the TPM. */
-void kgr_nksk_restart(struct kgr_nksk_renewal *out, const struct kgr_nksk_state *state, bool placed);
+void kgr_nksk_restart(struct kgr_nksk_renewal *out, const struct kgr_nksk_state *state,
+                      bool placed);
 enum kgr_nksk_action kgr_nksk_step(struct kgr_nksk_renewal *renewal,
                                    const struct kgr_nksk_event *event);
 

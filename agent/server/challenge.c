@@ -144,8 +144,7 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
     if (err == KGR_OK)
         err = digest(unsigned_hash, chal->body, kgr_reg_chal_signed_len(chal->body_len));
     if (err == KGR_OK)
-        err =
-            transcript(hash, chal->labels->chal, chal->xid, chal->request, unsigned_hash);
+        err = transcript(hash, chal->labels->chal, chal->xid, chal->request, unsigned_hash);
     if (err == KGR_OK)
         err = kgr_tpm_sign(tpm, &id->signing, signature, hash, diag);
     if (err == KGR_OK)
@@ -153,8 +152,7 @@ static enum kgr_error sign(struct kgr_ks_challenge *chal, const struct work *w,
     if (err == KGR_OK)
         err = digest(hash, chal->body, chal->body_len);
     if (err == KGR_OK)
-        err =
-            transcript(chal->proof, chal->labels->proof, chal->xid, chal->request, hash);
+        err = transcript(chal->proof, chal->labels->proof, chal->xid, chal->request, hash);
     return err;
 }
 

@@ -45,7 +45,7 @@ struct kgr_ks_node {
     struct kgr_registry reg;
     struct kgr_ks_key *ntag; /* borrowed from the table of keys; NULL: none */
     struct kgr_ks_key *nksk;
-    struct kgr_ks_nksk renewal; /* of NKSK */
+    struct kgr_ks_nksk renewal;   /* of NKSK */
     struct kgr_ks_key *next_nksk; /* that is to come; likewise borrowed */
     uint8_t next_topic1[KGR_TOPIC_LEN];
     uint64_t nksk_born_s; /* KS time */

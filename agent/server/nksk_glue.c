@@ -151,9 +151,9 @@ static enum kgr_error receive(struct kgr_ks *ks, struct kgr_ks_node *node,
     enum kgr_error err;
 
     kgr_ks_node_drop_next(ks, node);
-    err = kgr_ks_key_new_nksk(&node->next_nksk, row->key_id, (enum kgr_suite)row->state.request.suite,
-                              &row->blobs, &ks->id.storage, ks->id.root, ks->next_slot_id,
-                              kgr_clock_boot_ms());
+    err = kgr_ks_key_new_nksk(&node->next_nksk, row->key_id,
+                              (enum kgr_suite)row->state.request.suite, &row->blobs,
+                              &ks->id.storage, ks->id.root, ks->next_slot_id, kgr_clock_boot_ms());
     ks->next_slot_id += 2;
     if (err != KGR_OK)
         return err;
@@ -333,9 +333,8 @@ static enum kgr_error is_wellformed(struct kgr_ks *ks, const struct kgr_ks_node 
     if (s->phase != KGR_KS_NKSK_CHALLENGED || memcmp(s->request.hash, hash, KGR_DIGEST_LEN) != 0)
         err = kgr_ks_topic_known(ks->db, &known, request->topic2, diag);
     *out = !known;
-    if (request->storage.len != 0 &&
-        (kgr_tpm_public_set(&storage, request->storage) != KGR_OK ||
-         kgr_tpm_check_storage(&storage) != KGR_OK))
+    if (request->storage.len != 0 && (kgr_tpm_public_set(&storage, request->storage) != KGR_OK ||
+                                      kgr_tpm_check_storage(&storage) != KGR_OK))
         *out = false;
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
@@ -365,8 +364,10 @@ enum kgr_error kgr_ks_nksk_request(struct kgr_ks *ks, const struct kgr_ks_frame 
     if (err == KGR_OK)
         err = is_wellformed(ks, node, &body, request.hash, &event.wellformed, diag);
     if (err == KGR_OK && !event.wellformed)
-        kgr_warn("nksk", "node=%s state=refused reason=\"no storage key by template, or a known "
-                 "topic\"", node->r.nid.s);
+        kgr_warn("nksk",
+                 "node=%s state=refused reason=\"no storage key by template, or a known "
+                 "topic\"",
+                 node->r.nid.s);
     return err == KGR_OK ? act(ks, node, &event, &step, diag) : err;
 }
 

@@ -5,9 +5,8 @@
 #include "agent/server/ks.h"
 
 /* Renewal of the nodes' NKSKs: docs/protocol.md, section 5.2. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_nksk_request(struct kgr_ks *ks,
-                                                  const struct kgr_ks_frame *frame,
-                                                  struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_ks_nksk_request(struct kgr_ks *ks, const struct kgr_ks_frame *frame, struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_ks_nksk_proof(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
                                                 struct kgr_diag *diag);
 

@@ -26,9 +26,9 @@ static enum kgr_ks_nksk_action on_req(struct kgr_ks_nksk *renewal,
         return KGR_KS_NKSK_DO_IGNORE;
     if (s->phase == KGR_KS_NKSK_DONE && same_request(&s->request, &request))
         return KGR_KS_NKSK_DO_IGNORE;
-    *out_reason = kgr_registry_choose(&request.suite, &request.custody,
-                                      request.suites & event->own_suites,
-                                      request.custodies & event->own_custodies);
+    *out_reason =
+        kgr_registry_choose(&request.suite, &request.custody, request.suites & event->own_suites,
+                            request.custodies & event->own_custodies);
     if (*out_reason != 0)
         return KGR_KS_NKSK_DO_NACK;
     renewal->job = true;
@@ -42,8 +42,8 @@ static enum kgr_ks_nksk_action on_made(struct kgr_ks_nksk *renewal,
     if (!renewal->job || !same_request(&renewal->making, event->request))
         return KGR_KS_NKSK_DO_IGNORE; /* of a request that is over */
     renewal->job = false;
-    renewal->s = (struct kgr_ks_nksk_state){.phase = KGR_KS_NKSK_CHALLENGED,
-                                            .request = renewal->making};
+    renewal->s =
+        (struct kgr_ks_nksk_state){.phase = KGR_KS_NKSK_CHALLENGED, .request = renewal->making};
     memcpy(renewal->s.nonce_ks, event->nonce_ks, sizeof renewal->s.nonce_ks);
     memcpy(renewal->s.proof, event->transcript, sizeof renewal->s.proof);
     return KGR_KS_NKSK_DO_KEEP;

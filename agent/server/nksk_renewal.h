@@ -54,7 +54,8 @@ enum kgr_ks_nksk_event_type {
 /* Only the fields named beside a type of event are read. All pointers are borrowed for the step. */
 struct kgr_ks_nksk_event {
     enum kgr_ks_nksk_event_type type;
-    const struct kgr_ks_nksk_request *request; /* REQ: without what is chosen; MADE, FAILED: that of the job */
+    const struct kgr_ks_nksk_request
+        *request;              /* REQ: without what is chosen; MADE, FAILED: that of the job */
     bool wellformed;           /* REQ: the public is exactly the template, topic2 is new */
     uint8_t own_suites;        /* REQ: masks of what the KS can do */
     uint8_t own_custodies;     /* REQ */

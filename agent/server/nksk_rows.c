@@ -169,20 +169,19 @@ static enum kgr_error read_blobs(struct kgr_stmt *stmt, struct kgr_ks_nksk_row *
 {
     struct kgr_tpm_blob *enc = &out->blobs.enc, *mac = &out->blobs.mac;
     enum kgr_error err = KGR_OK;
-    bool whole =
-        read_upto(stmt, ENC_PUB, enc->pub.bytes, &enc->pub.len, sizeof enc->pub.bytes, &err,
-                  diag) &&
-        read_upto(stmt, ENC_PRIV, enc->priv.bytes, &enc->priv.len, sizeof enc->priv.bytes, &err,
-                  diag) &&
-        read_upto(stmt, MAC_PUB, mac->pub.bytes, &mac->pub.len, sizeof mac->pub.bytes, &err,
-                  diag) &&
-        read_upto(stmt, MAC_PRIV, mac->priv.bytes, &mac->priv.len, sizeof mac->priv.bytes, &err,
-                  diag);
+    bool whole = read_upto(stmt, ENC_PUB, enc->pub.bytes, &enc->pub.len, sizeof enc->pub.bytes,
+                           &err, diag) &&
+                 read_upto(stmt, ENC_PRIV, enc->priv.bytes, &enc->priv.len, sizeof enc->priv.bytes,
+                           &err, diag) &&
+                 read_upto(stmt, MAC_PUB, mac->pub.bytes, &mac->pub.len, sizeof mac->pub.bytes,
+                           &err, diag) &&
+                 read_upto(stmt, MAC_PRIV, mac->priv.bytes, &mac->priv.len, sizeof mac->priv.bytes,
+                           &err, diag);
 
     if (!whole)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "a row of the table of NKSKs is damaged");
-    (void)read_upto(stmt, STORAGE, out->storage.bytes, &out->storage.len,
-                    sizeof out->storage.bytes, &err, diag);
+    (void)read_upto(stmt, STORAGE, out->storage.bytes, &out->storage.len, sizeof out->storage.bytes,
+                    &err, diag);
     return err;
 }
 

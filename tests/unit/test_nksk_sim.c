@@ -32,10 +32,10 @@ struct msg {
     uint32_t epoch;
     uint8_t xid[16];
     uint8_t nonce_n[32];
-    uint32_t request;  /* REQ: its body, as a number */
-    uint32_t storage;  /* REQ: new storage key; 0: none */
-    uint32_t new_key;  /* CHAL */
-    uint32_t wrapped;  /* CHAL: storage key that it is for */
+    uint32_t request; /* REQ: its body, as a number */
+    uint32_t storage; /* REQ: new storage key; 0: none */
+    uint32_t new_key; /* CHAL */
+    uint32_t wrapped; /* CHAL: storage key that it is for */
     uint8_t nonce_ks[32];
     uint8_t transcript[32];
 };
@@ -75,7 +75,7 @@ static struct {
 
     struct node_disk node; /* as committed */
     struct kgr_nksk_renewal nm;
-    bool tpm[4096]; /* storage keys that stand in the node's TPM */
+    bool tpm[4096];  /* storage keys that stand in the node's TPM */
     uint32_t making; /* storage key made and not placed; lost by a crash */
     uint32_t node_epoch;
     bool node_dead; /* crashed in this step */
@@ -405,7 +405,8 @@ static void send_stored(enum msg_type type)
     send_msg(m);
 }
 
-static void ks_step(const struct kgr_ks_nksk_event *event, struct ks_disk *disk, const struct msg *m)
+static void ks_step(const struct kgr_ks_nksk_event *event, struct ks_disk *disk,
+                    const struct msg *m)
 {
     uint8_t reason = 0;
 

@@ -32,8 +32,8 @@ static int setup(void **state)
 }
 
 static enum kgr_ks_nksk_action happen(enum kgr_ks_nksk_event_type type,
-                                      const struct kgr_ks_nksk_request *r,
-                                      const uint8_t *nonce_ks, const uint8_t *transcript)
+                                      const struct kgr_ks_nksk_request *r, const uint8_t *nonce_ks,
+                                      const uint8_t *transcript)
 {
     struct kgr_ks_nksk_event event = {
         .type = type,
