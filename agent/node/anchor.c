@@ -10,6 +10,8 @@
 #include "agent/tpm/session.h"
 #include "agent/tpm/template.h"
 
+#include <stdlib.h>
+
 static const char not_initialised[] = "not initialised; run kgr-agent init";
 
 /* open_state follows the opening, or the making, of the vault. */
@@ -67,22 +69,25 @@ static enum kgr_error create_storage(struct kgr_anchor *anchor, struct kgr_tpm *
 
 enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char *folder, struct kgr_diag *diag)
 {
-    struct kgr_anchor anchor = {0};
+    struct kgr_anchor *anchor = calloc(1, sizeof(*anchor));
     uint64_t handle = 0;
-    enum kgr_error err = kgr_vault_exists(folder)
-                             ? kgr_vault_open(&anchor.vault, tpm, folder, diag)
-                             : kgr_vault_create(&anchor.vault, tpm, folder, diag);
+    enum kgr_error err;
 
+    if (anchor == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    err = kgr_vault_exists(folder) ? kgr_vault_open(&anchor->vault, tpm, folder, diag)
+                                   : kgr_vault_create(&anchor->vault, tpm, folder, diag);
     if (err == KGR_OK)
-        err = open_state(&anchor, tpm, folder, true, diag);
+        err = open_state(anchor, tpm, folder, true, diag);
     if (err == KGR_OK) {
-        err = kgr_meta_get_u64(anchor.state.db, KGR_META_STORAGE_HANDLE, &handle, diag);
+        err = kgr_meta_get_u64(anchor->state.db, KGR_META_STORAGE_HANDLE, &handle, diag);
         if (err == KGR_OK)
             err = kgr_diag_set(diag, KGR_ERR_EXISTS, "this node is initialised already");
         else if (err == KGR_ERR_NO_KEY)
-            err = create_storage(&anchor, tpm, diag);
+            err = create_storage(anchor, tpm, diag);
     }
-    kgr_anchor_deinit(&anchor);
+    kgr_anchor_deinit(anchor);
+    free(anchor);
     return err;
 }
 

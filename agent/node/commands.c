@@ -89,7 +89,7 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
     if (err == KGR_OK)
         err = kgr_anchor_open(&anchor, tpm, settings->state, diag);
     if (err == KGR_OK) {
-        (void)kgr_hex(id.storage, anchor.storage.name.bytes, anchor.storage.name.len);
+        (void)kgr_hex(id.storage, anchor.storage->name.bytes, anchor.storage->name.len);
         err = kgr_node_enrolment(anchor.state.db, id.node, &id.registered, diag);
     }
     if (err == KGR_OK)

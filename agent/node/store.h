@@ -82,9 +82,8 @@ KGR_MUST_CHECK enum kgr_error kgr_nksk_load(struct kgr_db *db, struct kgr_nksk_r
                                             struct kgr_diag *diag);
 
 /* kgr_nksk_erase erases the row and the window of a key_id. */
-KGR_MUST_CHECK enum kgr_error kgr_nksk_erase(struct kgr_db *db,
-                                             const uint8_t key_id[KGR_KEY_ID_LEN],
-                                             struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_nksk_erase(struct kgr_db *db, const uint8_t key_id[KGR_KEY_ID_LEN], struct kgr_diag *diag);
 
 /* Receive windows by key_id. kgr_window_load gives an empty one where nothing stands. */
 KGR_MUST_CHECK enum kgr_error kgr_window_save(struct kgr_db *db,
