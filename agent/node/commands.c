@@ -82,21 +82,24 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
                                 struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    struct kgr_anchor anchor = {0};
+    struct kgr_anchor *anchor = calloc(1, sizeof(*anchor));
     struct identity id = {.registered = false};
-    enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
+    enum kgr_error err =
+        anchor == NULL ? KGR_ERR_NO_MEMORY : kgr_tpm_open(&tpm, settings->tcti, diag);
 
     if (err == KGR_OK)
-        err = kgr_anchor_open(&anchor, tpm, settings->state, diag);
+        err = kgr_anchor_open(anchor, tpm, settings->state, diag);
     if (err == KGR_OK) {
-        (void)kgr_hex(id.storage, anchor.storage->name.bytes, anchor.storage->name.len);
-        err = kgr_node_enrolment(anchor.state.db, id.node, &id.registered, diag);
+        (void)kgr_hex(id.storage, anchor->storage->name.bytes, anchor->storage->name.len);
+        err = kgr_node_enrolment(anchor->state.db, id.node, &id.registered, diag);
     }
     if (err == KGR_OK)
         err = find_ek(tpm, &id, diag);
     if (err == KGR_OK)
         print_identity(&id, json);
-    kgr_anchor_deinit(&anchor);
+    if (anchor != NULL)
+        kgr_anchor_deinit(anchor);
+    free(anchor);
     kgr_tpm_close(tpm);
     return err;
 }
