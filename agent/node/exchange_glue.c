@@ -198,6 +198,9 @@ static void promote(struct kgr_node *node, struct kgr_pair *pair)
     if (dropped != NULL)
         kgr_pair_drop_records(pair, dropped->generation);
     kgr_exchange_bury(node, dropped);
+    /* nnsk_done says that the requester has gone on. */
+    if (!offer->requester)
+        kgr_renewal_peer_sends(pair, offer->generation);
     kgr_info("key_ready", "peer=%s generation=%llu", pair->ex.s.peer.s,
              (unsigned long long)offer->generation);
 }
@@ -298,6 +301,7 @@ enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
     }
     for (size_t i = 0; err == KGR_OK && i < actions->num; i++)
         run_action(node, pair, &actions->list[i], keys);
+    kgr_renewal_look(pair);
     free(actions);
     free(before);
     return err;

@@ -57,9 +57,10 @@ void kgr_node_reschedule(struct kgr_node *node)
     deadline = earlier(deadline, node->give_up_ms);
     deadline = earlier(deadline, node->sync.deadline_ms);
     deadline = earlier(deadline, kgr_nksk_deadline(node));
-    /* Before the first synchronisation exchanges have nothing to send. */
+    /* Before the first synchronisation nothing is sent, and no age is known. */
     for (size_t i = 0; node->synced && i < node->pairs.num; i++)
-        deadline = earlier(deadline, node->pairs.list[i]->ex.deadline_ms);
+        deadline = earlier(deadline, earlier(node->pairs.list[i]->ex.deadline_ms,
+                                             node->pairs.list[i]->renewal.deadline_ms));
     if (node->service != NULL)
         deadline = earlier(deadline, kgr_service_deadline(node->service));
     kgr_timer_start_at(node->timer, deadline);
@@ -75,8 +76,10 @@ static void on_timer(void *arg)
     } else {
         kgr_sync_on_timer(node, now);
         kgr_nksk_on_timer(node, now);
-        if (node->synced)
+        if (node->synced) {
             kgr_exchange_on_timer(node, now);
+            kgr_renewal_on_timer(node, now);
+        }
         kgr_service_on_timer(node->service, now);
     }
     kgr_node_reschedule(node);

@@ -156,6 +156,13 @@ bool kgr_nksk_on_nack(struct kgr_node *node, const struct kgr_frame_in *frame);
 /* kgr_nksk_heard: a frame came under the NKSK that is to come. */
 void kgr_nksk_heard(struct kgr_node *node);
 
+/* renewal_glue.c */
+/* kgr_renewal_look: a fact of the pair changed, and its machine decides anew. */
+void kgr_renewal_look(struct kgr_pair *pair);
+void kgr_renewal_on_timer(struct kgr_node *node, uint64_t now_ms);
+/* kgr_renewal_peer_sends: the peer, or the KS, showed that the peer sends under this generation or a later one. */
+void kgr_renewal_peer_sends(struct kgr_pair *pair, uint64_t generation);
+
 /* exchange_glue.c */
 enum kgr_error kgr_exchange_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
 void kgr_exchange_on_timer(struct kgr_node *node, uint64_t now_ms);

@@ -99,6 +99,7 @@ enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct kgr_pair **out,
         free(pair);
         return err;
     }
+    kgr_renewal_init(&pair->renewal);
     memmove(pairs->list + i + 1, pairs->list + i, (pairs->num - i) * sizeof(struct kgr_pair *));
     pairs->list[i] = pair;
     pairs->num++;
@@ -255,6 +256,11 @@ uint64_t kgr_ring_key_rest_s(const struct kgr_ring_key *key, uint64_t now_ms)
     return age >= key->lifetime_s ? 0 : key->lifetime_s - age;
 }
 
+bool kgr_ring_key_opens(const struct kgr_ring_key *key, uint32_t overlap_s, uint64_t now_ms)
+{
+    return kgr_ring_key_age_s(key, now_ms) < (uint64_t)key->lifetime_s + overlap_s;
+}
+
 /* Loading */
 
 struct load {
@@ -274,6 +280,10 @@ static enum kgr_error load_pair(void *arg, const struct kgr_pair_row *row, struc
         return kgr_diag_set(diag, err, "pair %s of the state database", row->state.peer.s);
     state.self = load->pairs->self;
     kgr_exchange_restart(&pair->ex, &state, load->now_ms);
+    pair->renewal.deadline_ms = 0;
+    /* nnsk_done told the destined node that its peer has gone on. */
+    if (!row->state.current.requester)
+        pair->peer_generation = row->state.current.generation;
     pair->status =
         row->status <= KGR_PAIR_REVOKED ? (enum kgr_pair_status)row->status : KGR_PAIR_UNNAMED;
     return KGR_OK;
@@ -302,6 +312,9 @@ static enum kgr_error load_key(void *arg, const struct kgr_generation_row *row,
     if (records == NULL)
         return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_CORRUPT : err,
                             "state database: a key of %s cannot be used", row->peer.s);
+    /* Records between what was seen and the ceiling are refused from now on: the sender shall get a new key. */
+    if (!row->has_seen && row->recv_ceiling != 0 && row->place == KGR_RING_CURRENT)
+        pair->skipped = row->offer.generation;
     kgr_record_send_restart(&records->send, row->send_ceiling);
     if (row->has_seen)
         kgr_record_recv_restore(&records->recv, row->recv_ceiling, row->seen);

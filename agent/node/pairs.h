@@ -7,6 +7,7 @@
 #include "agent/keys/ring.h"
 #include "agent/node/exchange.h"
 #include "agent/node/records.h"
+#include "agent/node/renewal.h"
 #include "agent/node/store.h"
 
 struct kgr_anchor;
@@ -36,6 +37,10 @@ struct kgr_pair {
     struct kgr_ring_key *staged;      /* imported, not yet a candidate; owned */
     struct kgr_resident_blobs *blobs; /* of staged; owned */
     struct kgr_pair_records records[KGR_RING_NUM_PLACES];
+    struct kgr_renewal renewal;
+    uint64_t peer_generation; /* the latest under which the peer is known to send; 0: unknown */
+    uint64_t confirmed;       /* the latest that the KS said is confirmed by both ends */
+    uint64_t skipped;         /* a crash made records of this generation unreadable; 0: none */
 };
 
 struct kgr_pairs {
@@ -93,3 +98,5 @@ void kgr_pair_drop_records(struct kgr_pair *pair, uint64_t generation);
 /* kgr_ring_key_age_s and kgr_ring_key_rest_s: seconds since birth, seconds to expiry (0 when over). */
 uint64_t kgr_ring_key_age_s(const struct kgr_ring_key *key, uint64_t now_ms);
 uint64_t kgr_ring_key_rest_s(const struct kgr_ring_key *key, uint64_t now_ms);
+/* kgr_ring_key_opens tells whether what the peer sent may still be opened: overlap_s longer than the lifetime. */
+bool kgr_ring_key_opens(const struct kgr_ring_key *key, uint32_t overlap_s, uint64_t now_ms);

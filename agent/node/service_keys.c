@@ -48,6 +48,17 @@ static enum kgr_error ask(struct kgr_service *service, struct kgr_pair *pair, bo
     return kgr_exchange_request(service->node, pair, KGR_CAUSE_FIRST, false);
 }
 
+/* is_over: expiry ends sending at once, receiving after the overlap. */
+static bool is_over(const struct kgr_service *service, const struct kgr_ring_key *key,
+                    enum kgr_use use)
+{
+    uint64_t now_ms = kgr_clock_boot_ms();
+
+    if (use == KGR_USE_RECEIVE)
+        return !kgr_ring_key_opens(key, service->node->settings->overlap_s, now_ms);
+    return kgr_ring_key_rest_s(key, now_ms) == 0;
+}
+
 static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
                              struct kgr_ring_key **out, enum kgr_use use, struct kgr_diag *diag)
 {
@@ -65,7 +76,7 @@ static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
         return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_NO_KEY : err,
                             "%s: no key yet; the KS is asked for one", peer->s);
     }
-    if (kgr_ring_key_rest_s(key, kgr_clock_boot_ms()) == 0) {
+    if (is_over(service, key, use)) {
         enum kgr_error err = ask(service, pair, false);
 
         return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_EXPIRED : err,
@@ -95,10 +106,14 @@ enum kgr_error kgr_service_find_key(struct kgr_service *service, struct kgr_pair
             return kgr_diag_set(diag, KGR_ERR_UNKNOWN_PEER, "%s: no generation %llu", peer->s,
                                 (unsigned long long)generation);
     }
+    if (use == KGR_USE_SEND && key->generation < pair->confirmed)
+        return kgr_diag_set(diag, KGR_ERR_NO_KEY,
+                            "%s: the KS has confirmed generation %llu, this node waits for it",
+                            peer->s, (unsigned long long)pair->confirmed);
     if (use == KGR_USE_SEND && key->generation != pair->ex.s.current.generation)
         return kgr_diag_set(diag, KGR_ERR_STATE, "%s: generation %llu may only receive", peer->s,
                             (unsigned long long)generation);
-    if (kgr_ring_key_rest_s(key, kgr_clock_boot_ms()) == 0)
+    if (is_over(service, key, use))
         return kgr_diag_set(diag, KGR_ERR_EXPIRED, "%s: generation %llu has expired", peer->s,
                             (unsigned long long)key->generation);
     *out_pair = pair;

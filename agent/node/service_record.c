@@ -212,7 +212,12 @@ static enum kgr_error accept(struct kgr_service *service, const struct record_jo
         if (err == KGR_OK)
             kgr_record_recv_raise(&records->recv, ceiling);
     }
-    return err == KGR_OK ? kgr_record_recv_accept(&records->recv, sequence) : err;
+    if (err == KGR_OK)
+        err = kgr_record_recv_accept(&records->recv, sequence);
+    /* What the peer sealed under a generation shows that it uses it. */
+    if (err == KGR_OK)
+        kgr_renewal_peer_sends(pair, job->header.generation);
+    return err;
 }
 
 static enum kgr_error finish_open(struct kgr_service_job *base, struct kgr_diag *diag)

@@ -55,7 +55,8 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
 }
 
 static void describe_key(struct kgr_peer_room *room, const struct kgr_ring_key *key,
-                         const struct kgr_pair *pair, bool usable, uint64_t now_ms)
+                         const struct kgr_pair *pair, bool usable, uint32_t overlap_s,
+                         uint64_t now_ms)
 {
     struct kgr_ipc_peer *entry = &room->entry;
     bool alive = usable && kgr_ring_key_rest_s(key, now_ms) > 0;
@@ -64,7 +65,7 @@ static void describe_key(struct kgr_peer_room *room, const struct kgr_ring_key *
     entry->custody = key->custody;
     entry->suite = (uint8_t)key->suite;
     entry->may_send = alive && key->generation == pair->ex.s.current.generation;
-    entry->may_receive = alive;
+    entry->may_receive = usable && kgr_ring_key_opens(key, overlap_s, now_ms);
     entry->age_s = kgr_ring_key_age_s(key, now_ms);
     entry->expires_s = kgr_ring_key_rest_s(key, now_ms);
     memcpy(entry->iv, key->iv, KGR_IV_LEN);
@@ -96,7 +97,7 @@ void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_roo
                   .error = (uint32_t)pair->ex.s.error},
     };
     if (key != NULL)
-        describe_key(room, key, pair, usable, now);
+        describe_key(room, key, pair, usable, service->node->settings->overlap_s, now);
     if (expired && state == KGR_STATE_IDLE)
         room->entry.error = KGR_ERR_EXPIRED;
     explain(service, room, pair, now);

@@ -4,6 +4,7 @@
 #include "agent/daemon/config.h"
 
 static const char *const custodies[] = {"auto", "resident", NULL};
+static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct kgr_config_key tpm_keys[] = {
@@ -38,6 +39,14 @@ static const struct kgr_config_key schema[] = {
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
+    {.name = "establish", .type = KGR_CONFIG_TEXT, .choices = establishes, .def_text = "on-demand"},
+    {.name = "renew_at", .type = KGR_CONFIG_INT, .min = 10, .max = 95, .def = 75},
+    {.name = "overlap", .type = KGR_CONFIG_INT, .min = 1, .max = 30 * 86400, .def = 3600},
+    {.name = "budget",
+     .type = KGR_CONFIG_INT,
+     .min = 1024,
+     .max = INT64_C(1) << 32,
+     .def = INT64_C(1) << 32},
     {.name = "request_timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 86400, .def = 30},
     {.name = "nksk_lifetime",
      .type = KGR_CONFIG_INT,
@@ -63,6 +72,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     struct kgr_config_group root;
     struct kgr_config_group limits;
     size_t level;
+    size_t establish;
     enum kgr_error err = kgr_config_load(&config, path, schema, diag);
 
     if (err != KGR_OK)
@@ -76,6 +86,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         return err;
     }
     limits = kgr_config_group(root, "limits");
+    establish = kgr_config_choice(root, "establish");
     level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     *out = (struct kgr_settings){
         .config = config,
@@ -83,6 +94,10 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .socket = kgr_config_text(root, "socket"),
         .tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti"),
         .nksk_lifetime_s = (uint64_t)kgr_config_int(root, "nksk_lifetime"),
+        .establish = (enum kgr_establish)establish,
+        .renew_at = (uint32_t)kgr_config_int(root, "renew_at"),
+        .overlap_s = (uint32_t)kgr_config_int(root, "overlap"),
+        .budget = (uint64_t)kgr_config_int(root, "budget"),
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
         .waits = (uint32_t)kgr_config_int(limits, "waits"),

@@ -9,6 +9,13 @@
 
 struct kgr_config;
 
+/* Who asks for the first key of a pair. */
+enum kgr_establish {
+    KGR_ESTABLISH_ON_DEMAND, /* the first use through a door */
+    KGR_ESTABLISH_ALLOWED,   /* the node, for every peer that the KS allows */
+    KGR_ESTABLISH_MANUAL,    /* kgrctl request */
+};
+
 /* The configuration of kgr-agent. Texts are borrowed from the loaded file, which this owns. */
 struct kgr_settings {
     struct kgr_config *config; /* owned */
@@ -17,7 +24,11 @@ struct kgr_settings {
     const char *tcti;
     const char *broker_host; /* NULL: as the credential says */
     uint16_t broker_port;
-    uint64_t nksk_lifetime_s;   /* NKSK is renewed before it is so old */
+    uint64_t nksk_lifetime_s; /* NKSK is renewed before it is so old */
+    enum kgr_establish establish;
+    uint32_t renew_at;          /* share of lifetime and budget, in 1/100 */
+    uint32_t overlap_s;         /* the generation before the current one receives for so long */
+    uint64_t budget;            /* blocks of 16 bytes under one generation */
     uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
     uint32_t mac_streams;       /* open MAC computations of one connection */
     uint32_t waits;             /* requests of all applications that wait for a key */

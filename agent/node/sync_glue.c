@@ -162,13 +162,18 @@ static enum kgr_error take(struct kgr_sync_lists *lists)
 static void set_age(struct kgr_node *node, const struct kgr_pair *pair,
                     const struct kgr_sync_pair *told, uint64_t now_ms)
 {
-    struct kgr_ring_key *key =
-        kgr_ring_receiving(node->pairs.ring, &pair->ex.s.peer, told->generation);
+    for (size_t i = 0; told->generation != 0 && i < KGR_RING_NUM_PLACES; i++) {
+        struct kgr_ring_key *key =
+            kgr_ring_at(node->pairs.ring, &pair->ex.s.peer, (enum kgr_ring_place)i);
 
-    if (told->generation == 0 || key == NULL)
-        return;
-    key->born_ms = now_ms - told->age_s * 1000ull;
-    key->lifetime_s = told->lifetime_s;
+        if (key == NULL || key->generation > told->generation)
+            continue;
+        /* Of an older one, whose age a restart forgot, it is what is sure. */
+        if (key->generation == told->generation || kgr_ring_key_age_s(key, now_ms) < told->age_s)
+            key->born_ms = now_ms - told->age_s * 1000ull;
+        if (key->generation == told->generation)
+            key->lifetime_s = told->lifetime_s;
+    }
 }
 
 static enum kgr_error set_status(struct kgr_node *node, struct kgr_pair *pair,
@@ -206,6 +211,9 @@ static enum kgr_error write_statuses(struct kgr_node *node, struct kgr_diag *dia
         pair->named = true;
         err = set_status(node, pair, (enum kgr_pair_status)told->status, diag);
         set_age(node, pair, told, now);
+        if (told->status == KGR_SYNC_ALLOWED && told->generation > pair->confirmed)
+            pair->confirmed = told->generation;
+        kgr_renewal_peer_sends(pair, told->peer_generation);
     }
     for (size_t i = 0; i < node->pairs.num && err == KGR_OK; i++)
         if (!node->pairs.list[i]->named)
@@ -252,8 +260,10 @@ static enum kgr_error complete(struct kgr_node *node)
     node->synced = true;
     ask_for_missing(node);
     kgr_exchange_resume(node);
-    for (size_t i = 0; i < node->pairs.num; i++)
+    for (size_t i = 0; i < node->pairs.num; i++) {
+        kgr_renewal_look(node->pairs.list[i]);
         kgr_service_pair_changed(node->service, node->pairs.list[i]);
+    }
     kgr_service_synchronised(node->service);
     forget(lists);
     kgr_nksk_on_synced(node, lists->ans.nksk_age_s, lists->ans.rekey);

@@ -363,6 +363,7 @@ static void on_conf_ans(struct kgr_coordinator *co, event_t *event, actions_t *o
     }
     row->phase = KGR_COORDINATOR_CONFIRMED;
     kgr_copy(row->kc[0], event->kc.p, event->kc.len);
+    co->s.current[event->side] = row->generation;
     co->s.generation = row->generation;
     co->s.generation_s = row->begun_s;
     co->s.generation_lifetime_s = row->lifetime_s;
@@ -457,6 +458,7 @@ static void on_sync(struct kgr_coordinator *co, event_t *event, actions_t *out)
     (void)note_sequence(co, event);
     note_highest(co, event->highest);
     note_highest(co, event->current);
+    co->s.current[event->side] = event->current;
     for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
         sync_row(co, &co->s.rows[i], event, out);
 }

@@ -63,6 +63,7 @@ struct kgr_coordinator {
         struct kgr_nid nids[2];
         uint64_t highest;      /* generation ever allotted, or known to an end */
         uint64_t seen[2];      /* highest sequence of a frame of this pair, by side */
+        uint64_t current[2];   /* generation in force at each side, as it said last */
         uint64_t generation;   /* last confirmed; 0 none */
         uint64_t generation_s; /* KS time of its birth */
         uint32_t generation_lifetime_s;

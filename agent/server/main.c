@@ -48,7 +48,7 @@ static const struct kgr_config_key schema[] = {
     {.name = "broker", .type = KGR_CONFIG_GROUP, .required = true, .keys = broker_keys},
     {.name = "lifetime",
      .type = KGR_CONFIG_INT,
-     .min = 60,
+     .min = 4,
      .max = 10 * 366 * 86400,
      .def = 30 * 86400},
     {.name = "lease", .type = KGR_CONFIG_INT, .min = 3, .max = 366 * 86400, .def = 86400},

@@ -91,7 +91,7 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "SELECT allowed, min_suite, min_custody, highest, seen_a, seen_b, generation, born,"
-        " lifetime, suite, custody FROM pairs WHERE a = ? AND b = ?",
+        " lifetime, suite, custody, current_a, current_b FROM pairs WHERE a = ? AND b = ?",
         diag);
 
     if (err != KGR_OK)
@@ -118,6 +118,8 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
         out->generation_lifetime_s = (uint32_t)kgr_stmt_int(stmt, 8);
         out->generation_suite = (uint8_t)kgr_stmt_int(stmt, 9);
         out->generation_custody = (uint8_t)kgr_stmt_int(stmt, 10);
+        out->current[0] = (uint64_t)kgr_stmt_int(stmt, 11);
+        out->current[1] = (uint64_t)kgr_stmt_int(stmt, 12);
         kgr_stmt_reset(stmt);
         err = load_exchanges(db, out, diag);
     }
@@ -185,11 +187,13 @@ enum kgr_error kgr_ks_pairs_save(struct kgr_db *db, const struct kgr_coordinator
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO pairs (a, b, allowed, min_suite, min_custody, highest, seen_a, seen_b,"
-        " generation, born, lifetime, suite, custody) VALUES (?, ?, -1, 0, 0, ?, ?, ?, ?, ?, ?, ?,"
-        " ?) ON CONFLICT (a, b) DO UPDATE SET highest = excluded.highest,"
+        " generation, born, lifetime, suite, custody, current_a, current_b)"
+        " VALUES (?, ?, -1, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (a, b) DO UPDATE SET "
+        "highest = excluded.highest,"
         " seen_a = excluded.seen_a, seen_b = excluded.seen_b, generation = excluded.generation,"
         " born = excluded.born, lifetime = excluded.lifetime, suite = excluded.suite,"
-        " custody = excluded.custody",
+        " custody = excluded.custody, current_a = excluded.current_a,"
+        " current_b = excluded.current_b",
         diag);
 
     if (err != KGR_OK)
@@ -203,6 +207,8 @@ enum kgr_error kgr_ks_pairs_save(struct kgr_db *db, const struct kgr_coordinator
     kgr_stmt_bind_int(stmt, 8, state->generation_lifetime_s);
     kgr_stmt_bind_int(stmt, 9, state->generation_suite);
     kgr_stmt_bind_int(stmt, 10, state->generation_custody);
+    kgr_stmt_bind_int(stmt, 11, (int64_t)state->current[0]);
+    kgr_stmt_bind_int(stmt, 12, (int64_t)state->current[1]);
     err = kgr_stmt_run(stmt, diag);
     return err != KGR_OK ? err : save_exchanges(db, state, diag);
 }
@@ -214,8 +220,8 @@ enum kgr_error kgr_ks_policy_save(struct kgr_db *db, const struct kgr_nid nids[2
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO pairs (a, b, allowed, min_suite, min_custody, highest, seen_a, seen_b,"
-        " generation, born, lifetime, suite, custody) VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, "
-        "0)"
+        " generation, born, lifetime, suite, custody, current_a, current_b)"
+        " VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)"
         " ON CONFLICT (a, b) DO UPDATE SET allowed = excluded.allowed,"
         " min_suite = excluded.min_suite, min_custody = excluded.min_custody",
         diag);
@@ -230,8 +236,8 @@ enum kgr_error kgr_ks_policy_save(struct kgr_db *db, const struct kgr_nid nids[2
 }
 
 #define LIST                                                                                       \
-    "SELECT a, b, allowed, min_suite, min_custody, generation, born, lifetime, suite, custody"     \
-    " FROM pairs WHERE (allowed >= 0 OR generation > 0)"
+    "SELECT a, b, allowed, min_suite, min_custody, generation, born, lifetime, suite, custody,"    \
+    " current_a, current_b FROM pairs WHERE (allowed >= 0 OR generation > 0)"
 
 static enum kgr_error read_pair(struct kgr_stmt *stmt, struct kgr_ks_pair_row *out,
                                 struct kgr_diag *diag)
@@ -250,6 +256,8 @@ static enum kgr_error read_pair(struct kgr_stmt *stmt, struct kgr_ks_pair_row *o
     out->lifetime_s = (uint32_t)kgr_stmt_int(stmt, 7);
     out->suite = (uint8_t)kgr_stmt_int(stmt, 8);
     out->custody = (uint8_t)kgr_stmt_int(stmt, 9);
+    out->current[0] = (uint64_t)kgr_stmt_int(stmt, 10);
+    out->current[1] = (uint64_t)kgr_stmt_int(stmt, 11);
     return err;
 }
 

@@ -24,7 +24,8 @@ struct kgr_ks_pair_row {
     struct kgr_nid nids[2];
     struct kgr_ks_policy policy;
     uint64_t generation;
-    uint64_t born_s; /* KS time */
+    uint64_t current[2]; /* in force at each end, as it said last */
+    uint64_t born_s;     /* KS time */
     uint32_t lifetime_s;
     uint8_t suite;
     uint8_t custody;

@@ -24,12 +24,15 @@ static enum kgr_error count_pair(void *arg, const struct kgr_ks_pair_row *row)
     uint32_t index = page->total++;
     struct kgr_sync_pair *out;
     uint64_t age;
+    size_t peer;
 
     if (index < page->first || page->ans->num_pairs >= KGR_SYNC_PAGE_MAX)
         return KGR_OK;
     out = &page->ans->pairs[page->ans->num_pairs++];
+    peer = kgr_nid_cmp(&row->nids[0], page->self) == 0 ? 1 : 0;
     *out = (struct kgr_sync_pair){
-        .peer = row->nids[kgr_nid_cmp(&row->nids[0], page->self) == 0 ? 1 : 0],
+        .peer = row->nids[peer],
+        .peer_generation = row->current[peer],
         .status = row->policy.allowed ? KGR_SYNC_ALLOWED : KGR_SYNC_REVOKED,
     };
     if (row->generation == 0)

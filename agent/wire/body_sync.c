@@ -59,6 +59,7 @@ static void read_pair(struct kgr_rd *rd, struct kgr_sync_pair *out)
     kgr_wire_read_nid(rd, &out->peer);
     out->status = kgr_wire_read_range(rd, KGR_SYNC_ALLOWED, KGR_SYNC_REVOKED);
     out->generation = kgr_rd_u64(rd);
+    out->peer_generation = kgr_rd_u64(rd);
     out->age_s = kgr_rd_u32(rd);
     out->lifetime_s = kgr_rd_u32(rd);
     uint8_t least = out->generation == 0 ? 0 : 1;
@@ -71,6 +72,7 @@ static void write_pair(struct kgr_wr *wr, const struct kgr_sync_pair *in)
     kgr_wire_write_nid(wr, &in->peer);
     kgr_wr_u8(wr, in->status);
     kgr_wr_u64(wr, in->generation);
+    kgr_wr_u64(wr, in->peer_generation);
     kgr_wr_u32(wr, in->age_s);
     kgr_wr_u32(wr, in->lifetime_s);
     kgr_wr_u8(wr, in->suite);

@@ -30,7 +30,8 @@ enum kgr_sync_status { KGR_SYNC_ALLOWED = 1, KGR_SYNC_REVOKED = 2 };
 struct kgr_sync_pair {
     struct kgr_nid peer;
     uint8_t status;
-    uint64_t generation; /* last committed; 0: none, then suite and custody are 0 */
+    uint64_t generation;      /* last committed; 0: none, then suite and custody are 0 */
+    uint64_t peer_generation; /* in force at the peer, as it said last; 0: unknown */
     uint32_t age_s;
     uint32_t lifetime_s;
     uint8_t suite;

@@ -131,8 +131,9 @@ static void sync_pages(void)
 
     req.peers[0] = (struct kgr_sync_peer){{"gateway-00002"}, 1, 1};
     req.peers[1] = (struct kgr_sync_peer){{"gateway-00003"}, 0, 0};
-    ans.pairs[0] = (struct kgr_sync_pair){{"gateway-00002"}, KGR_SYNC_ALLOWED, 1, 60, 86400, 1, 1};
-    ans.pairs[1] = (struct kgr_sync_pair){{"gateway-00003"}, KGR_SYNC_REVOKED, 0, 0, 0, 0, 0};
+    ans.pairs[0] =
+        (struct kgr_sync_pair){{"gateway-00002"}, KGR_SYNC_ALLOWED, 1, 1, 60, 86400, 1, 1};
+    ans.pairs[1] = (struct kgr_sync_pair){{"gateway-00003"}, KGR_SYNC_REVOKED, 0, 0, 0, 0, 0, 0};
     ans.results[0].outcome = KGR_SYNC_COMMITTED;
     ans.results[0].generation = 1;
     SAVE_BODY(KGR_FRAME_SYNC_REQ, "sync_req", kgr_sync_req_encode, &req);

@@ -57,6 +57,7 @@ static struct kgr_sync_ans *sync_ans(uint16_t num)
         m.pairs[i].status = i % 2 == 0 ? KGR_SYNC_ALLOWED : KGR_SYNC_REVOKED;
         if (i % 3 != 0) {
             m.pairs[i].generation = i;
+            m.pairs[i].peer_generation = i - 1;
             m.pairs[i].age_s = 10;
             m.pairs[i].lifetime_s = 100;
             m.pairs[i].suite = 1;

@@ -177,20 +177,48 @@ static void set_lifetime(struct node_end *end, uint32_t lifetime_s)
     kgr_node_close(&end->node);
 }
 
+/* restart_expired gives the key of both ends no lifetime, and end an overlap. */
+static void restart_expired(struct node_end *end, uint32_t overlap_s)
+{
+    node_pair_stop();
+    set_lifetime(&ends[0], 0);
+    set_lifetime(end, 0);
+    end->settings.overlap_s = overlap_s;
+    node_pair_start(true);
+}
+
 static void key_past_its_lifetime_is_none(void **state)
 {
     struct node_end *end = &ends[1];
+    uint32_t overlap_s = end->settings.overlap_s;
     struct kgr_peer *peers = NULL;
     struct kgr_peer peer;
     uint8_t record[256];
+    uint8_t sent[2][256];
+    uint8_t plain[256] = {0x78};
+    size_t sent_len[2];
     size_t num = 0;
     size_t len = 0;
 
     (void)state;
-    node_pair_stop();
-    set_lifetime(&ends[0], 0);
-    set_lifetime(end, 0);
-    node_pair_start(true);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(kgr_seal(ends[0].client, node_pair_peer(&ends[0]), false, NULL, 0, plain,
+                                  1, sent[i], sizeof(sent[i]), &sent_len[i]),
+                         KGR_OK);
+    /* What was under way when the key expired still opens; nothing is sent. */
+    restart_expired(end, 3600);
+    assert_int_equal(kgr_list_peers(end->client, &peers, &num), KGR_OK);
+    assert_int_equal(peers[0].error, KGR_ERR_EXPIRED);
+    assert_true(peers[0].may_receive && !peers[0].may_send);
+    free(peers);
+    assert_int_equal(kgr_open(end->client, node_pair_peer(end), false, NULL, 0, sent[0],
+                              sent_len[0], plain, sizeof(plain), &len),
+                     KGR_OK);
+    /* That ends with the overlap. */
+    restart_expired(end, 0);
+    assert_int_equal(kgr_open(end->client, node_pair_peer(end), false, NULL, 0, sent[1],
+                              sent_len[1], plain, sizeof(plain), &len),
+                     KGR_ERR_EXPIRED);
     assert_int_equal(kgr_list_peers(end->client, &peers, &num), KGR_OK);
     assert_int_equal(peers[0].state, KGR_STATE_IDLE);
     assert_int_equal(peers[0].error, KGR_ERR_EXPIRED);
@@ -211,6 +239,7 @@ static void key_past_its_lifetime_is_none(void **state)
     node_pair_stop();
     set_lifetime(&ends[0], NODE_PAIR_LIFETIME_S);
     set_lifetime(end, NODE_PAIR_LIFETIME_S);
+    end->settings.overlap_s = overlap_s;
     node_pair_start(true);
     assert_int_equal(kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, record, 1, record,
                               sizeof(record), &len),
