@@ -2,9 +2,12 @@
 #include "agent/base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t kgr_clock_boot_ms(void)
 {
@@ -14,6 +17,35 @@ uint64_t kgr_clock_boot_ms(void)
     if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
         abort();
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+void kgr_clock_boot_id(uint8_t out[KGR_BOOT_ID_LEN])
+{
+    char text[2 * KGR_BOOT_ID_LEN + 4]; /* a UUID */
+    size_t digits = 0;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+    memset(out, 0, KGR_BOOT_ID_LEN);
+    if (fd >= 0)
+        (void)close(fd); /* only read */
+    for (ssize_t i = 0; i < n && digits < (size_t)2 * KGR_BOOT_ID_LEN; i++) {
+        int digit = hex_digit(text[i]);
+
+        if (digit >= 0) {
+            out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | digit);
+            digits++;
+        }
+    }
+    if (digits != (size_t)2 * KGR_BOOT_ID_LEN)
+        memset(out, 0, KGR_BOOT_ID_LEN);
 }
 
 int64_t kgr_clock_wall_s(void)

@@ -9,6 +9,9 @@
 
 /* Milliseconds of CLOCK_BOOTTIME: counts through suspend, jumps for nobody. */
 uint64_t kgr_clock_boot_ms(void);
+#define KGR_BOOT_ID_LEN 16
+/* kgr_clock_boot_id tells one boot of the host from another: within one, kgr_clock_boot_ms goes on. All zero: unknown. */
+void kgr_clock_boot_id(uint8_t out[KGR_BOOT_ID_LEN]);
 /* Seconds of CLOCK_REALTIME: shown and written, never decided on. */
 int64_t kgr_clock_wall_s(void);
 

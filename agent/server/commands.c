@@ -287,6 +287,7 @@ static enum kgr_error node_add(struct command *c, struct kgr_slice body, struct 
     c->add->ek_hash.p = ek_hash;
     c->issue->nid = c->add->node;
     c->issue->expires_s = kgr_ks_now_s(ks) + c->add->validity_s;
+    c->issue->expires_wall_s = (uint64_t)kgr_clock_wall_s() + c->add->validity_s;
     if (c->add->host.len != 0) {
         kgr_copy(c->issue->host, c->add->host.p, c->add->host.len);
         c->issue->port = c->add->port;

@@ -29,7 +29,7 @@ static enum kgr_error write_file(const struct kgr_ks_issue *issue, const struct 
         .node = issue->nid,
         .ntag = ntag,
         .ks_signing = kgr_slice(id->signing_pub.bytes, id->signing_pub.len),
-        .expires = issue->expires_s,
+        .expires = issue->expires_wall_s,
         .host = kgr_slice(issue->host, strlen(issue->host)),
         .port = issue->port,
     };

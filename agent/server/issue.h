@@ -21,8 +21,9 @@ struct kgr_ks_issue {
     /* In. */
     struct kgr_nid nid;
     uint8_t key_id[16];
-    uint64_t expires_s;
-    char host[256]; /* of the broker */
+    uint64_t expires_s;      /* KS time */
+    uint64_t expires_wall_s; /* Unix time, for the node */
+    char host[256];          /* of the broker */
     uint16_t port;
     /* Out. */
     struct kgr_tpm_blob ntag;

@@ -8,18 +8,49 @@
 
 #include "agent/base/log.h"
 #include "agent/server/exchanges.h"
+#include "agent/server/store.h"
 
 /* How often the time is written down, and how often lifetimes are looked at. */
 #define KEEP_TIME_S 60u
 #define TICK_MS     5000u
 
+/* A stored mark: the id of the boot, its milliseconds, Unix time. */
+#define MARK_LEN (KGR_BOOT_ID_LEN + 16)
+
+static struct kgr_ks_age_mark mark_now(void)
+{
+    struct kgr_ks_age_mark mark = {.boot_ms = kgr_clock_boot_ms(), .wall_s = kgr_clock_wall_s()};
+
+    kgr_clock_boot_id(mark.boot_id);
+    return mark;
+}
+
+enum kgr_error kgr_ks_time_load(struct kgr_ks *ks, struct kgr_diag *diag)
+{
+    struct kgr_ks_age_mark then = {{0}, 0, INT64_MAX}; /* a wall clock that nothing is known of */
+    struct kgr_ks_age_mark now = mark_now();
+    uint8_t bytes[MARK_LEN];
+    struct kgr_rd rd;
+    enum kgr_error err = kgr_ks_meta_get_u64(ks->db, "time", &ks->time_kept, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_meta_get_exact(ks->db, "time-mark", bytes, sizeof bytes, diag);
+    if (err == KGR_OK) {
+        kgr_rd_init(&rd, bytes, sizeof bytes);
+        kgr_rd_bytes(&rd, then.boot_id, sizeof then.boot_id);
+        then.boot_ms = kgr_rd_u64(&rd);
+        then.wall_s = (int64_t)kgr_rd_u64(&rd);
+    }
+    if (err != KGR_OK && err != KGR_ERR_NO_KEY)
+        return kgr_diag_set(diag, err, "the database's time is damaged");
+    /* While the KS was away for longer than the lease, no node used a key. */
+    kgr_ks_age_start(&ks->age, ks->time_kept, &then, &now, ks->settings.lease_s);
+    return KGR_OK;
+}
+
 uint64_t kgr_ks_now_s(struct kgr_ks *ks)
 {
-    int64_t wall = kgr_clock_wall_s();
-
-    if (wall > 0 && (uint64_t)wall > ks->floor_s)
-        ks->floor_s = (uint64_t)wall;
-    return ks->floor_s;
+    return kgr_ks_age_now(&ks->age, kgr_clock_boot_ms());
 }
 
 uint32_t kgr_ks_jitter(void)
@@ -87,13 +118,24 @@ enum kgr_error kgr_ks_begin(struct kgr_ks *ks)
 /* The time goes into a transaction that is on its way anyway. */
 static enum kgr_error keep_time(struct kgr_ks *ks, struct kgr_diag *diag)
 {
+    uint64_t now_s = kgr_ks_now_s(ks);
+    struct kgr_ks_age_mark mark;
+    uint8_t bytes[MARK_LEN];
+    struct kgr_wr wr;
     enum kgr_error err;
 
-    if (kgr_ks_now_s(ks) < ks->floor_kept + KEEP_TIME_S)
+    if (ks->time_kept != 0 && now_s < ks->time_kept + KEEP_TIME_S)
         return KGR_OK;
-    err = kgr_ks_meta_set_u64(ks->db, "time", ks->floor_s, diag);
+    mark = mark_now();
+    kgr_wr_init(&wr, bytes, sizeof bytes);
+    kgr_wr_bytes(&wr, mark.boot_id, sizeof mark.boot_id);
+    kgr_wr_u64(&wr, mark.boot_ms);
+    kgr_wr_u64(&wr, (uint64_t)mark.wall_s);
+    err = kgr_ks_meta_set_u64(ks->db, "time", now_s, diag);
     if (err == KGR_OK)
-        ks->floor_kept = ks->floor_s;
+        err = kgr_ks_meta_set(ks->db, "time-mark", kgr_wr_slice(&wr), diag);
+    if (err == KGR_OK)
+        ks->time_kept = now_s;
     return err;
 }
 

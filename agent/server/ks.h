@@ -9,6 +9,7 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/server/age.h"
 #include "agent/server/coordinator.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
@@ -102,8 +103,8 @@ struct kgr_ks {
     struct kgr_ks_pair *pairs; /* those that have exchanges */
     struct kgr_orders orders;
     uint64_t next_slot_id;
-    uint64_t floor_s;    /* KS time never goes below */
-    uint64_t floor_kept; /* as stored */
+    struct kgr_ks_age age;
+    uint64_t time_kept; /* KS time as stored */
     struct kgr_ks_after *after, **after_end;
     bool erased;            /* rows with keys went in this transaction */
     bool failed;            /* the database failed; the loop is stopping */
@@ -115,7 +116,9 @@ struct kgr_ks {
     uint64_t tpm_failing_ms; /* since then the TPM has failed (kgr_clock_boot_ms); 0: it works */
 };
 
-/* KS time in s: the wall clock, held so that it never goes back, over restarts neither. */
+/* kgr_ks_time_load goes on from the KS time that the database holds. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_time_load(struct kgr_ks *ks, struct kgr_diag *diag);
+/* KS time in s (agent/server/age.h). */
 uint64_t kgr_ks_now_s(struct kgr_ks *ks);
 uint32_t kgr_ks_jitter(void);
 /* kgr_ks_alarm logs, and keeps the line for ks_status. */

@@ -155,8 +155,7 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     enum kgr_error err = load_number(ks->db, "order", &ks->orders.highest, diag);
 
     if (err == KGR_OK)
-        err = load_number(ks->db, "time", &ks->floor_s, diag);
-    ks->floor_kept = ks->floor_s;
+        err = kgr_ks_time_load(ks, diag);
     if (err == KGR_OK)
         err = kgr_ks_nodes_each(ks->db, collect_record, &records, diag);
     for (size_t i = 0; i < records.num && err == KGR_OK; i++)
