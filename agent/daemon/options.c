@@ -142,6 +142,36 @@ static enum kgr_options_result take_options(struct kgr_options *out,
     return KGR_OPTIONS_RUN;
 }
 
+/* How many of the words name the command: two, one, or none. */
+static int matches(const struct kgr_command *command, int argc, char **argv)
+{
+    const char *space = strchr(command->name, ' ');
+    size_t first = space == NULL ? strlen(command->name) : (size_t)(space - command->name);
+
+    if (strlen(argv[0]) != first || strncmp(argv[0], command->name, first) != 0)
+        return 0;
+    if (space == NULL)
+        return 1;
+    return argc > 1 && strcmp(space + 1, argv[1]) == 0 ? 2 : 0;
+}
+
+/* The index of the command that most words name, and how many; none is the index of the table's end. */
+static size_t find_command(const struct kgr_program *program, int argc, char **argv, int *out_words)
+{
+    size_t i, best = 0;
+
+    *out_words = 0;
+    for (i = 0; program->commands[i].name != NULL; i++) {
+        int words = matches(&program->commands[i], argc, argv);
+
+        if (words > *out_words) {
+            *out_words = words;
+            best = i;
+        }
+    }
+    return *out_words == 0 ? i : best;
+}
+
 enum kgr_options_result kgr_options_parse(struct kgr_options *out,
                                           const struct kgr_program *program, int argc, char **argv)
 {
@@ -156,12 +186,12 @@ enum kgr_options_result kgr_options_parse(struct kgr_options *out,
         return usage_error(program, "a command is missing", NULL);
     argc -= optind;
     argv += optind;
-    while (program->commands[options.command_index].name != NULL &&
-           strcmp(program->commands[options.command_index].name, argv[0]) != 0)
-        options.command_index++;
+    options.command_index = find_command(program, argc, argv, &words);
     options.command = &program->commands[options.command_index];
     if (options.command->name == NULL)
         return usage_error(program, "unknown command", argv[0]);
+    argc -= words - 1; /* getopt steps over the last one */
+    argv += words - 1;
 
     result = take_options(&options, program, options.command, argc, argv);
     if (result != KGR_OPTIONS_RUN)

@@ -19,7 +19,7 @@ struct kgr_option {
 };
 
 struct kgr_command {
-    const char *name;     /* NULL ends the table */
+    const char *name;     /* one word, or two with a space between; NULL ends the table */
     const char *operands; /* as the help shows them, e.g. "FILE"; NULL for none */
     int num_operands;     /* at least so many */
     const char *help;

@@ -16,6 +16,11 @@ static const struct kgr_option init_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct kgr_option loud_options[] = {
+    {"loud", 'l', NULL, "tell it"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct kgr_command commands[] = {
     {.name = "run", .help = "serve"},
     {.name = "init", .help = "begin", .options = init_options},
@@ -25,6 +30,12 @@ static const struct kgr_command commands[] = {
      .num_operands = 1,
      .optional_operands = 1,
      .help = "register anew"},
+    {.name = "again and",
+     .operands = "FILE",
+     .num_operands = 1,
+     .help = "anew, and more",
+     .options = loud_options},
+    {.name = "once more", .help = "of two words only"},
     {.name = NULL},
 };
 
@@ -99,6 +110,22 @@ static void options_optional_operands_may_be_left_out(void **state)
     assert_int_equal(PARSE(&out, A("again"), A("a"), A("b"), A("c")), KGR_OPTIONS_USAGE);
 }
 
+static void options_commands_of_two_words_are_found(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("again"), A("and"), A("--loud"), A("x")), KGR_OPTIONS_RUN);
+    assert_string_equal(out.command->name, "again and");
+    assert_string_equal(out.operands[0], "x");
+    assert_string_equal(out.values[0], "");
+    assert_int_equal(PARSE(&out, A("again"), A("x")), KGR_OPTIONS_RUN);
+    assert_string_equal(out.command->name, "again");
+    assert_int_equal(PARSE(&out, A("once"), A("more")), KGR_OPTIONS_RUN);
+    assert_int_equal(PARSE(&out, A("once")), KGR_OPTIONS_USAGE);
+    assert_int_equal(PARSE(&out, A("once"), A("and")), KGR_OPTIONS_USAGE);
+}
+
 static void options_wrong_lines_are_usage_errors(void **state)
 {
     struct kgr_options out;
@@ -130,6 +157,7 @@ int main(void)
         cmocka_unit_test(options_stand_before_and_behind_the_command),
         cmocka_unit_test(options_operands_are_counted),
         cmocka_unit_test(options_optional_operands_may_be_left_out),
+        cmocka_unit_test(options_commands_of_two_words_are_found),
         cmocka_unit_test(options_wrong_lines_are_usage_errors),
         cmocka_unit_test(options_help_and_version_end_the_program),
     };
