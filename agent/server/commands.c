@@ -6,150 +6,16 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/seal/digest.h"
+#include "agent/server/audit.h"
+#include "agent/server/command.h"
 #include "agent/server/exchanges.h"
-#include "agent/server/issue.h"
 #include "agent/server/nksk_glue.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
-#include "agent/wire/ipc.h"
 #include "agent/wire/order.h"
 
 /* A credential is good for a year at most. */
 #define VALIDITY_MAX_S (366u * 86400u)
-
-/* An order from its acceptance to the reply. */
-struct command {
-    struct kgr_ks_after after;
-    struct kgr_ks *ks;
-    struct kgr_call call;
-    uint8_t kind;
-    uint64_t number;
-    uint8_t order_hash[KGR_DIGEST_LEN];
-    enum kgr_error status;
-    struct kgr_wr body; /* over body_bytes: of the result */
-    uint8_t *body_bytes;
-    struct kgr_wr result; /* over result_bytes */
-    uint8_t *result_bytes;
-    /* node_add */
-    struct kgr_order_node_add *add;
-    struct kgr_ks_issue *issue;
-};
-
-static void free_command(struct command *c)
-{
-    free(c->body_bytes);
-    free(c->result_bytes);
-    free(c->add);
-    free(c->issue);
-    free(c);
-}
-
-static struct command *new_command(struct kgr_ks *ks, struct kgr_call call)
-{
-    struct command *c = calloc(1, sizeof *c);
-
-    if (c == NULL)
-        return NULL;
-    c->ks = ks;
-    c->call = call;
-    c->body_bytes = malloc(KGR_RESULT_BODY_MAX);
-    c->result_bytes = malloc(KGR_RESULT_MAX);
-    if (c->body_bytes == NULL || c->result_bytes == NULL) {
-        free_command(c);
-        return NULL;
-    }
-    kgr_wr_init(&c->body, c->body_bytes, KGR_RESULT_BODY_MAX);
-    kgr_wr_init(&c->result, c->result_bytes, KGR_RESULT_MAX);
-    return c;
-}
-
-static void reply_error(struct kgr_ks *ks, struct kgr_call call, enum kgr_error err,
-                        const char *text)
-{
-    uint8_t body[1 + KGR_IPC_TEXT_MAX];
-    size_t len = strlen(text);
-    struct kgr_wr wr;
-
-    kgr_wr_init(&wr, body, sizeof body);
-    kgr_wr_vec8(&wr, kgr_slice(text, len < KGR_IPC_TEXT_MAX ? len : KGR_IPC_TEXT_MAX));
-    kgr_server_reply(ks->server, call, err, kgr_wr_slice(&wr));
-}
-
-/* fail makes the command's result a refusal: its text is the body. */
-static void fail(struct command *c, enum kgr_error err, const struct kgr_diag *diag)
-{
-    const char *text = kgr_diag_text(diag, err);
-
-    c->status = err;
-    kgr_wr_init(&c->body, c->body_bytes, KGR_RESULT_BODY_MAX);
-    kgr_wr_vec8(&c->body, kgr_slice(text, strlen(text)));
-}
-
-static enum kgr_error run_signing(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
-{
-    struct command *c = ctx;
-    struct kgr_result result = {
-        .kind = c->kind,
-        .number = c->number,
-        .status = (uint32_t)c->status,
-        .body = kgr_wr_slice(&c->body),
-    };
-    uint8_t hash[KGR_DIGEST_LEN], signature[KGR_SIGNATURE_LEN];
-    enum kgr_error err;
-
-    memcpy(result.ks, c->ks->id.ks, sizeof result.ks);
-    err = kgr_result_encode(&c->result, &result);
-    if (err == KGR_OK) {
-        const struct kgr_slice parts[] = {
-            kgr_slice(KGR_LABEL_RESULT, strlen(KGR_LABEL_RESULT)),
-            kgr_slice(c->order_hash, sizeof c->order_hash),
-            kgr_wr_slice(&c->result),
-        };
-        err = kgr_sha256(hash, parts, KGR_ARRAY_LEN(parts));
-    }
-    if (err == KGR_OK)
-        err = kgr_tpm_sign(tpm, &c->ks->id.signing, signature, hash, diag);
-    return err != KGR_OK ? err : kgr_signature_append(&c->result, signature);
-}
-
-static void signing_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
-{
-    struct command *c = ctx;
-
-    kgr_ks_note_tpm(c->ks, err);
-    if (err == KGR_OK)
-        kgr_server_reply(c->ks->server, c->call, KGR_OK, kgr_wr_slice(&c->result));
-    else
-        reply_error(c->ks, c->call, err, kgr_diag_text(diag, err));
-    free_command(c);
-}
-
-/* The result is signed and sent when the commit stands. */
-static void start_signing(struct kgr_ks *ks, struct kgr_ks_after *self)
-{
-    struct command *c = (struct command *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){run_signing, signing_done, c});
-
-    if (err != KGR_OK)
-        signing_done(c, err, NULL);
-}
-
-static void drop_command(struct kgr_ks_after *self)
-{
-    struct command *c = (struct command *)self;
-
-    reply_error(c->ks, c->call, KGR_ERR_IO, "the KS could not store what the order asked for");
-    free_command(c);
-}
-
-static void finish(struct command *c)
-{
-    c->after.start = start_signing;
-    c->after.drop = drop_command;
-    kgr_ks_later(c->ks, &c->after);
-}
 
 /* allow permits a pair; what the AC said about minimum strength stays unless it is said anew. */
 static enum kgr_error allow(struct kgr_ks *ks, const struct kgr_nid *a, const struct kgr_nid *b,
@@ -177,7 +43,7 @@ static enum kgr_error allow(struct kgr_ks *ks, const struct kgr_nid *a, const st
     return err;
 }
 
-static enum kgr_error store_node(struct command *c, struct kgr_diag *diag)
+static enum kgr_error store_node(struct kgr_ks_command *c, struct kgr_diag *diag)
 {
     struct kgr_ks *ks = c->ks;
     struct kgr_ks_record *record = calloc(1, sizeof *record);
@@ -207,7 +73,7 @@ static enum kgr_error store_node(struct command *c, struct kgr_diag *diag)
 
 static enum kgr_error run_issue(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
 {
-    struct command *c = ctx;
+    struct kgr_ks_command *c = ctx;
 
     return kgr_ks_issue_run(c->issue, &c->ks->id, tpm, diag);
 }
@@ -221,29 +87,31 @@ static bool taken(struct kgr_ks *ks, const struct kgr_nid *nid)
 
 static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
 {
-    struct command *c = ctx;
+    struct kgr_ks_command *c = ctx;
     struct kgr_diag own = {{0}};
     struct kgr_ks *ks = c->ks;
 
     kgr_ks_note_tpm(ks, err);
     if (err != KGR_OK)
-        fail(c, err, diag);
+        kgr_ks_command_fail(c, err, diag);
     else if (taken(ks, &c->add->node)) /* by another order meanwhile */
-        fail(c, KGR_ERR_EXISTS, NULL);
+        kgr_ks_command_fail(c, KGR_ERR_EXISTS, NULL);
     if (kgr_ks_begin(ks) != KGR_OK) {
-        drop_command(&c->after);
+        kgr_ks_command_drop(&c->after);
         return;
     }
     err = c->status == KGR_OK ? store_node(c, &own) : KGR_OK;
     if (err == KGR_OK && c->status == KGR_OK)
         kgr_info("node", "node=%s state=issued", c->add->node.s);
-    finish(c);
+    if (err == KGR_OK)
+        err = kgr_ks_command_conclude(c, &own);
+    kgr_ks_command_finish(c);
     kgr_ks_end(ks, err, &own);
 }
 
 static void start_issue(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
-    struct command *c = (struct command *)self;
+    struct kgr_ks_command *c = (struct kgr_ks_command *)self;
     enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
                                                &(struct kgr_tpm_job){run_issue, issue_done, c});
 
@@ -252,7 +120,8 @@ static void start_issue(struct kgr_ks *ks, struct kgr_ks_after *self)
 }
 
 /* check_add finds what is wrong with an order to add a node. */
-static enum kgr_error check_add(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error check_add(struct kgr_ks_command *c, struct kgr_slice body,
+                                struct kgr_diag *diag)
 {
     struct kgr_order_node_add *add = c->add;
 
@@ -268,7 +137,8 @@ static enum kgr_error check_add(struct command *c, struct kgr_slice body, struct
     return KGR_OK;
 }
 
-static enum kgr_error node_add(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error node_add(struct kgr_ks_command *c, struct kgr_slice body,
+                               struct kgr_diag *diag)
 {
     struct kgr_ks *ks = c->ks;
     uint8_t *ek_hash;
@@ -296,8 +166,9 @@ static enum kgr_error node_add(struct command *c, struct kgr_slice body, struct 
         c->issue->port = ks->settings.port;
     }
     kgr_random(c->issue->key_id, sizeof c->issue->key_id);
+    c->later = true;
     c->after.start = start_issue;
-    c->after.drop = drop_command;
+    c->after.drop = kgr_ks_command_drop;
     kgr_ks_later(ks, &c->after);
     return KGR_OK;
 }
@@ -325,7 +196,8 @@ static void write_node(struct kgr_wr *wr, const struct kgr_ks_node *node)
     kgr_node_entry_write(wr, &entry);
 }
 
-static enum kgr_error node_list(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error node_list(struct kgr_ks_command *c, struct kgr_slice body,
+                                struct kgr_diag *diag)
 {
     struct kgr_list_head head = {0};
     const size_t room = KGR_RESULT_BODY_MAX / KGR_NODE_ENTRY_MAX - 1;
@@ -345,7 +217,8 @@ static enum kgr_error node_list(struct command *c, struct kgr_slice body, struct
     return KGR_OK;
 }
 
-static enum kgr_error node_show(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error node_show(struct kgr_ks_command *c, struct kgr_slice body,
+                                struct kgr_diag *diag)
 {
     const struct kgr_ks_node *node;
     struct kgr_nid nid;
@@ -359,7 +232,7 @@ static enum kgr_error node_show(struct command *c, struct kgr_slice body, struct
     return KGR_OK;
 }
 
-static enum kgr_error node_rekey(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error node_rekey(struct kgr_ks_command *c, struct kgr_slice body, struct kgr_diag *diag)
 {
     struct kgr_order_rekey rekey;
     struct kgr_ks_node *node;
@@ -378,7 +251,7 @@ static enum kgr_error node_rekey(struct command *c, struct kgr_slice body, struc
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
 
-static enum kgr_error pair_change(struct command *c, struct kgr_slice body, bool allowed,
+static enum kgr_error pair_change(struct kgr_ks_command *c, struct kgr_slice body, bool allowed,
                                   struct kgr_diag *diag)
 {
     struct kgr_order_pair pair = {0};
@@ -417,7 +290,8 @@ static enum kgr_error list_pair(void *arg, const struct kgr_ks_pair_row *row)
     return KGR_OK;
 }
 
-static enum kgr_error pair_list(struct command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error pair_list(struct kgr_ks_command *c, struct kgr_slice body,
+                                struct kgr_diag *diag)
 {
     const uint32_t room = KGR_RESULT_BODY_MAX / KGR_PAIR_ENTRY_MAX - 1;
     struct pair_page page = {0};
@@ -442,8 +316,8 @@ static enum kgr_error pair_list(struct command *c, struct kgr_slice body, struct
     return kgr_ks_pairs_each(c->ks->db, NULL, list_pair, &page, diag);
 }
 
-static enum kgr_error carry_out(struct command *c, const struct kgr_order *order,
-                                struct kgr_diag *diag)
+enum kgr_error kgr_ks_commands_carry_out(struct kgr_ks_command *c, const struct kgr_order *order,
+                                         struct kgr_diag *diag)
 {
     switch (order->kind) {
     case KGR_ORDER_NODE_ADD:
@@ -460,92 +334,10 @@ static enum kgr_error carry_out(struct command *c, const struct kgr_order *order
         return node_show(c, order->body, diag);
     case KGR_ORDER_NODE_REKEY:
         return node_rekey(c, order->body, diag);
+    case KGR_ORDER_AUDIT_LIST:
+        return kgr_ks_audit_list(c->ks, &c->body, order->body, diag);
     default:
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "this KS knows no order of kind %u",
                             order->kind);
     }
-}
-
-/* Errors of the order itself; all others are of the KS. */
-static bool is_refusal(enum kgr_error err)
-{
-    return err == KGR_ERR_CORRUPT || err == KGR_ERR_EXISTS || err == KGR_ERR_INVALID ||
-           err == KGR_ERR_UNKNOWN_PEER || err == KGR_ERR_UNSUPPORTED;
-}
-
-static void execute(struct command *c, const struct kgr_order *order)
-{
-    struct kgr_ks *ks = c->ks;
-    struct kgr_orders_claim claim = {.number = order->number, .expires_s = order->expires};
-    struct kgr_orders before = ks->orders;
-    struct kgr_diag diag = {{0}}, reason = {{0}};
-    enum kgr_error err, refused;
-
-    if (kgr_ks_begin(ks) != KGR_OK) {
-        drop_command(&c->after);
-        return;
-    }
-    memcpy(claim.ks, order->ks, sizeof claim.ks);
-    refused =
-        kgr_orders_accept(&ks->orders, ks->id.ks, &claim, (uint64_t)kgr_clock_wall_s(), &reason);
-    err = KGR_OK;
-    if (refused == KGR_OK) {
-        err = kgr_ks_meta_set_u64(ks->db, "order", ks->orders.highest, &diag);
-        if (err == KGR_OK)
-            refused = carry_out(c, order, &reason);
-        if (refused != KGR_OK && !is_refusal(refused)) {
-            err = refused;
-            diag = reason;
-        }
-    }
-    if (refused != KGR_OK)
-        fail(c, refused, &reason);
-    if (refused != KGR_OK || order->kind != KGR_ORDER_NODE_ADD)
-        finish(c);
-    if (err != KGR_OK)
-        ks->orders = before;
-    kgr_ks_end(ks, err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err, &diag);
-}
-
-/* is_of_ac verifies the signature, and fills the hash of the whole order. */
-static bool is_of_ac(const struct kgr_ks *ks, const struct kgr_order *order, struct kgr_slice bytes,
-                     uint8_t out_hash[KGR_DIGEST_LEN])
-{
-    const struct kgr_slice parts[] = {
-        kgr_slice(KGR_LABEL_ORDER, strlen(KGR_LABEL_ORDER)),
-        order->covered,
-    };
-    uint8_t digest[KGR_DIGEST_LEN];
-
-    return kgr_sha256(digest, parts, KGR_ARRAY_LEN(parts)) == KGR_OK &&
-           kgr_tpm_verify(&ks->id.ac_signing, digest, order->signature) == KGR_OK &&
-           kgr_sha256(out_hash, &bytes, 1) == KGR_OK;
-}
-
-void kgr_ks_commands_order(struct kgr_ks *ks, const struct kgr_server_request *request)
-{
-    uint8_t hash[KGR_DIGEST_LEN];
-    struct kgr_order order;
-    struct command *c;
-
-    if (kgr_order_decode(&order, request->body) != KGR_OK) {
-        reply_error(ks, request->call, KGR_ERR_CORRUPT, "this is no order, or it was damaged");
-        return;
-    }
-    if (!is_of_ac(ks, &order, request->body, hash)) {
-        kgr_warn("order-refused", "uid=%u reason=\"not signed by the AC of this KS\"",
-                 (unsigned int)request->peer.uid);
-        reply_error(ks, request->call, KGR_ERR_NOT_AUTHORIZED,
-                    "the order is not signed by the AC that this KS obeys");
-        return;
-    }
-    c = new_command(ks, request->call);
-    if (c == NULL) {
-        reply_error(ks, request->call, KGR_ERR_NO_MEMORY, kgr_strerror(KGR_ERR_NO_MEMORY));
-        return;
-    }
-    c->kind = order.kind;
-    c->number = order.number;
-    memcpy(c->order_hash, hash, sizeof c->order_hash);
-    execute(c, &order);
 }

@@ -10,6 +10,7 @@
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/server/age.h"
+#include "agent/server/audit_gate.h"
 #include "agent/server/coordinator.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
@@ -102,6 +103,7 @@ struct kgr_ks {
     struct kgr_ks_keys keys;
     struct kgr_ks_pair *pairs; /* those that have exchanges */
     struct kgr_orders orders;
+    struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
     uint64_t next_slot_id;
     struct kgr_ks_age age;
     uint64_t time_kept; /* KS time as stored */

@@ -7,12 +7,13 @@
 
 #include "agent/base/log.h"
 #include "agent/daemon/deadline.h"
-#include "agent/server/commands.h"
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/frames.h"
 #include "agent/server/nksk_glue.h"
+#include "agent/server/order_rows.h"
 #include "agent/server/pairset.h"
+#include "agent/server/reception.h"
 #include "agent/server/status.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
@@ -74,7 +75,7 @@ static void on_request(void *arg, const struct kgr_server_request *request)
     uint8_t no_text = 0;
 
     if (request->op == KGR_IPC_ORDER)
-        kgr_ks_commands_order(ks, request);
+        kgr_ks_reception_call(ks, request);
     else if (request->op == KGR_IPC_KS_STATUS && request->body.len == 0)
         kgr_ks_status_reply(ks, request);
     else
@@ -152,7 +153,7 @@ static enum kgr_error collect_record(void *arg, const struct kgr_ks_record *reco
 static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
 {
     struct records records = {NULL, 0};
-    enum kgr_error err = load_number(ks->db, "order", &ks->orders.highest, diag);
+    enum kgr_error err = kgr_ks_orders_load(ks->db, &ks->orders, diag);
 
     if (err == KGR_OK)
         err = kgr_ks_time_load(ks, diag);

@@ -41,6 +41,11 @@ static const char *const migrations[] = {
     " PRIMARY KEY (a, b, slot)) WITHOUT ROWID;"
     "CREATE INDEX exchanges_topic3 ON exchanges (topic3);"
     "CREATE INDEX exchanges_topic4 ON exchanges (topic4);"
+    /* What the last orders of the AC led to, and what is told about all of them. */
+    "CREATE TABLE results (number BLOB PRIMARY KEY, hash BLOB NOT NULL, kind INTEGER NOT NULL,"
+    " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before BLOB NOT NULL,"
+    " entry BLOB NOT NULL, hash BLOB NOT NULL);"
     /* What a birth made for one side: two objects as the frame carries them. The KS cannot open them. */
     "CREATE TABLE duplicates (a TEXT NOT NULL, b TEXT NOT NULL, generation INTEGER NOT NULL,"
     " side INTEGER NOT NULL, objects BLOB NOT NULL, PRIMARY KEY (a, b, generation, side))"

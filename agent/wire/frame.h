@@ -33,6 +33,8 @@ enum kgr_frame_type {
     KGR_FRAME_NKSK_CHAL = 17,
     KGR_FRAME_NKSK_PROOF = 18,
     KGR_FRAME_NKSK_DONE = 19,
+    KGR_FRAME_ORDER = 20,
+    KGR_FRAME_RESULT = 21,
 };
 
 enum kgr_frame_role { KGR_ROLE_NODE = 1, KGR_ROLE_KS = 2, KGR_ROLE_AC = 3 };

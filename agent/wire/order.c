@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/wire/order.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ORDER_VERSION 1
@@ -94,6 +95,25 @@ enum kgr_error kgr_result_encode(struct kgr_wr *wr, const struct kgr_result *in)
     kgr_wr_u32(wr, in->status);
     kgr_wire_write_vec16(wr, in->body, KGR_RESULT_BODY_MAX);
     return kgr_wire_write_result(wr);
+}
+
+void kgr_order_subject(char *out, const struct kgr_order *order)
+{
+    static const uint8_t nids[] = {
+        [KGR_ORDER_NODE_ADD] = 1,  [KGR_ORDER_PAIR_ALLOW] = 2, [KGR_ORDER_PAIR_DENY] = 2,
+        [KGR_ORDER_NODE_SHOW] = 1, [7 /* node_revoke */] = 1,  [8 /* node_remove */] = 1,
+        [KGR_ORDER_NODE_REKEY] = 1,
+    };
+    struct kgr_nid nid[2];
+    struct kgr_rd rd;
+    uint8_t num = order->kind < KGR_ARRAY_LEN(nids) ? nids[order->kind] : 0;
+    kgr_rd_init(&rd, order->body.p, order->body.len);
+    for (uint8_t i = 0; i < num; i++)
+        kgr_wire_read_nid(&rd, &nid[i]);
+    if (num == 0 || !kgr_rd_ok(&rd))
+        out[0] = '\0';
+    else
+        snprintf(out, KGR_ORDER_SUBJECT_MAX + 1, num == 1 ? "%s" : "%s %s", nid[0].s, nid[1].s);
 }
 
 enum kgr_error kgr_order_node_add_decode(struct kgr_order_node_add *out, struct kgr_slice body)

@@ -6,9 +6,9 @@
 
 /* Orders of the AC and results of the KS: docs/protocol.md, section 9. Slices borrow the input. */
 #define KGR_ORDER_BODY_MAX  16384
-#define KGR_RESULT_BODY_MAX 60000
+#define KGR_RESULT_BODY_MAX 32000
 #define KGR_ORDER_MAX       (KGR_ORDER_BODY_MAX + 256)
-#define KGR_RESULT_MAX      (KGR_RESULT_BODY_MAX + 256)
+#define KGR_RESULT_MAX      (KGR_RESULT_BODY_MAX + 256) /* fits a frame */
 #define KGR_LABEL_ORDER     "KGR order 1"
 #define KGR_LABEL_RESULT    "KGR result 1"
 
@@ -20,6 +20,8 @@ enum kgr_order_kind {
     KGR_ORDER_PAIR_LIST = 5,
     KGR_ORDER_NODE_SHOW = 6,
     KGR_ORDER_NODE_REKEY = 10,
+    KGR_ORDER_AC_REKEY = 11,
+    KGR_ORDER_AUDIT_LIST = 12,
 };
 
 struct kgr_order {
@@ -49,6 +51,13 @@ KGR_MUST_CHECK enum kgr_error kgr_result_decode(struct kgr_result *out, struct k
 KGR_MUST_CHECK enum kgr_error kgr_result_encode(struct kgr_wr *wr, const struct kgr_result *in);
 KGR_MUST_CHECK enum kgr_error kgr_signature_append(struct kgr_wr *wr,
                                                    const uint8_t signature[KGR_SIGNATURE_LEN]);
+
+/*
+ * kgr_order_subject writes whom an order concerns, for people: the one or two N_IDs that its body begins with,
+ * nothing for kinds without any. out holds KGR_ORDER_SUBJECT_MAX + 1.
+ */
+#define KGR_ORDER_SUBJECT_MAX (2 * KGR_NID_MAX + 1)
+void kgr_order_subject(char *out, const struct kgr_order *order);
 
 #define KGR_ORDER_PEERS_MAX 200
 

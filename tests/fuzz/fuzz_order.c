@@ -5,6 +5,7 @@
  * kgr_pair_entry_read, kgr_list_head_read, kgr_sealed_credential_decode.
  * Input: an order or a result. Property: what is accepted encodes to the same bytes.
  */
+#include "agent/wire/body_audit.h"
 #include "agent/wire/order.h"
 
 #include "tests/fuzz/harness.h"
@@ -71,6 +72,9 @@ static void order_body(uint8_t kind, struct kgr_slice in)
     case KGR_ORDER_NODE_SHOW:
         FUZZ_ROUND_TRIP(struct kgr_nid, kgr_wire_nid_decode, kgr_wire_nid_encode, in);
         break;
+    case KGR_ORDER_AUDIT_LIST:
+        FUZZ_ROUND_TRIP(struct kgr_audit_query, kgr_audit_query_decode, kgr_audit_query_encode, in);
+        break;
     default:
         break;
     }
@@ -113,6 +117,29 @@ static void list(uint8_t kind, struct kgr_slice in)
         fuzz_same(&wr, in);
 }
 
+static void audit(struct kgr_slice in)
+{
+    static uint8_t bytes[FUZZ_CAP];
+    struct kgr_audit_head head;
+    struct kgr_audit_entry entry;
+    struct kgr_rd rd;
+    struct kgr_wr wr;
+
+    kgr_rd_init(&rd, in.p, in.len);
+    kgr_wr_init(&wr, bytes, sizeof(bytes));
+    kgr_audit_head_read(&rd, &head);
+    kgr_audit_head_write(&wr, &head);
+    for (size_t i = 0; i < head.num && kgr_rd_ok(&rd); i++) {
+        kgr_audit_entry_read(&rd, &entry);
+        if (!kgr_rd_ok(&rd))
+            return;
+        kgr_audit_entry_write(&wr, &entry);
+        kgr_wr_bytes(&wr, entry.hash, sizeof(entry.hash));
+    }
+    if (kgr_rd_done(&rd))
+        fuzz_same(&wr, in);
+}
+
 static void result_body(uint8_t kind, struct kgr_slice in)
 {
     switch (kind) {
@@ -124,6 +151,9 @@ static void result_body(uint8_t kind, struct kgr_slice in)
     case KGR_ORDER_PAIR_LIST:
     case KGR_ORDER_NODE_SHOW:
         list(kind, in);
+        break;
+    case KGR_ORDER_AUDIT_LIST:
+        audit(in);
         break;
     default:
         break;

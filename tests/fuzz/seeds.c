@@ -16,6 +16,7 @@
 #include "agent/wire/frame.h"
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_status.h"
+#include "agent/wire/body_audit.h"
 #include "agent/wire/order.h"
 #include "agent/wire/record.h"
 
@@ -311,6 +312,7 @@ static void orders(void)
                                             .peers = {{"gateway-00002"}, {"gateway-00003"}}};
     struct kgr_order_pair pair = {{{"gateway-00001"}, {"gateway-00002"}}, 1, 1};
     struct kgr_order_rekey rekey = {{"gateway-00001"}, true};
+    const struct kgr_audit_query query = {3, 1800000000};
     int ok;
 
     add.ek_hash = some(32);
@@ -327,6 +329,8 @@ static void orders(void)
     save_order(KGR_ORDER_NODE_SHOW, kgr_wr_slice(&body_wr), "node_show");
     ok = ok && kgr_order_rekey_encode(begin_order_body(), &rekey) == KGR_OK;
     save_order(KGR_ORDER_NODE_REKEY, kgr_wr_slice(&body_wr), "node_rekey");
+    ok = ok && kgr_audit_query_encode(begin_order_body(), &query) == KGR_OK;
+    save_order(KGR_ORDER_AUDIT_LIST, kgr_wr_slice(&body_wr), "audit_list");
     require(ok, "orders");
 }
 
@@ -343,6 +347,16 @@ static void results(void)
                                   .custodies = 1};
     struct kgr_pair_entry pair = {{{"gateway-00001"}, {"gateway-00002"}}, 0, 0, 1, 1};
     const struct kgr_list_head head = {2, 2};
+    const struct kgr_audit_head audit_head = {.newest = 9, .num = 1};
+    const struct kgr_audit_entry audit = {.id = 9,
+                                          .time_s = 1800000000,
+                                          .what = KGR_AUDIT_REFUSED,
+                                          .kind = KGR_ORDER_PAIR_ALLOW,
+                                          .number = 1,
+                                          .status = 13,
+                                          .count = 2,
+                                          .subject = text("gateway-00001 gateway-00002"),
+                                          .text = text("replay")};
 
     require(kgr_sealed_credential_encode(begin_order_body(), &sealed) == KGR_OK, "sealed");
     save_result(KGR_ORDER_NODE_ADD, KGR_OK, kgr_wr_slice(&body_wr), "node_add_result");
@@ -356,6 +370,10 @@ static void results(void)
     kgr_pair_entry_write(&body_wr, &pair);
     kgr_pair_entry_write(&body_wr, &pair);
     save_result(KGR_ORDER_PAIR_LIST, KGR_OK, kgr_wr_slice(&body_wr), "pair_list_result");
+    kgr_audit_head_write(begin_order_body(), &audit_head);
+    kgr_audit_entry_write(&body_wr, &audit);
+    kgr_wr_bytes(&body_wr, filler, KGR_DIGEST_LEN);
+    save_result(KGR_ORDER_AUDIT_LIST, KGR_OK, kgr_wr_slice(&body_wr), "audit_list_result");
     save_result(KGR_ORDER_NODE_ADD, KGR_ERR_EXISTS, text("\x05there"), "failed_result");
 }
 
