@@ -2,13 +2,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "agent/authority/cmd.h"
 #include "agent/base/secret.h"
 
 #define ARENA_BYTES (64u * 1024u)
-#define WORDS_MAX   64
 
 static const struct kgr_option init_options[] = {
     {"output", 'o', "FILE", "where the AC's identity goes, for the key server"},
@@ -34,6 +32,12 @@ static const struct kgr_option rekey_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct kgr_option audit_options[] = {
+    {"json", 0, NULL, "print JSON"},
+    {"since", 0, "TIME", "only what happened within TIME: 90s, 30m, 12h, 7d"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct kgr_option allow_options[] = {
     {"min-suite", 0, "NAME", "least suite: any, or its name"},
     {"min-custody", 0, "NAME", "least custody: any, mixed or resident"},
@@ -51,13 +55,17 @@ static const struct kgr_command commands[] = {
     {"pair allow", "N_ID N_ID", 2, "let two nodes have keys", allow_options, 0},
     {"pair deny", "N_ID N_ID", 2, "let two nodes have no keys any more", NULL, 0},
     {"pair matrix", NULL, 0, "show who may have keys with whom", list_options, 0},
+    {"audit", NULL, 0, "show what the key server was ordered, and what became of it", audit_options,
+     0},
+    {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out", NULL, 0},
     {NULL, NULL, 0, NULL, NULL, 0},
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,       kgr_ac_cmd_pin,       kgr_ac_cmd_node_add,
-    kgr_ac_cmd_node_list,  kgr_ac_cmd_node_show, kgr_ac_cmd_node_rekey,
-    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_init,       kgr_ac_cmd_pin,          kgr_ac_cmd_node_add,
+    kgr_ac_cmd_node_list,  kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey,
+    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny,    kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify,
 };
 
 static const struct kgr_program program = {
@@ -67,41 +75,12 @@ static const struct kgr_program program = {
     .commands = commands,
 };
 
-/* Commands of two words reach the table as one: "node" "add" becomes "node add". */
-static int join_words(char **out, char *joined, size_t joined_cap, int argc, char **argv)
-{
-    int n = 0;
-    bool done = false;
-    for (int i = 0; i < argc; i++) {
-        bool group = strcmp(argv[i], "node") == 0 || strcmp(argv[i], "pair") == 0;
-        bool is_value = i > 0 && strcmp(argv[i - 1], "--config") == 0;
-        if (i > 0 && !done && group && !is_value && i + 1 < argc && argv[i + 1][0] != '-') {
-            snprintf(joined, joined_cap, "%s %s", argv[i], argv[i + 1]);
-            out[n++] = joined;
-            i++;
-            done = true;
-            continue;
-        }
-        if (argv[i][0] != '-' && i > 0 && !is_value)
-            done = true;
-        out[n++] = argv[i];
-    }
-    out[n] = NULL;
-    return n;
-}
-
 int main(int argc, char **argv)
 {
-    char *words[WORDS_MAX + 1], joined[128];
     struct kgr_options options;
     struct kgr_ac_settings settings = {0};
     struct kgr_diag diag = {0};
-    if (argc > WORDS_MAX) {
-        fprintf(stderr, "kgr-ac: at most %d words, see kgr-ac --help\n", WORDS_MAX);
-        return 2;
-    }
-    int num = join_words(words, joined, sizeof joined, argc, argv);
-    switch (kgr_options_parse(&options, &program, num, words)) {
+    switch (kgr_options_parse(&options, &program, argc, argv)) {
     case KGR_OPTIONS_DONE:
         return 0;
     case KGR_OPTIONS_USAGE:

@@ -265,3 +265,30 @@ enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state, struct kgr_ac_identit
 {
     return get_identity(state, "ks", out, "no key server is pinned; run kgr-ac pin ks.pub", diag);
 }
+
+enum kgr_error kgr_ac_state_audit(struct kgr_ac_state *state, uint64_t *out_id,
+                                  uint8_t out_hash[KGR_TPM_HASH_LEN], struct kgr_diag *diag)
+{
+    uint8_t buf[8 + KGR_TPM_HASH_LEN];
+    struct kgr_rd rd;
+    size_t len = 0;
+    enum kgr_error err = get(state, "audit", buf, &len, sizeof buf, diag);
+    *out_id = 0;
+    if (err != KGR_OK || len == SIZE_MAX)
+        return err;
+    kgr_rd_init(&rd, buf, len);
+    *out_id = kgr_rd_u64(&rd);
+    kgr_rd_bytes(&rd, out_hash, KGR_TPM_HASH_LEN);
+    return kgr_rd_done(&rd) ? KGR_OK : damaged("audit", diag);
+}
+
+enum kgr_error kgr_ac_state_set_audit(struct kgr_ac_state *state, uint64_t id,
+                                      const uint8_t hash[KGR_TPM_HASH_LEN], struct kgr_diag *diag)
+{
+    uint8_t buf[8 + KGR_TPM_HASH_LEN];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_u64(&wr, id);
+    kgr_wr_bytes(&wr, hash, KGR_TPM_HASH_LEN);
+    return put(state, "audit", kgr_wr_slice(&wr), diag);
+}

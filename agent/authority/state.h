@@ -59,6 +59,13 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state,
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_set_ks(struct kgr_ac_state *state,
                                                   const struct kgr_ac_identity *ks,
                                                   struct kgr_diag *diag);
+/* The newest record of the KS's audit log that was verified; *out_id is 0 when there is none. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_audit(struct kgr_ac_state *state, uint64_t *out_id,
+                                                 uint8_t out_hash[KGR_TPM_HASH_LEN],
+                                                 struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_set_audit(struct kgr_ac_state *state, uint64_t id,
+                                                     const uint8_t hash[KGR_TPM_HASH_LEN],
+                                                     struct kgr_diag *diag);
 /* kgr_ac_state_ks: KGR_ERR_STATE when none is pinned. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state,
                                               struct kgr_ac_identity *out, struct kgr_diag *diag);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/authority/cmd.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "agent/authority/ac.h"
+#include "agent/authority/audit_chain.h"
+#include "agent/authority/parse.h"
+#include "agent/authority/print.h"
+#include "agent/base/clock.h"
+#include "agent/base/text.h"
+#include "agent/tpm/template.h"
+#include "agent/wire/body_audit.h"
+
+/* What is done with the records, page by page. */
+struct reader {
+    struct kgr_audit_query query;
+    /* Takes the first record's number and the hash before it; may be NULL. */
+    enum kgr_error (*begin)(struct reader *r, const struct kgr_audit_head *head, uint64_t first,
+                            struct kgr_diag *diag);
+    enum kgr_error (*entry)(struct reader *r, const struct kgr_audit_entry *e,
+                            struct kgr_diag *diag);
+    bool begun;
+    uint64_t until; /* the newest record when reading began: reading makes records itself */
+    json_t *json;
+    struct kgr_audit_chain chain;
+    uint8_t ks[KGR_DIGEST_LEN];
+};
+
+static enum kgr_error malformed(struct kgr_diag *diag)
+{
+    return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the key server's result is malformed");
+}
+
+static enum kgr_error read_page(struct reader *r, struct kgr_slice page, bool *out_more,
+                                struct kgr_diag *diag)
+{
+    struct kgr_rd rd;
+    struct kgr_audit_head head;
+    struct kgr_audit_entry e;
+    enum kgr_error err = KGR_OK;
+    kgr_rd_init(&rd, page.p, page.len);
+    kgr_audit_head_read(&rd, &head);
+    if (!kgr_rd_ok(&rd))
+        return malformed(diag);
+    if (!r->begun)
+        r->until = head.newest;
+    *out_more = head.num > 0;
+    for (size_t i = 0; i < head.num && err == KGR_OK && *out_more; i++) {
+        kgr_audit_entry_read(&rd, &e);
+        if (!kgr_rd_ok(&rd) || e.id < r->query.from)
+            return malformed(diag);
+        if (!r->begun && r->begin != NULL)
+            err = r->begin(r, &head, e.id, diag);
+        r->begun = true;
+        *out_more = e.id < r->until;
+        if (err == KGR_OK && e.id <= r->until)
+            err = r->entry(r, &e, diag);
+        r->query.from = e.id + 1;
+    }
+    return err;
+}
+
+static enum kgr_error read_log(struct reader *r, struct kgr_ac *ac, struct kgr_diag *diag)
+{
+    bool more = true;
+    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    if (buf == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    enum kgr_error err = KGR_OK;
+    while (err == KGR_OK && more) {
+        uint8_t body[16];
+        struct kgr_slice page;
+        struct kgr_wr wr;
+        kgr_wr_init(&wr, body, sizeof body);
+        err = kgr_audit_query_encode(&wr, &r->query);
+        if (err == KGR_OK)
+            err = kgr_ac_order(ac, &page, buf, KGR_ORDER_AUDIT_LIST, kgr_wr_slice(&wr), diag);
+        if (err == KGR_OK)
+            err = read_page(r, page, &more, diag);
+    }
+    free(buf);
+    return err;
+}
+
+static const char *kind_word(uint8_t kind)
+{
+    static const char *const words[] = {"-",           "node add",      "node list",  "pair allow",
+                                        "pair deny",   "pair list",     "node show",  "node revoke",
+                                        "node remove", "topic0 rotate", "node rekey", "ac rekey",
+                                        "audit list"};
+    return kind < KGR_ARRAY_LEN(words) ? words[kind] : "unknown";
+}
+
+static const char *what_word(uint8_t what)
+{
+    static const char *const words[] = {"", "order", "refused", "node", "service"};
+    return words[what];
+}
+
+static const char *time_text(char *out, size_t cap, uint64_t seconds)
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    if (gmtime_r(&t, &tm) == NULL || strftime(out, cap, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf(out, cap, "%" PRIu64, seconds);
+    return out;
+}
+
+static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry *e,
+                                  struct kgr_diag *diag)
+{
+    char when[32], hash[2 * KGR_DIGEST_LEN + 1];
+    const char *status = e->status < KGR_ERR_COUNT ? kgr_strerror((enum kgr_error)e->status) : "?";
+    time_text(when, sizeof when, e->time_s);
+    if (r->json == NULL) {
+        printf("%-7" PRIu64 " %-20s %-8s %-13s %-6" PRIu32 " %.*s%s%s", e->id, when,
+               what_word(e->what), kind_word(e->kind), e->count, (int)e->subject.len,
+               (const char *)e->subject.p, e->subject.len != 0 ? ": " : "",
+               e->status == 0 ? "done" : status);
+        if (e->text.len != 0)
+            printf(" (%.*s)", (int)e->text.len, (const char *)e->text.p);
+        putchar('\n');
+        return KGR_OK;
+    }
+    json_t *entry = json_pack(
+        "{s:I, s:s, s:s, s:s, s:I, s:s%, s:i, s:s, s:I, s:s%, s:s}", "record", (json_int_t)e->id,
+        "time", when, "event", what_word(e->what), "order", kind_word(e->kind), "number",
+        (json_int_t)e->number, "subject", (const char *)e->subject.p, e->subject.len, "status",
+        (int)e->status, "result", status, "count", (json_int_t)e->count, "text",
+        (const char *)e->text.p, e->text.len, "hash", kgr_hex(hash, e->hash, sizeof e->hash));
+    if (json_array_append_new(r->json, entry) != 0)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    return KGR_OK;
+}
+
+static enum kgr_error print_title(struct reader *r, const struct kgr_audit_head *head,
+                                  uint64_t first, struct kgr_diag *diag)
+{
+    (void)head;
+    (void)first;
+    (void)diag;
+    if (r->json == NULL)
+        printf("%-7s %-20s %-8s %-13s %-6s %s\n", "RECORD", "TIME", "EVENT", "ORDER", "COUNT",
+               "RESULT");
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_cmd_audit(const struct kgr_ac_settings *settings,
+                                const struct kgr_options *options, struct kgr_diag *diag)
+{
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct reader r = {.query = {.from = 1}, .begin = print_title, .entry = print_entry};
+    uint32_t since_s = 0;
+    enum kgr_error err = KGR_OK;
+    if (options->values[KGR_AC_AUDIT_SINCE] != NULL) {
+        err = kgr_parse_duration(&since_s, options->values[KGR_AC_AUDIT_SINCE], diag);
+        r.query.since_s = (uint64_t)kgr_clock_wall_s() - since_s;
+    }
+    if (err == KGR_OK)
+        err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK && options->values[KGR_AC_AUDIT_JSON] != NULL)
+        r.json = json_array();
+    if (err == KGR_OK)
+        err = read_log(&r, &ac, diag);
+    if (err == KGR_OK && r.json != NULL)
+        err = kgr_ac_print_json(r.json, diag);
+    json_decref(r.json);
+    kgr_ac_close(&ac);
+    return err;
+}
+
+static enum kgr_error verify_begin(struct reader *r, const struct kgr_audit_head *head,
+                                   uint64_t first, struct kgr_diag *diag)
+{
+    return kgr_audit_chain_begin(&r->chain, head->before, first, r->ks, diag);
+}
+
+static enum kgr_error verify_entry(struct reader *r, const struct kgr_audit_entry *e,
+                                   struct kgr_diag *diag)
+{
+    return kgr_audit_chain_step(&r->chain, e, diag);
+}
+
+/* A whole chain is remembered only when it holds what was remembered before. */
+static enum kgr_error verify(struct reader *r, struct kgr_ac *ac, struct kgr_diag *diag)
+{
+    struct kgr_ac_identity *ks = malloc(sizeof *ks);
+    if (ks == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    enum kgr_error err = kgr_ac_state_ks(ac->state, ks, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_public_hash(r->ks, &ks->signing);
+    if (err == KGR_OK)
+        err = kgr_ac_state_audit(ac->state, &r->chain.pinned_id, r->chain.pinned_hash, diag);
+    if (err == KGR_OK)
+        err = read_log(r, ac, diag);
+    if (err == KGR_OK)
+        err = kgr_audit_chain_end(&r->chain, diag);
+    if (err == KGR_OK && r->chain.last != 0)
+        err = kgr_ac_state_set_audit(ac->state, r->chain.last, r->chain.hash, diag);
+    free(ks);
+    return err;
+}
+
+enum kgr_error kgr_ac_cmd_audit_verify(const struct kgr_ac_settings *settings,
+                                       const struct kgr_options *options, struct kgr_diag *diag)
+{
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct reader r = {.query = {.from = 1}, .begin = verify_begin, .entry = verify_entry};
+    char hex[2 * KGR_DIGEST_LEN + 1];
+    (void)options;
+    enum kgr_error err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK)
+        err = verify(&r, &ac, diag);
+    kgr_ac_close(&ac);
+    if (err != KGR_OK)
+        return err;
+    printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %s\n", r.chain.first,
+           r.chain.last, kgr_hex(hex, r.chain.hash, sizeof r.chain.hash));
+    if (r.chain.pinned_id != 0 && r.chain.pinned_seen)
+        printf("they hold record %" PRIu64 ", which was verified before\n", r.chain.pinned_id);
+    else if (r.chain.pinned_id != 0)
+        printf("record %" PRIu64 ", which was verified before, is too old to be kept\n",
+               r.chain.pinned_id);
+    return KGR_OK;
+}
