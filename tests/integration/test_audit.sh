@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Orders at the KS's socket: one that is given again gets its stored result, even after kill -9; old, changed and foreign ones
-# are refused, each with its reason; all of it is in the audit log, whose chain shows every change.
+# are refused, each with its reason; all of it is in the audit log.
 . "$(dirname "$0")/common.sh"
 
 orders=$LAB_ROOT/tests/support/orders
@@ -87,27 +87,4 @@ expect 2 '.' "${ac[@]}" audit --since yesterday
 expect 0 'are whole' "${ac[@]}" audit verify
 expect 0 'was verified before' "${ac[@]}" audit verify
 
-# Changed, shortened or rewritten records do not verify.
-spoil()
-{
-    lab_kill "$LAB_KS_PID"
-    cp "$WORK/good.db" "$LAB/ks/state/ks.db"
-    python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.executescript(sys.argv[2]); db.commit()' \
-        "$LAB/ks/state/ks.db" "$1"
-    rm -f "$LAB/ks/state/ks.db-wal" "$LAB/ks/state/ks.db-shm"
-    lab_run_ks
-}
-lab_kill "$LAB_KS_PID"
-cp "$LAB/ks/state/ks.db" "$WORK/good.db"
-lab_run_ks
-spoil "UPDATE audit SET entry = CAST(replace(hex(entry), '31', '32') AS BLOB) WHERE id = 3"
-expect 8 '.' "${ac[@]}" audit verify
-spoil "UPDATE audit SET entry = (SELECT entry FROM audit WHERE id = 4) WHERE id = 3"
-expect 8 'broken' "${ac[@]}" audit verify
-spoil "DELETE FROM audit WHERE id = 3"
-expect 8 'broken' "${ac[@]}" audit verify
-spoil "DELETE FROM audit WHERE id > 10"
-expect 8 'rewritten|shortened' "${ac[@]}" audit verify
-spoil "SELECT 1"
-expect 0 'are whole' "${ac[@]}" audit verify
 echo "orders and audit: all held"
