@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/authority/ac.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/base/log.h"
@@ -84,7 +85,7 @@ static enum kgr_error find_keys(struct kgr_ac *ac, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_ac_state_anchor(ac->state, &a, KGR_AC_COUNTER, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_counter_open(ac->tpm, &ac->counter, a.handle, &a.name,
+        err = kgr_tpm_counter_open(ac->tpm, &ac->counter_nv, a.handle, &a.name,
                                    ac->auths[KGR_AC_COUNTER], diag);
     if (err == KGR_ERR_NO_KEY || err == KGR_ERR_CORRUPT)
         return kgr_diag_set(diag, KGR_ERR_TPM, "the keys of this AC are not in this TPM");
@@ -105,6 +106,15 @@ enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *sett
     if (err == KGR_OK)
         err = find_keys(ac, diag);
     return err;
+}
+
+enum kgr_error kgr_ac_broker(struct kgr_ac *ac, struct kgr_ac_broker *out, struct kgr_diag *diag)
+{
+    if (ac->settings->host == NULL)
+        return kgr_ac_state_broker(ac->state, out, diag);
+    snprintf(out->host, sizeof out->host, "%s", ac->settings->host);
+    out->port = ac->settings->port;
+    return KGR_OK;
 }
 
 void kgr_ac_close(struct kgr_ac *ac)
@@ -134,7 +144,7 @@ static enum kgr_error make_keys(struct kgr_ac *ac, struct kgr_ac_identity *out,
         err = kgr_tpm_create_signing(ac->tpm, &ac->signing, &out->signing, srk,
                                      KGR_TPM_FIRST_HANDLE, ac->auths[KGR_AC_SIGNING], diag);
     if (err == KGR_OK)
-        err = kgr_tpm_counter_define(ac->tpm, &ac->counter, KGR_TPM_FIRST_NV,
+        err = kgr_tpm_counter_define(ac->tpm, &ac->counter_nv, KGR_TPM_FIRST_NV,
                                      ac->auths[KGR_AC_COUNTER], diag);
     if (err == KGR_OK)
         err = kgr_tpm_ek(ac->tpm, &ek, &out->ek, diag);
@@ -147,8 +157,8 @@ static void take_back(struct kgr_ac *ac)
     const struct kgr_tpm_object *keys[] = {&ac->signing, &ac->storage};
     struct kgr_diag diag = {0};
     enum kgr_error err = KGR_OK;
-    if (ac->counter.handle != 0)
-        err = kgr_tpm_counter_undefine(ac->tpm, ac->counter.handle, &diag);
+    if (ac->counter_nv.handle != 0)
+        err = kgr_tpm_counter_undefine(ac->tpm, ac->counter_nv.handle, &diag);
     for (size_t i = 0; i < KGR_ARRAY_LEN(keys); i++) {
         enum kgr_error evicted =
             keys[i]->handle == 0 ? KGR_OK : kgr_tpm_evict(ac->tpm, keys[i]->handle, &diag);
@@ -188,7 +198,7 @@ static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_tpm_blo
                                              .srk = srk->name,
                                              .storage = anchor_of(&ac->storage),
                                              .signing = anchor_of(&ac->signing),
-                                             .counter = anchor_of(&ac->counter),
+                                             .counter = anchor_of(&ac->counter_nv),
                                              .identity = identity};
     return kgr_ac_state_found(ac->state, &founding, diag);
 }

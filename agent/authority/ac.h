@@ -23,8 +23,9 @@ struct kgr_ac {
     struct kgr_tpm_auth *auths[3]; /* by enum kgr_ac_which */
     struct kgr_tpm_object storage;
     struct kgr_tpm_object signing;
-    struct kgr_tpm_object counter;
-    uint64_t last_number; /* of an order of this run; 0: none yet */
+    struct kgr_tpm_object counter_nv;
+    uint32_t epoch;   /* of this run; 0: not taken yet */
+    uint32_t counter; /* of the last order of this run */
 };
 
 #define KGR_AC_INIT                                                                                \
@@ -45,13 +46,23 @@ void kgr_ac_close(struct kgr_ac *ac);
 KGR_MUST_CHECK enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_identity *out,
                                            struct kgr_diag *diag);
 
+/* kgr_ac_epoch is the epoch of this run's numbers and frames, taken from the TPM at the first call. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_epoch(struct kgr_ac *ac, uint32_t *out, struct kgr_diag *diag);
+/* kgr_ac_broker is where orders at a distance go: as configured, else as ks.pub said. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_broker(struct kgr_ac *ac, struct kgr_ac_broker *out,
+                                            struct kgr_diag *diag);
+
 /*
  * kgr_ac_order signs an order, has the KS carry it out, and checks the signature of the result. *out_body
- * borrows buf (KGR_RESULT_MAX bytes). A refusal by the KS is its error, with its words.
+ * borrows buf (KGR_FRAME_MAX bytes). A refusal by the KS is its error, with its words. An order that changes something stands on
+ * the disk before it is sent; one that an earlier run gave, and got no result of, is sent again instead of a new one.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body,
                                            uint8_t *buf, enum kgr_order_kind kind,
                                            struct kgr_slice body, struct kgr_diag *diag);
+
+/* kgr_ac_order_taken says that nothing is needed any more of what the last order brought: after node_add, its credential is written. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_order_taken(struct kgr_ac *ac, struct kgr_diag *diag);
 
 /*
  * kgr_ac_open_credential opens the sealed credential that node_add returns, and checks that it is whole, for

@@ -17,6 +17,7 @@
 #include "agent/base/text.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/body_audit.h"
+#include "agent/wire/frame.h"
 
 /* What is done with the records, page by page. */
 struct reader {
@@ -70,7 +71,7 @@ static enum kgr_error read_page(struct reader *r, struct kgr_slice page, bool *o
 static enum kgr_error read_log(struct reader *r, struct kgr_ac *ac, struct kgr_diag *diag)
 {
     bool more = true;
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     enum kgr_error err = KGR_OK;

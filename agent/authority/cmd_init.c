@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/authority/ac.h"
+#include "agent/authority/grant.h"
 #include "agent/authority/identity_file.h"
 #include "agent/base/text.h"
 #include "agent/tpm/template.h"
@@ -50,21 +51,27 @@ enum kgr_error kgr_ac_cmd_init(const struct kgr_ac_settings *settings,
     return err;
 }
 
-/* Pins ks unless another key server is pinned. known is room for what the state holds. */
-static enum kgr_error pin(struct kgr_ac *ac, const struct kgr_ac_identity *ks,
-                          struct kgr_ac_identity *known, struct kgr_diag *diag)
+/* What pin works with; large, so not on the stack. */
+struct pinning {
+    struct kgr_ks_pub file;
+    struct kgr_ac_identity known;
+    struct kgr_ac_nksk nksk;
+};
+
+/* Pins the KS of the file unless another one is pinned. */
+static enum kgr_error pin(struct kgr_ac *ac, struct pinning *p, struct kgr_diag *diag)
 {
-    enum kgr_error err = kgr_ac_state_identity(ac->state, known, diag);
-    if (err != KGR_OK)
-        return err;
-    err = kgr_ac_state_ks(ac->state, known, NULL);
-    if (err == KGR_OK && !kgr_tpm_public_equal(&known->signing, &ks->signing))
+    enum kgr_error err = kgr_ac_state_ks(ac->state, &p->known, NULL);
+    if (err == KGR_OK && !kgr_tpm_public_equal(&p->known.signing, &p->file.ks.signing))
         return kgr_diag_set(diag, KGR_ERR_STATE,
                             "another key server is pinned already; another one needs an AC of its "
                             "own (another state folder)");
     if (err != KGR_OK && err != KGR_ERR_STATE)
         return kgr_diag_set(diag, err, "cannot tell whether a key server is pinned already");
-    return kgr_ac_state_set_ks(ac->state, ks, diag);
+    err = kgr_ac_import_grant(ac, &p->nksk, &p->file.grant, diag);
+    return err != KGR_OK
+               ? err
+               : kgr_ac_state_pin(ac->state, &p->file.ks, &p->nksk, &p->file.broker, diag);
 }
 
 enum kgr_error kgr_ac_cmd_pin(const struct kgr_ac_settings *settings,
@@ -73,19 +80,25 @@ enum kgr_error kgr_ac_cmd_pin(const struct kgr_ac_settings *settings,
     struct kgr_ac ac = KGR_AC_INIT;
     uint8_t hash[KGR_TPM_HASH_LEN];
     char hex[2 * KGR_TPM_HASH_LEN + 1];
-    struct kgr_ac_identity *ids = calloc(2, sizeof *ids);
-    if (ids == NULL)
+    struct pinning *p = calloc(1, sizeof *p);
+    if (p == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
-    enum kgr_error err = kgr_identity_file_read(&ids[0], options->operands[0], diag);
+    enum kgr_error err = kgr_identity_file_read(&p->file, options->operands[0], diag);
     if (err == KGR_OK)
-        err = kgr_ac_open_state(&ac, settings, false, diag);
+        err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)
-        err = pin(&ac, &ids[0], &ids[1], diag);
+        err = pin(&ac, p, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_public_hash(hash, &ids[0].signing);
+        err = kgr_tpm_public_hash(hash, &p->file.ks.signing);
+    if (err == KGR_OK && settings->remote)
+        printf("pinned the key server %s; orders go over the broker %s:%u\n",
+               kgr_hex(hex, hash, sizeof hash),
+               settings->host != NULL ? settings->host : p->file.broker.host,
+               (unsigned int)(settings->host != NULL ? settings->port : p->file.broker.port));
+    else if (err == KGR_OK)
+        printf("pinned the key server %s; orders go to its socket %s\n",
+               kgr_hex(hex, hash, sizeof hash), settings->ks_socket);
     kgr_ac_close(&ac);
-    free(ids);
-    if (err == KGR_OK)
-        printf("pinned the key server %s\n", kgr_hex(hex, hash, sizeof hash));
+    free(p);
     return err;
 }

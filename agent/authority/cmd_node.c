@@ -13,6 +13,7 @@
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
 #include "agent/base/secret.h"
+#include "agent/wire/frame.h"
 #include "agent/wire/order.h"
 
 #define DEFAULT_VALIDITY_S (7u * 86400u)
@@ -65,7 +66,7 @@ enum kgr_error kgr_ac_cmd_node_add(const struct kgr_ac_settings *settings,
     struct kgr_slice result;
     struct kgr_wr wr;
     struct kgr_order_node_add *add = calloc(1, sizeof *add);
-    uint8_t *body = malloc(KGR_ORDER_BODY_MAX), *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *body = malloc(KGR_ORDER_BODY_MAX), *buf = malloc(KGR_FRAME_MAX);
     enum kgr_error err = KGR_ERR_NO_MEMORY;
     if (add == NULL || body == NULL || buf == NULL)
         goto out;
@@ -84,6 +85,8 @@ enum kgr_error kgr_ac_cmd_node_add(const struct kgr_ac_settings *settings,
         err = kgr_ac_order(&ac, &result, buf, KGR_ORDER_NODE_ADD, kgr_wr_slice(&wr), diag);
     if (err == KGR_OK)
         err = write_credential(&ac, &add->node, result, &file, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_order_taken(&ac, diag);
     kgr_new_file_abandon(&file);
     kgr_ac_close(&ac);
     if (err == KGR_OK)
@@ -155,7 +158,7 @@ enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
     struct kgr_wr wr;
     uint8_t body[1 + KGR_NID_MAX];
     bool json = options->values[KGR_AC_LIST_JSON] != NULL;
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     kgr_wr_init(&wr, body, sizeof body);

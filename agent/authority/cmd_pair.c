@@ -8,6 +8,7 @@
 #include "agent/authority/ac.h"
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
+#include "agent/wire/frame.h"
 
 static enum kgr_error parse_pair(struct kgr_order_pair *out, const struct kgr_options *o,
                                  struct kgr_diag *diag)
@@ -28,7 +29,7 @@ static enum kgr_error order_pair(const struct kgr_ac_settings *settings,
     uint8_t body[2 * (1 + KGR_NID_MAX) + 2];
     struct kgr_slice result;
     struct kgr_wr wr;
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     kgr_wr_init(&wr, body, sizeof body);

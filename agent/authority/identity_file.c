@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/authority/identity_file.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/seal/digest.h"
 #include "agent/tpm/template.h"
-#include "agent/wire/credential.h"
 
 enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct kgr_ac_identity *ac,
                                        struct kgr_diag *diag)
@@ -59,29 +57,34 @@ static enum kgr_error take_keys(struct kgr_ac_identity *out, const struct kgr_id
     return KGR_OK;
 }
 
-enum kgr_error kgr_identity_file_read(struct kgr_ac_identity *out_ks, const char *path,
+static enum kgr_error take_broker(struct kgr_ac_broker *out, const struct kgr_identity *identity)
+{
+    if (identity->host.len == 0 || identity->host.len >= sizeof out->host || identity->port == 0)
+        return KGR_ERR_CORRUPT;
+    memset(out, 0, sizeof *out);
+    kgr_copy(out->host, identity->host.p, identity->host.len);
+    out->port = identity->port;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_identity_file_read(struct kgr_ks_pub *out, const char *path,
                                       struct kgr_diag *diag)
 {
-    uint8_t buf[KGR_IDENTITY_MAX];
     struct kgr_identity identity;
     size_t len = 0;
-    enum kgr_error err = kgr_file_read(buf, &len, sizeof buf, path, diag);
+    enum kgr_error err = kgr_file_read(out->bytes, &len, sizeof out->bytes, path, diag);
     if (err != KGR_OK)
         return err;
-    if (kgr_identity_decode(&identity, kgr_slice(buf, len)) != KGR_OK)
+    if (kgr_identity_decode(&identity, kgr_slice(out->bytes, len)) != KGR_OK)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s is no identity file of KGR, or is damaged",
                             path);
     err = check(&identity, path, diag);
     if (err != KGR_OK)
         return err;
-    struct kgr_ac_identity *ks = malloc(sizeof *ks);
-    if (ks == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
-    err = take_keys(ks, &identity);
+    out->grant = identity.grant;
+    err = take_keys(&out->ks, &identity);
     if (err == KGR_OK)
-        *out_ks = *ks;
-    else
-        err = kgr_diag_set(diag, err, "%s holds keys that no key server makes", path);
-    free(ks);
-    return err;
+        err = take_broker(&out->broker, &identity);
+    return err == KGR_OK ? KGR_OK
+                         : kgr_diag_set(diag, err, "%s holds keys that no key server makes", path);
 }

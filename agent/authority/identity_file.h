@@ -3,6 +3,7 @@
 
 #include "agent/base/file.h"
 #include "agent/authority/state.h"
+#include "agent/wire/credential.h"
 
 /* The files ac.pub and ks.pub: docs/protocol.md, section 10. */
 
@@ -10,6 +11,13 @@
 KGR_MUST_CHECK enum kgr_error kgr_identity_file_write(struct kgr_new_file *file,
                                                       const struct kgr_ac_identity *ac,
                                                       struct kgr_diag *diag);
+struct kgr_ks_pub {
+    struct kgr_ac_identity ks;
+    struct kgr_ac_broker broker;
+    struct kgr_ac_grant grant; /* borrows bytes */
+    uint8_t bytes[KGR_KS_PUB_MAX];
+};
+
 /* kgr_identity_file_read reads ks.pub and checks its hash and its keys; KGR_ERR_CORRUPT, KGR_ERR_IO. */
-KGR_MUST_CHECK enum kgr_error kgr_identity_file_read(struct kgr_ac_identity *out_ks,
-                                                     const char *path, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_identity_file_read(struct kgr_ks_pub *out, const char *path,
+                                                     struct kgr_diag *diag);

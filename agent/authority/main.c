@@ -62,10 +62,9 @@ static const struct kgr_command commands[] = {
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,       kgr_ac_cmd_pin,          kgr_ac_cmd_node_add,
-    kgr_ac_cmd_node_list,  kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey,
-    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny,    kgr_ac_cmd_pair_matrix,
-    kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify,
+    kgr_ac_cmd_init,        kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,     kgr_ac_cmd_node_list,
+    kgr_ac_cmd_node_show,   kgr_ac_cmd_node_rekey, kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,
+    kgr_ac_cmd_pair_matrix, kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify,
 };
 
 static const struct kgr_program program = {

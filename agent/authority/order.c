@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/authority/ks_link.h"
+#include "agent/authority/mqtt_link.h"
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
@@ -18,26 +19,32 @@
 #include "agent/wire/credential.h"
 
 #define LIFETIME_S      300 /* of an order */
-#define TIMEOUT_MS      30000
-#define CREDENTIAL_KEYS 48 /* 16 bytes for AES, 32 for HMAC */
+#define CREDENTIAL_KEYS 48  /* 16 bytes for AES, 32 for HMAC */
 #define SECRET_LEN      32
 
-/* The next number: a fresh epoch for each run, so that nothing need be kept on disk and the TPM's NV wears little. */
-static enum kgr_error next_number(struct kgr_ac *ac, uint64_t *out, struct kgr_diag *diag)
+/* A fresh epoch for each run, so that no number need be kept on disk, and the TPM's NV wears little. */
+enum kgr_error kgr_ac_epoch(struct kgr_ac *ac, uint32_t *out, struct kgr_diag *diag)
 {
     uint64_t epoch = 0;
-    if (ac->last_number != 0) {
-        *out = ++ac->last_number;
-        return KGR_OK;
-    }
-    enum kgr_error err = kgr_tpm_counter_increment(ac->tpm, &epoch, &ac->counter, diag);
+    enum kgr_error err = KGR_OK;
+    if (ac->epoch == 0)
+        err = kgr_tpm_counter_increment(ac->tpm, &epoch, &ac->counter_nv, diag);
     if (err != KGR_OK)
         return err;
     if (epoch > UINT32_MAX)
         return kgr_diag_set(diag, KGR_ERR_QUOTA, "the order counter of this TPM is spent");
-    ac->last_number = epoch << 32 | 1;
-    *out = ac->last_number;
+    if (ac->epoch == 0)
+        ac->epoch = (uint32_t)epoch;
+    *out = ac->epoch;
     return KGR_OK;
+}
+
+static enum kgr_error next_number(struct kgr_ac *ac, uint64_t *out, struct kgr_diag *diag)
+{
+    uint32_t epoch = 0;
+    enum kgr_error err = kgr_ac_epoch(ac, &epoch, diag);
+    *out = (uint64_t)epoch << 32 | ++ac->counter;
+    return err;
 }
 
 static enum kgr_error sign_order(struct kgr_ac *ac, struct kgr_wr *wr,
@@ -92,42 +99,146 @@ static enum kgr_error take_refusal(const struct kgr_result *result, struct kgr_d
                         kgr_log_escape(shown, sizeof shown, text.p, text.len));
 }
 
+/* An order as it goes out, and what came of it. */
+struct errand {
+    struct kgr_order order; /* as signed; its body borrows the caller's */
+    uint8_t *sent;          /* KGR_ORDER_MAX bytes */
+    size_t sent_len;
+    bool resumed;              /* an earlier run signed it */
+    bool retried;              /* the KS may have seen it before */
+    struct kgr_ac_identity ks; /* who signs the result */
+    struct kgr_result result;
+};
+
+/* Orders that only ask need not survive this run. */
+static bool changes_something(uint8_t kind)
+{
+    return kind != KGR_ORDER_NODE_LIST && kind != KGR_ORDER_PAIR_LIST &&
+           kind != KGR_ORDER_NODE_SHOW && kind != KGR_ORDER_AUDIT_LIST;
+}
+
+static enum kgr_error sign_anew(struct kgr_ac *ac, struct errand *e, struct kgr_diag *diag)
+{
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, e->sent, KGR_ORDER_MAX);
+    e->resumed = false;
+    e->retried = false;
+    e->order.expires = (uint64_t)kgr_clock_wall_s() + LIFETIME_S;
+    enum kgr_error err = kgr_tpm_public_hash(e->order.ks, &e->ks.signing);
+    if (err == KGR_OK)
+        err = next_number(ac, &e->order.number, diag);
+    if (err == KGR_OK)
+        err = sign_order(ac, &wr, &e->order, diag);
+    e->sent_len = wr.len;
+    if (err == KGR_OK && changes_something(e->order.kind))
+        err = kgr_ac_state_set_pending(ac->state, kgr_wr_slice(&wr), diag);
+    return err;
+}
+
+/* resume takes an order of an earlier run that asked for the same and got no answer. */
+static enum kgr_error resume(struct kgr_ac *ac, struct errand *e, struct kgr_diag *diag)
+{
+    struct kgr_order pending;
+    uint8_t ks[KGR_SHA256_LEN];
+    if (!changes_something(e->order.kind))
+        return KGR_OK;
+    enum kgr_error err = kgr_ac_state_pending(ac->state, e->sent, &e->sent_len, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_public_hash(ks, &e->ks.signing);
+    if (err != KGR_OK || e->sent_len == 0 ||
+        kgr_order_decode(&pending, kgr_slice(e->sent, e->sent_len)) != KGR_OK)
+        return err;
+    if (pending.kind == e->order.kind && kgr_slice_equal(pending.body, e->order.body) &&
+        memcmp(pending.ks, ks, sizeof ks) == 0) {
+        e->resumed = true;
+        memcpy(e->order.ks, ks, sizeof ks);
+        e->order.number = pending.number;
+        kgr_info("order", "number=%llu state=\"given again: an earlier run got no result\"",
+                 (unsigned long long)pending.number);
+    } else if (pending.kind == KGR_ORDER_NODE_ADD) {
+        char subject[KGR_ORDER_SUBJECT_MAX + 1];
+        kgr_order_subject(subject, &pending);
+        kgr_warn("order",
+                 "state=\"node add %s was cut off and is given up for this order; if kgr-ac "
+                 "node list shows the node as issued and its credential was not written, "
+                 "remove it and add it again\"",
+                 subject);
+    }
+    return KGR_OK;
+}
+
+static enum kgr_error send(struct kgr_ac *ac, struct errand *e, uint8_t *buf, struct kgr_diag *diag)
+{
+    const struct kgr_slice sent = kgr_slice(e->sent, e->sent_len);
+    size_t len = 0;
+    enum kgr_error err = ac->settings->remote
+                             ? kgr_mqtt_link_order(ac, buf, &len, &e->retried, sent, diag)
+                             : kgr_ks_link_order(buf, &len, KGR_RESULT_MAX, ac->settings->ks_socket,
+                                                 sent, (int)ac->settings->timeout_s * 1000, diag);
+    if (err == KGR_OK && kgr_result_decode(&e->result, kgr_slice(buf, len)) != KGR_OK)
+        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the key server's result is malformed");
+    if (err == KGR_OK)
+        err = check_result(&e->result, &e->order, sent, &e->ks.signing, diag);
+    return err;
+}
+
+/* The KS does not know the order any more, or never did; it was not carried out under this number. */
+static bool is_forgotten(const struct errand *e)
+{
+    return (e->resumed || e->retried) &&
+           (e->result.status == KGR_ERR_REPLAY || e->result.status == KGR_ERR_EXPIRED);
+}
+
+static enum kgr_error give(struct kgr_ac *ac, struct errand *e, uint8_t *buf, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_ac_state_ks(ac->state, &e->ks, diag);
+    if (err == KGR_OK)
+        err = resume(ac, e, diag);
+    if (err == KGR_OK && !e->resumed)
+        err = sign_anew(ac, e, diag);
+    if (err == KGR_OK)
+        err = send(ac, e, buf, diag);
+    if (err == KGR_OK && is_forgotten(e)) {
+        err = sign_anew(ac, e, diag);
+        if (err == KGR_OK)
+            err = send(ac, e, buf, diag);
+    }
+    return err;
+}
+
+/* Whether what the order brought still has to be put somewhere. */
+static bool brings_something(const struct errand *e)
+{
+    return e->result.status == KGR_OK && e->order.kind == KGR_ORDER_NODE_ADD;
+}
+
+enum kgr_error kgr_ac_order_taken(struct kgr_ac *ac, struct kgr_diag *diag)
+{
+    return kgr_ac_state_set_pending(ac->state, kgr_slice(NULL, 0), diag);
+}
+
 enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body, uint8_t *buf,
                             enum kgr_order_kind kind, struct kgr_slice body, struct kgr_diag *diag)
 {
-    struct kgr_order order = {.kind = (uint8_t)kind, .body = body};
-    struct kgr_result result;
-    size_t result_len = 0;
-    struct kgr_wr wr;
-    uint8_t *sent = malloc(KGR_ORDER_MAX);
-    struct kgr_ac_identity *ks = malloc(sizeof *ks);
-    if (sent == NULL || ks == NULL) {
-        free(sent);
-        free(ks);
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    struct errand *e = calloc(1, sizeof *e);
+    if (e != NULL)
+        e->sent = malloc(KGR_ORDER_MAX);
+    enum kgr_error err = KGR_OK;
+    if (e == NULL || e->sent == NULL) {
+        err = kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    } else {
+        e->order.kind = (uint8_t)kind;
+        e->order.body = body;
+        err = give(ac, e, buf, diag);
+        if (err == KGR_OK && changes_something(e->order.kind) && !brings_something(e))
+            err = kgr_ac_order_taken(ac, diag);
+        if (err == KGR_OK && e->result.status != KGR_OK)
+            err = take_refusal(&e->result, diag);
+        if (err == KGR_OK)
+            *out_body = e->result.body;
+        free(e->sent);
     }
-    kgr_wr_init(&wr, sent, KGR_ORDER_MAX);
-    order.expires = (uint64_t)kgr_clock_wall_s() + LIFETIME_S;
-    enum kgr_error err = kgr_ac_state_ks(ac->state, ks, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_public_hash(order.ks, &ks->signing);
-    if (err == KGR_OK)
-        err = next_number(ac, &order.number, diag);
-    if (err == KGR_OK)
-        err = sign_order(ac, &wr, &order, diag);
-    if (err == KGR_OK)
-        err = kgr_ks_link_order(buf, &result_len, KGR_RESULT_MAX, ac->settings->ks_socket,
-                                kgr_wr_slice(&wr), TIMEOUT_MS, diag);
-    if (err == KGR_OK && kgr_result_decode(&result, kgr_slice(buf, result_len)) != KGR_OK)
-        err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the key server's result is malformed");
-    if (err == KGR_OK)
-        err = check_result(&result, &order, kgr_wr_slice(&wr), &ks->signing, diag);
-    if (err == KGR_OK && result.status != KGR_OK)
-        err = take_refusal(&result, diag);
-    if (err == KGR_OK)
-        *out_body = result.body;
-    free(sent);
-    free(ks);
+    free(e);
     return err;
 }
 

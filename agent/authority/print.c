@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/authority/ac.h"
+#include "agent/wire/frame.h"
 
 enum kgr_error kgr_ac_print_json(const json_t *value, struct kgr_diag *diag)
 {
@@ -59,7 +60,7 @@ enum kgr_error kgr_ac_print_list(const struct kgr_ac_settings *settings,
 {
     struct kgr_ac ac = KGR_AC_INIT;
     json_t *json = list->as_json ? json_array() : NULL;
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     enum kgr_error err = kgr_ac_open(&ac, settings, diag);

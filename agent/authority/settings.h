@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "agent/base/diag.h"
 
 /* The configuration of kgr-ac (ac.conf). Texts are borrowed from it. */
@@ -9,11 +12,18 @@ struct kgr_config;
 struct kgr_ac_settings {
     struct kgr_config *config; /* owned */
     const char *state;         /* folder */
-    const char *ks_socket;     /* of the KS's local socket */
+    bool remote;               /* orders go over the broker, not to the KS's local socket */
+    const char *ks_socket;
+    const char *host; /* of the broker; NULL: as ks.pub says */
+    uint16_t port;
+    uint32_t timeout_s; /* how long an order waits for its result */
     const char *tcti;
 };
 
-/* kgr_ac_settings_load reads path; the KS's socket comes from it, else from $KGR_KS, else is /run/kgr/ks.sock. */
+/*
+ * kgr_ac_settings_load reads path. A group `broker` in it sends orders over the broker; otherwise they go to the KS's local
+ * socket, which comes from it, else from $KGR_KS, else is /run/kgr/ks.sock.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *path,
                                                    struct kgr_diag *diag);
 void kgr_ac_settings_deinit(struct kgr_ac_settings *settings);

@@ -7,6 +7,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/store/db.h"
+#include "agent/wire/order.h"
 
 static const char *const migrations[] = {
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
@@ -210,10 +211,59 @@ enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anc
     return KGR_OK;
 }
 
-enum kgr_error kgr_ac_state_set_ks(struct kgr_ac_state *state, const struct kgr_ac_identity *ks,
-                                   struct kgr_diag *diag)
+static void write_blob(struct kgr_wr *wr, const struct kgr_tpm_blob *blob)
 {
-    return put_identity(state, "ks", ks, diag);
+    kgr_wr_vec16(wr, kgr_slice(blob->pub.bytes, blob->pub.len));
+    kgr_wr_vec16(wr, kgr_slice(blob->priv.bytes, blob->priv.len));
+}
+
+static enum kgr_error put_nksk(struct kgr_ac_state *state, const struct kgr_ac_nksk *nksk,
+                               struct kgr_diag *diag)
+{
+    struct kgr_wr wr;
+    uint8_t *buf = malloc(sizeof *nksk);
+    if (buf == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    kgr_wr_init(&wr, buf, sizeof *nksk);
+    kgr_wr_bytes(&wr, nksk->key_id, sizeof nksk->key_id);
+    kgr_wr_bytes(&wr, nksk->topic1, sizeof nksk->topic1);
+    kgr_wr_bytes(&wr, nksk->topic2, sizeof nksk->topic2);
+    write_blob(&wr, &nksk->blobs.enc);
+    write_blob(&wr, &nksk->blobs.mac);
+    enum kgr_error err = put(state, "nksk", kgr_wr_slice(&wr), diag);
+    if (err == KGR_OK)
+        err = kgr_ac_state_set_window(state, &nksk->window, diag);
+    free(buf);
+    return err;
+}
+
+static enum kgr_error put_broker(struct kgr_ac_state *state, const struct kgr_ac_broker *broker,
+                                 struct kgr_diag *diag)
+{
+    uint8_t buf[sizeof *broker];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_u16(&wr, broker->port);
+    kgr_wr_bytes(&wr, broker->host, strlen(broker->host));
+    return put(state, "broker", kgr_wr_slice(&wr), diag);
+}
+
+enum kgr_error kgr_ac_state_pin(struct kgr_ac_state *state, const struct kgr_ac_identity *ks,
+                                const struct kgr_ac_nksk *nksk, const struct kgr_ac_broker *broker,
+                                struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_db_begin(state->db, diag);
+    if (err != KGR_OK)
+        return err;
+    err = put_identity(state, "ks", ks, diag);
+    if (err == KGR_OK)
+        err = put_nksk(state, nksk, diag);
+    if (err == KGR_OK)
+        err = put_broker(state, broker, diag);
+    if (err == KGR_OK)
+        return kgr_db_commit(state->db, diag);
+    kgr_db_rollback(state->db);
+    return err;
 }
 
 static void read_public(struct kgr_rd *rd, struct kgr_tpm_public *out)
@@ -291,4 +341,107 @@ enum kgr_error kgr_ac_state_set_audit(struct kgr_ac_state *state, uint64_t id,
     kgr_wr_u64(&wr, id);
     kgr_wr_bytes(&wr, hash, KGR_TPM_HASH_LEN);
     return put(state, "audit", kgr_wr_slice(&wr), diag);
+}
+
+static void read_blob(struct kgr_rd *rd, struct kgr_tpm_blob *out)
+{
+    struct kgr_slice pub = kgr_rd_vec16(rd, sizeof out->pub.bytes);
+    struct kgr_slice priv = kgr_rd_vec16(rd, sizeof out->priv.bytes);
+    out->pub.len = (uint16_t)pub.len;
+    kgr_copy(out->pub.bytes, pub.p, pub.len);
+    out->priv.len = (uint16_t)priv.len;
+    kgr_copy(out->priv.bytes, priv.p, priv.len);
+}
+
+static const char not_granted[] =
+    "this AC has no keys for orders over the broker; pin the key server again: kgr-ac pin ks.pub";
+
+static enum kgr_error get_window(struct kgr_ac_state *state, struct kgr_window *out,
+                                 struct kgr_diag *diag)
+{
+    uint8_t buf[16];
+    struct kgr_rd rd;
+    size_t len = 0;
+    enum kgr_error err = get(state, "window", buf, &len, sizeof buf, diag);
+    if (err != KGR_OK)
+        return err;
+    if (len == SIZE_MAX)
+        return damaged("window", diag);
+    kgr_rd_init(&rd, buf, len);
+    out->epoch = kgr_rd_u32(&rd);
+    out->highest = kgr_rd_u32(&rd);
+    out->seen = kgr_rd_u64(&rd);
+    return kgr_rd_done(&rd) ? KGR_OK : damaged("window", diag);
+}
+
+enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk *out,
+                                 struct kgr_diag *diag)
+{
+    struct kgr_rd rd;
+    size_t len = 0;
+    uint8_t *buf = malloc(sizeof *out);
+    if (buf == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    enum kgr_error err = get(state, "nksk", buf, &len, sizeof *out, diag);
+    if (err == KGR_OK && len == SIZE_MAX)
+        err = kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_granted);
+    if (err == KGR_OK) {
+        kgr_rd_init(&rd, buf, len);
+        kgr_rd_bytes(&rd, out->key_id, sizeof out->key_id);
+        kgr_rd_bytes(&rd, out->topic1, sizeof out->topic1);
+        kgr_rd_bytes(&rd, out->topic2, sizeof out->topic2);
+        read_blob(&rd, &out->blobs.enc);
+        read_blob(&rd, &out->blobs.mac);
+        err = kgr_rd_done(&rd) ? get_window(state, &out->window, diag) : damaged("nksk", diag);
+    }
+    free(buf);
+    return err;
+}
+
+enum kgr_error kgr_ac_state_set_window(struct kgr_ac_state *state, const struct kgr_window *window,
+                                       struct kgr_diag *diag)
+{
+    uint8_t buf[16];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_u32(&wr, window->epoch);
+    kgr_wr_u32(&wr, window->highest);
+    kgr_wr_u64(&wr, window->seen);
+    return put(state, "window", kgr_wr_slice(&wr), diag);
+}
+
+enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state, struct kgr_ac_broker *out,
+                                   struct kgr_diag *diag)
+{
+    uint8_t buf[sizeof *out];
+    struct kgr_rd rd;
+    size_t len = 0;
+    enum kgr_error err = get(state, "broker", buf, &len, sizeof buf, diag);
+    if (err != KGR_OK)
+        return err;
+    if (len == SIZE_MAX)
+        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_granted);
+    kgr_rd_init(&rd, buf, len);
+    out->port = kgr_rd_u16(&rd);
+    struct kgr_slice host = kgr_rd_rest(&rd);
+    if (!kgr_rd_ok(&rd) || host.len == 0 || host.len >= sizeof out->host)
+        return damaged("broker", diag);
+    memset(out->host, 0, sizeof out->host);
+    kgr_copy(out->host, host.p, host.len);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_pending(struct kgr_ac_state *state, uint8_t *out, size_t *out_len,
+                                    struct kgr_diag *diag)
+{
+    enum kgr_error err = get(state, "pending", out, out_len, KGR_ORDER_MAX, diag);
+    if (err == KGR_OK && *out_len == SIZE_MAX)
+        *out_len = 0;
+    return err;
+}
+
+enum kgr_error kgr_ac_state_set_pending(struct kgr_ac_state *state, struct kgr_slice order,
+                                        struct kgr_diag *diag)
+{
+    return put(state, "pending", order, diag);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/base/text.h"
+#include "agent/keys/resident.h"
 #include "agent/tpm/types.h"
+#include "agent/wire/window.h"
 
 /*
  * What the AC keeps on disk: the root of its authorisation values, sealed by its TPM, where its keys stand
@@ -15,6 +19,20 @@ struct kgr_ac_state;
 struct kgr_ac_anchor {
     uint32_t handle;
     struct kgr_tpm_name name;
+};
+
+/* The AC's keys for frames: docs/protocol.md, sections 9.2 and 10. */
+struct kgr_ac_nksk {
+    uint8_t key_id[16];
+    uint8_t topic1[KGR_TOPIC_LEN]; /* where the KS listens */
+    uint8_t topic2[KGR_TOPIC_LEN]; /* where the AC listens */
+    struct kgr_resident_blobs blobs;
+    struct kgr_window window; /* of what the KS sends */
+};
+
+struct kgr_ac_broker {
+    char host[256];
+    uint16_t port;
 };
 
 struct kgr_ac_identity {
@@ -56,9 +74,29 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state,
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state,
                                                     struct kgr_ac_identity *out,
                                                     struct kgr_diag *diag);
-KGR_MUST_CHECK enum kgr_error kgr_ac_state_set_ks(struct kgr_ac_state *state,
-                                                  const struct kgr_ac_identity *ks,
-                                                  struct kgr_diag *diag);
+/* kgr_ac_state_pin stores the KS and what it granted, in one transaction. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_pin(struct kgr_ac_state *state,
+                                               const struct kgr_ac_identity *ks,
+                                               const struct kgr_ac_nksk *nksk,
+                                               const struct kgr_ac_broker *broker,
+                                               struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk *out,
+                                                struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_set_window(struct kgr_ac_state *state,
+                                                      const struct kgr_window *window,
+                                                      struct kgr_diag *diag);
+/* kgr_ac_state_broker is the address that ks.pub named. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state,
+                                                  struct kgr_ac_broker *out, struct kgr_diag *diag);
+
+/*
+ * The order that may be on its way: signed, sent or not, its result not taken. *out_len is 0 when there is none; out has room for
+ * KGR_ORDER_MAX bytes. An empty order clears it.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_pending(struct kgr_ac_state *state, uint8_t *out,
+                                                   size_t *out_len, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_ac_state_set_pending(struct kgr_ac_state *state, struct kgr_slice order, struct kgr_diag *diag);
 /* The newest record of the KS's audit log that was verified; *out_id is 0 when there is none. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_audit(struct kgr_ac_state *state, uint64_t *out_id,
                                                  uint8_t out_hash[KGR_TPM_HASH_LEN],

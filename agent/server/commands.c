@@ -232,7 +232,8 @@ static enum kgr_error node_show(struct kgr_ks_command *c, struct kgr_slice body,
     return KGR_OK;
 }
 
-static enum kgr_error node_rekey(struct kgr_ks_command *c, struct kgr_slice body, struct kgr_diag *diag)
+static enum kgr_error node_rekey(struct kgr_ks_command *c, struct kgr_slice body,
+                                 struct kgr_diag *diag)
 {
     struct kgr_order_rekey rekey;
     struct kgr_ks_node *node;

@@ -9,6 +9,7 @@
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/nksk_glue.h"
+#include "agent/server/reception.h"
 #include "agent/server/synchro.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/frame.h"
@@ -74,6 +75,8 @@ static enum kgr_error handle(struct kgr_ks *ks, const struct kgr_ks_frame *frame
                              struct kgr_diag *diag)
 {
     switch (frame->type) {
+    case KGR_FRAME_ORDER:
+        return kgr_ks_reception_frame(ks, frame);
     case KGR_FRAME_REG_REQ:
         return kgr_ks_enrolment_request(ks, frame, diag);
     case KGR_FRAME_REG_PROOF:
@@ -109,7 +112,7 @@ static void accept_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
     if (err != KGR_OK)
         return;
     err = kgr_ks_window_save(ks->db, frame->key->key_id, &frame->key->window, &diag);
-    if (err == KGR_OK && now_s >= frame->node->r.heard_s + HEARD_EVERY_S) {
+    if (err == KGR_OK && !frame->node->is_ac && now_s >= frame->node->r.heard_s + HEARD_EVERY_S) {
         frame->node->r.heard_s = now_s;
         err = kgr_ks_node_save(ks, frame->node, &diag);
     }
@@ -178,11 +181,14 @@ static void submit_receipt(struct kgr_ks *ks, struct kgr_ks_key *key, struct kgr
     kgr_ks_key_ref(key);
 }
 
-/* expected: types that a node may send with this key in its present state. */
+/* expected: types that the AC or a node may send with this key in its present state. */
 static bool expected(const struct kgr_ks_key *key, const struct kgr_frame_header *header)
 {
     enum kgr_registry_phase phase = key->node->reg.s.phase;
 
+    if (key->node->is_ac)
+        return header->role == KGR_ROLE_AC && header->suite == key->suite &&
+               header->type == KGR_FRAME_ORDER;
     if (header->role != KGR_ROLE_NODE || header->suite != key->suite)
         return false;
     if (key->is_ntag)

@@ -8,6 +8,7 @@
 #include "agent/base/secret.h"
 #include "agent/keys/state_key.h"
 #include "agent/seal/digest.h"
+#include "agent/server/ac.h"
 #include "agent/server/store.h"
 #include "agent/tpm/nv.h"
 #include "agent/tpm/object.h"
@@ -28,24 +29,6 @@ static enum kgr_error set_public(struct kgr_tpm_public *out, struct kgr_slice by
     enum kgr_error err = kgr_tpm_public_set(out, bytes);
 
     return err != KGR_OK ? err : check(out);
-}
-
-/* The AC's identity file: damage is found by its hash, impostors by the hands that carried it. */
-static enum kgr_error read_ac(struct kgr_ks_identity *out, struct kgr_slice file,
-                              struct kgr_diag *diag)
-{
-    struct kgr_identity ac;
-    uint8_t hash[KGR_SHA256_LEN];
-
-    if (kgr_identity_decode(&ac, file) != KGR_OK || ac.kind != KGR_IDENTITY_AC)
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT,
-                            "this is not the identity file of an AC (kgr-ac init makes it)");
-    if (kgr_sha256(hash, &ac.covered, 1) != KGR_OK || memcmp(hash, ac.hash, sizeof hash) != 0 ||
-        set_public(&out->ac_signing, ac.signing, kgr_tpm_check_signing) != KGR_OK ||
-        set_public(&out->ac_storage, ac.storage, kgr_tpm_check_storage) != KGR_OK ||
-        set_public(&out->ac_ek, ac.ek, kgr_tpm_check_ek) != KGR_OK)
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the identity file of the AC is damaged");
-    return KGR_OK;
 }
 
 static enum kgr_error derive(struct kgr_ks_identity *id)
@@ -105,8 +88,7 @@ static void undo_keys(const struct kgr_ks_identity *id, struct kgr_tpm *tpm)
         kgr_warn("init-undo", "reason=\"%s\"", kgr_diag_text(&diag, err));
 }
 
-static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_slice ac,
-                           struct kgr_diag *diag)
+static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_diag *diag)
 {
     struct kgr_db *db = id->state.db;
     const struct {
@@ -117,7 +99,6 @@ static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_slice ac
         {"signing_pub", kgr_slice(id->signing_pub.bytes, id->signing_pub.len)},
         {"ek_pub", kgr_slice(id->ek_pub.bytes, id->ek_pub.len)},
         {"topic0", kgr_slice(id->topic0, sizeof id->topic0)},
-        {"ac", ac},
     };
     enum kgr_error err = KGR_OK;
 
@@ -131,7 +112,8 @@ static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_slice ac
 }
 
 static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
-                                 struct kgr_slice ac, struct kgr_diag *diag)
+                                 struct kgr_slice file, struct kgr_ks_ac_keys *ac,
+                                 struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
     struct kgr_tpm_public srk_pub;
@@ -145,7 +127,11 @@ static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm
     if (err == KGR_OK)
         err = kgr_tpm_random(tpm, id->topic0, sizeof id->topic0, diag);
     if (err == KGR_OK)
-        err = save(id, ac, diag);
+        err = kgr_ks_ac_make(ac, id, tpm, diag);
+    if (err == KGR_OK)
+        err = save(id, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_ac_save(db, KGR_KS_AC_PRESENT, file, ac, diag);
     if (err == KGR_OK)
         err = kgr_db_commit(db, diag);
     if (err != KGR_OK) {
@@ -163,21 +149,28 @@ static bool is_made(struct kgr_db *db)
     return kgr_ks_meta_get_u64(db, "storage_handle", &handle, NULL) != KGR_ERR_NO_KEY;
 }
 
-enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder, struct kgr_slice ac,
-                                      struct kgr_diag *diag)
+enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder,
+                                      struct kgr_slice file, struct kgr_diag *diag)
 {
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
-    enum kgr_error err = id == NULL ? KGR_ERR_NO_MEMORY : read_ac(id, ac, diag);
+    struct kgr_ks_ac_keys *ac = calloc(1, sizeof *ac);
+    enum kgr_error err =
+        id == NULL || ac == NULL ? KGR_ERR_NO_MEMORY : kgr_ks_ac_read(ac, file, diag);
 
+    if (err == KGR_OK)
+        kgr_ks_ac_prepare(ac);
     if (err == KGR_OK)
         err = kgr_vault_exists(folder) ? kgr_vault_open(&id->vault, tpm, folder, diag)
                                        : kgr_vault_create(&id->vault, tpm, folder, diag);
     if (err == KGR_OK)
         err = open_state(id, tpm, folder, true, diag);
     if (err == KGR_OK && is_made(id->state.db))
-        err = kgr_diag_set(diag, KGR_ERR_EXISTS, "this KS is initialised already");
+        err = kgr_diag_set(diag, KGR_ERR_EXISTS,
+                           "this KS is initialised already; for another ks.pub: kgr-ks ac replace "
+                           "ac.pub -o ks.pub");
     if (err == KGR_OK)
-        err = create_all(id, tpm, ac, diag);
+        err = create_all(id, tpm, file, ac, diag);
+    free(ac);
     if (id != NULL)
         kgr_ks_identity_close(id);
     free(id);
@@ -202,8 +195,6 @@ static enum kgr_error load_public(struct kgr_db *db, const char *name, struct kg
 static enum kgr_error load(struct kgr_ks_identity *id, struct kgr_diag *diag)
 {
     struct kgr_db *db = id->state.db;
-    uint8_t ac[KGR_IDENTITY_MAX];
-    size_t ac_len = 0;
     enum kgr_error err;
 
     if (!is_made(db))
@@ -216,9 +207,7 @@ static enum kgr_error load(struct kgr_ks_identity *id, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_ks_meta_get_exact(db, "topic0", id->topic0, sizeof id->topic0, diag);
     if (err == KGR_OK)
-        err = kgr_ks_meta_get(db, "ac", ac, sizeof ac, &ac_len, diag);
-    if (err == KGR_OK)
-        err = read_ac(id, kgr_slice(ac, ac_len), diag);
+        err = kgr_ks_ac_public(db, &id->ac_storage, &id->ac_ek, diag);
     return err != KGR_OK ? err : kgr_tpm_public_hash(id->ks, &id->signing_pub);
 }
 
@@ -297,30 +286,47 @@ enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm 
     return err;
 }
 
-enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id, uint8_t *out, size_t *out_len)
+static enum kgr_error finish_file(struct kgr_wr *wr, const struct kgr_identity *file)
+{
+    uint8_t hash[KGR_SHA256_LEN];
+    struct kgr_slice covered;
+    enum kgr_error err = kgr_identity_encode(wr, file);
+
+    if (err != KGR_OK)
+        return err;
+    covered = kgr_wr_slice(wr);
+    err = kgr_sha256(hash, &covered, 1);
+    if (err != KGR_OK)
+        return err;
+    kgr_wr_bytes(wr, hash, sizeof hash);
+    return kgr_wr_ok(wr) ? KGR_OK : KGR_ERR_TOO_LARGE;
+}
+
+enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id, const char *host,
+                                    uint16_t port, uint8_t *out, size_t *out_len,
+                                    struct kgr_diag *diag)
 {
     struct kgr_identity file = {
         .kind = KGR_IDENTITY_KS,
         .signing = kgr_slice(id->signing_pub.bytes, id->signing_pub.len),
         .storage = kgr_slice(id->storage_pub.bytes, id->storage_pub.len),
         .ek = kgr_slice(id->ek_pub.bytes, id->ek_pub.len),
+        .host = kgr_slice(host, strlen(host)),
+        .port = port,
     };
-    uint8_t hash[KGR_SHA256_LEN];
-    struct kgr_slice covered;
+    uint8_t *grant = malloc(KGR_AC_GRANT_MAX);
+    size_t grant_len = 0;
     struct kgr_wr wr;
-    enum kgr_error err;
+    enum kgr_error err = grant == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
-    kgr_wr_init(&wr, out, KGR_IDENTITY_MAX);
-    err = kgr_identity_encode(&wr, &file);
-    if (err != KGR_OK)
-        return err;
-    covered = kgr_wr_slice(&wr);
-    err = kgr_sha256(hash, &covered, 1);
-    if (err != KGR_OK)
-        return err;
-    kgr_wr_bytes(&wr, hash, sizeof hash);
-    if (!kgr_wr_ok(&wr))
-        return KGR_ERR_TOO_LARGE;
+    kgr_wr_init(&wr, out, KGR_KS_PUB_MAX);
+    if (err == KGR_OK)
+        err = kgr_ks_ac_grant(id->state.db, grant, &grant_len, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_grant_decode(&file.grant, kgr_slice(grant, grant_len));
+    if (err == KGR_OK)
+        err = finish_file(&wr, &file);
+    free(grant);
     *out_len = wr.len;
-    return KGR_OK;
+    return err;
 }

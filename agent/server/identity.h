@@ -29,8 +29,7 @@ struct kgr_ks_identity { /* stays in its place while open, as its state does */
     struct kgr_tpm_public ek_pub;
     uint8_t ks[KGR_TPM_HASH_LEN]; /* H(signing public): how orders name this KS */
     uint8_t topic0[KGR_TOPIC_LEN];
-    struct kgr_tpm_public ac_signing;
-    struct kgr_tpm_public ac_storage;
+    struct kgr_tpm_public ac_storage; /* of the AC, for what only it may read */
     struct kgr_tpm_public ac_ek;
 };
 
@@ -58,6 +57,10 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, 
                                                     uint32_t *out_epoch, bool *out_restored,
                                                     struct kgr_diag *diag);
 
-/* kgr_ks_identity_file writes ks.pub (docs/protocol.md, section 10) into out of at least KGR_IDENTITY_MAX bytes. */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id, uint8_t *out,
-                                                   size_t *out_len);
+/*
+ * kgr_ks_identity_file writes ks.pub (docs/protocol.md, section 10), with the grant of the present AC and the address of the broker,
+ * into out of at least KGR_KS_PUB_MAX bytes.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_file(const struct kgr_ks_identity *id,
+                                                   const char *host, uint16_t port, uint8_t *out,
+                                                   size_t *out_len, struct kgr_diag *diag);

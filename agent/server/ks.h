@@ -42,6 +42,7 @@ struct kgr_ks_settings {
 };
 
 struct kgr_ks_node {
+    bool is_ac;               /* none of the nodes, but what stands for the AC among frame keys */
     struct kgr_ks_node *next; /* in the order of N_IDs */
     struct kgr_ks_record r;
     struct kgr_registry reg;
@@ -52,6 +53,13 @@ struct kgr_ks_node {
     uint8_t next_topic1[KGR_TOPIC_LEN];
     uint64_t nksk_born_s; /* KS time */
     uint8_t rekey;        /* KGR_REKEY_*: what the AC ordered */
+};
+
+/* The AC, or the AC as it will be under its next keys. */
+struct kgr_ks_ac {
+    struct kgr_ks_node node; /* its frame keys and topics */
+    struct kgr_tpm_public signing;
+    bool there;
 };
 
 struct kgr_ks_pair {
@@ -102,6 +110,7 @@ struct kgr_ks {
     struct kgr_ks_node *nodes;
     struct kgr_ks_keys keys;
     struct kgr_ks_pair *pairs; /* those that have exchanges */
+    struct kgr_ks_ac ac[2];    /* by enum kgr_ks_ac_slot */
     struct kgr_orders orders;
     struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
     uint64_t next_slot_id;

@@ -142,18 +142,22 @@ static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identit
 static enum kgr_error export_identity(const struct app *app, const char *path,
                                       struct kgr_diag *diag)
 {
+    struct kgr_config_group broker = kgr_config_group(kgr_config_root(app->config), "broker");
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
-    uint8_t file[KGR_IDENTITY_MAX];
+    uint8_t *file = malloc(KGR_KS_PUB_MAX);
     size_t len = 0;
-    enum kgr_error err = id == NULL ? KGR_ERR_NO_MEMORY : load_identity(app, id, diag);
+    enum kgr_error err =
+        id == NULL || file == NULL ? KGR_ERR_NO_MEMORY : load_identity(app, id, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_identity_file(id, file, &len);
+        err = kgr_ks_identity_file(id, kgr_config_text(broker, "host"),
+                                   (uint16_t)kgr_config_int(broker, "port"), file, &len, diag);
     if (err == KGR_OK)
         err = write_file(path, file, len, diag);
     if (id != NULL)
         kgr_ks_identity_close(id);
     free(id);
+    free(file);
     return err;
 }
 

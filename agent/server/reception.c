@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "agent/seal/digest.h"
+#include "agent/server/ac.h"
 #include "agent/server/audit.h"
 #include "agent/server/commands.h"
 #include "agent/server/order_rows.h"
-#include "agent/tpm/sign.h"
 
 /* Errors of the order itself; all others are of the KS. */
 static bool is_refusal(enum kgr_error err)
@@ -59,23 +59,6 @@ static void repeat(struct kgr_ks_command *c)
     kgr_ks_command_sign(c->ks, &c->after);
 }
 
-/* signer verifies the signature, and fills the hash of the whole order. */
-static enum kgr_orders_reason signer(const struct kgr_ks *ks, const struct kgr_order *order,
-                                     struct kgr_slice bytes, uint8_t out_hash[KGR_DIGEST_LEN])
-{
-    const struct kgr_slice parts[] = {
-        kgr_slice(KGR_LABEL_ORDER, strlen(KGR_LABEL_ORDER)),
-        order->covered,
-    };
-    uint8_t digest[KGR_DIGEST_LEN];
-
-    if (kgr_sha256(digest, parts, KGR_ARRAY_LEN(parts)) != KGR_OK ||
-        kgr_sha256(out_hash, &bytes, 1) != KGR_OK ||
-        kgr_tpm_verify(&ks->id.ac_signing, digest, order->signature) != KGR_OK)
-        return KGR_ORDERS_FORGED;
-    return KGR_ORDERS_FINE;
-}
-
 /* refuse answers an order that the book does not take. Only its signed part is worth a signature. */
 static void refuse(struct kgr_ks_command *c, enum kgr_orders_reason reason)
 {
@@ -116,12 +99,12 @@ static void judge(struct kgr_ks_command *c, const struct kgr_order *order)
 static void take(struct kgr_ks *ks, struct kgr_ks_origin *origin, struct kgr_slice bytes)
 {
     enum kgr_orders_reason reason = KGR_ORDERS_MALFORMED;
-    uint8_t hash[KGR_DIGEST_LEN];
     struct kgr_order order = {0};
+    enum kgr_ks_ac_slot slot;
     struct kgr_ks_command *c;
 
     if (kgr_order_decode(&order, bytes) == KGR_OK)
-        reason = signer(ks, &order, bytes, hash);
+        reason = kgr_ks_ac_signer(ks, &slot, &order);
     if (reason != KGR_ORDERS_FINE) {
         kgr_ks_audit_refusal(ks, reason, order.kind, order.number, NULL);
         kgr_ks_origin_refuse(ks, origin, kgr_orders_error(reason), kgr_orders_text(reason));
@@ -134,7 +117,10 @@ static void take(struct kgr_ks *ks, struct kgr_ks_origin *origin, struct kgr_sli
     }
     c->kind = order.kind;
     c->number = order.number;
-    memcpy(c->order_hash, hash, sizeof c->order_hash);
+    if (kgr_sha256(c->order_hash, &bytes, 1) != KGR_OK) {
+        kgr_ks_command_drop(&c->after);
+        return;
+    }
     kgr_order_subject(c->subject, &order);
     judge(c, &order);
 }
@@ -144,4 +130,44 @@ void kgr_ks_reception_call(struct kgr_ks *ks, const struct kgr_server_request *r
     struct kgr_ks_origin origin = {.call = request->call};
 
     take(ks, &origin, request->body);
+}
+
+/* An order that came in a frame, until the window that its frame passed stands on the disk. */
+struct arrival {
+    struct kgr_ks_after after;
+    struct kgr_ks_origin origin;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static void start_arrival(struct kgr_ks *ks, struct kgr_ks_after *self)
+{
+    struct arrival *a = (struct arrival *)self;
+
+    take(ks, &a->origin, kgr_slice(a->bytes, a->len));
+    free(a);
+}
+
+/* The key's reference goes with the service, which stops when a transaction fails. */
+static void drop_arrival(struct kgr_ks_after *self)
+{
+    free(self);
+}
+
+enum kgr_error kgr_ks_reception_frame(struct kgr_ks *ks, const struct kgr_ks_frame *frame)
+{
+    struct arrival *a = calloc(1, sizeof *a + frame->body.len);
+
+    if (a == NULL)
+        return KGR_ERR_NO_MEMORY;
+    a->after.start = start_arrival;
+    a->after.drop = drop_arrival;
+    a->origin.key = frame->key;
+    kgr_ks_key_ref(frame->key);
+    memcpy(a->origin.xid, frame->xid, sizeof a->origin.xid);
+    a->origin.sequence = frame->sequence;
+    a->len = frame->body.len;
+    kgr_copy(a->bytes, frame->body.p, frame->body.len);
+    kgr_ks_later(ks, &a->after);
+    return KGR_OK;
 }

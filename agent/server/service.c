@@ -7,6 +7,7 @@
 
 #include "agent/base/log.h"
 #include "agent/daemon/deadline.h"
+#include "agent/server/ac.h"
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/frames.h"
@@ -156,6 +157,8 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     enum kgr_error err = kgr_ks_orders_load(ks->db, &ks->orders, diag);
 
     if (err == KGR_OK)
+        err = kgr_ks_ac_load(ks, diag);
+    if (err == KGR_OK)
         err = kgr_ks_time_load(ks, diag);
     if (err == KGR_OK)
         err = kgr_ks_nodes_each(ks->db, collect_record, &records, diag);
@@ -200,6 +203,9 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         if (node->r.has_topics)
             err = subscribe_node(ks, node);
+    for (size_t i = 0; i < KGR_ARRAY_LEN(ks->ac) && err == KGR_OK; i++)
+        if (ks->ac[i].there)
+            err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ks->ac[i].node.r.topic1));
     return err;
 }
 
@@ -241,27 +247,34 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
     return err;
 }
 
+static void free_keys(struct kgr_ks *ks, struct kgr_ks_node *node)
+{
+    if (node->ntag != NULL) {
+        kgr_ks_keys_take(&ks->keys, node->ntag);
+        kgr_ks_key_release(ks, node->ntag);
+    }
+    if (node->next_nksk != NULL) {
+        kgr_ks_keys_take(&ks->keys, node->next_nksk);
+        kgr_ks_key_release(ks, node->next_nksk);
+    }
+    if (node->nksk != NULL) {
+        kgr_ks_keys_take(&ks->keys, node->nksk);
+        kgr_ks_key_release(ks, node->nksk);
+    }
+}
+
 static void free_nodes(struct kgr_ks *ks)
 {
     struct kgr_ks_node *node, *next;
 
     for (node = ks->nodes; node != NULL; node = next) {
         next = node->next;
-        if (node->ntag != NULL) {
-            kgr_ks_keys_take(&ks->keys, node->ntag);
-            kgr_ks_key_release(ks, node->ntag);
-        }
-        if (node->next_nksk != NULL) {
-            kgr_ks_keys_take(&ks->keys, node->next_nksk);
-            kgr_ks_key_release(ks, node->next_nksk);
-        }
-        if (node->nksk != NULL) {
-            kgr_ks_keys_take(&ks->keys, node->nksk);
-            kgr_ks_key_release(ks, node->nksk);
-        }
+        free_keys(ks, node);
         free(node);
     }
     ks->nodes = NULL;
+    for (size_t i = 0; i < KGR_ARRAY_LEN(ks->ac); i++)
+        free_keys(ks, &ks->ac[i].node);
 }
 
 /* The worker goes first: what its jobs refer to must stand until they are done. */

@@ -41,6 +41,11 @@ static const char *const migrations[] = {
     " PRIMARY KEY (a, b, slot)) WITHOUT ROWID;"
     "CREATE INDEX exchanges_topic3 ON exchanges (topic3);"
     "CREATE INDEX exchanges_topic4 ON exchanges (topic4);"
+    /* The AC that this KS obeys, the one that comes next, and those that were before. */
+    "CREATE TABLE ac (slot INTEGER PRIMARY KEY, file BLOB NOT NULL, key_id BLOB NOT NULL,"
+    " topic1 BLOB NOT NULL, topic2 BLOB NOT NULL, enc_pub BLOB NOT NULL, enc_priv BLOB NOT NULL,"
+    " mac_pub BLOB NOT NULL, mac_priv BLOB NOT NULL, granted BLOB NOT NULL);"
+    "CREATE TABLE ac_former (id INTEGER PRIMARY KEY AUTOINCREMENT, file BLOB NOT NULL);"
     /* What the last orders of the AC led to, and what is told about all of them. */
     "CREATE TABLE results (number BLOB PRIMARY KEY, hash BLOB NOT NULL, kind INTEGER NOT NULL,"
     " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"

@@ -72,6 +72,11 @@ enum kgr_error kgr_identity_decode(struct kgr_identity *out, struct kgr_slice fi
     m.signing = kgr_rd_vec16(&rd, KGR_WIRE_PUBLIC_MAX);
     m.storage = kgr_rd_vec16(&rd, KGR_WIRE_PUBLIC_MAX);
     m.ek = kgr_rd_vec16(&rd, KGR_WIRE_EK_MAX);
+    if (m.kind == KGR_IDENTITY_KS) {
+        kgr_ac_grant_read(&rd, &m.grant);
+        m.host = kgr_wire_read_text8(&rd, KGR_HOST_MAX);
+        m.port = kgr_rd_u16(&rd);
+    }
     m.covered = covered_by(file, &rd);
     m.hash = kgr_rd_ref(&rd, KGR_DIGEST_LEN);
     enum kgr_error err = kgr_wire_read_result(&rd);
@@ -86,5 +91,10 @@ enum kgr_error kgr_identity_encode(struct kgr_wr *wr, const struct kgr_identity 
     kgr_wire_write_vec16(wr, in->signing, KGR_WIRE_PUBLIC_MAX);
     kgr_wire_write_vec16(wr, in->storage, KGR_WIRE_PUBLIC_MAX);
     kgr_wire_write_vec16(wr, in->ek, KGR_WIRE_EK_MAX);
+    if (in->kind == KGR_IDENTITY_KS) {
+        kgr_ac_grant_write(wr, &in->grant);
+        kgr_wire_write_text8(wr, in->host, KGR_HOST_MAX);
+        kgr_wr_u16(wr, in->port);
+    }
     return kgr_wire_write_result(wr);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "agent/wire/ac_grant.h"
 #include "agent/wire/common.h"
 
 /*
@@ -11,7 +12,8 @@
 #define KGR_NTAG_LEN       32
 #define KGR_HOST_MAX       255
 #define KGR_CREDENTIAL_MAX 1024 /* bytes of a whole credential file */
-#define KGR_IDENTITY_MAX   1152 /* bytes of a whole ac.pub or ks.pub */
+#define KGR_IDENTITY_MAX   1152 /* bytes of a whole ac.pub */
+#define KGR_KS_PUB_MAX     (KGR_IDENTITY_MAX + KGR_AC_GRANT_MAX + 260) /* bytes of a whole ks.pub */
 
 struct kgr_credential_file {
     struct kgr_nid node;
@@ -39,6 +41,9 @@ struct kgr_identity {
     struct kgr_slice signing; /* TPMT_PUBLIC each */
     struct kgr_slice storage;
     struct kgr_slice ek;
+    struct kgr_ac_grant grant; /* of a KS: for the AC that it obeys */
+    struct kgr_slice host;     /* of a KS: of the broker */
+    uint16_t port;             /* likewise */
     struct kgr_slice covered;
     const uint8_t *hash;
 };

@@ -100,8 +100,8 @@ enum kgr_error kgr_result_encode(struct kgr_wr *wr, const struct kgr_result *in)
 void kgr_order_subject(char *out, const struct kgr_order *order)
 {
     static const uint8_t nids[] = {
-        [KGR_ORDER_NODE_ADD] = 1,  [KGR_ORDER_PAIR_ALLOW] = 2, [KGR_ORDER_PAIR_DENY] = 2,
-        [KGR_ORDER_NODE_SHOW] = 1, [7 /* node_revoke */] = 1,  [8 /* node_remove */] = 1,
+        [KGR_ORDER_NODE_ADD] = 1,   [KGR_ORDER_PAIR_ALLOW] = 2, [KGR_ORDER_PAIR_DENY] = 2,
+        [KGR_ORDER_NODE_SHOW] = 1,  [7 /* node_revoke */] = 1,  [8 /* node_remove */] = 1,
         [KGR_ORDER_NODE_REKEY] = 1,
     };
     struct kgr_nid nid[2];

@@ -397,6 +397,12 @@ static void files(void)
     kgr_wr_bytes(&wr, filler, KGR_DIGEST_LEN);
     save("credential", "ac_pub");
     identity.kind = KGR_IDENTITY_KS;
+    identity.grant.credential = some(20);
+    identity.grant.secret = some(30);
+    identity.grant.nksk = identity.grant.nksksign =
+        (struct kgr_wire_object){some(10), some(20), some(30)};
+    identity.host = text("broker");
+    identity.port = 1883;
     begin();
     require(kgr_identity_encode(&wr, &identity) == KGR_OK, "identity");
     kgr_wr_bytes(&wr, filler, KGR_DIGEST_LEN);

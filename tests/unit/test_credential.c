@@ -54,6 +54,12 @@ static struct kgr_identity identity(enum kgr_identity_kind kind)
         .hash = codec_bytes(7, KGR_DIGEST_LEN).p,
     };
 
+    if (kind == KGR_IDENTITY_KS) {
+        m.grant.credential = codec_bytes(8, 68);
+        m.grant.secret = codec_bytes(9, 70);
+        m.host = kgr_slice("broker.example", 14);
+        m.port = 1883;
+    }
     return m;
 }
 
@@ -117,7 +123,7 @@ static void identity_tells_its_kind_and_what_its_hash_covers(void **state)
 {
     struct kgr_identity m = identity(KGR_IDENTITY_KS);
     struct kgr_identity out;
-    uint8_t buf[KGR_IDENTITY_MAX];
+    static uint8_t buf[KGR_KS_PUB_MAX];
     struct kgr_wr wr;
 
     (void)state;
@@ -127,7 +133,12 @@ static void identity_tells_its_kind_and_what_its_hash_covers(void **state)
     assert_int_equal(kgr_identity_decode(&out, kgr_wr_slice(&wr)), KGR_OK);
     assert_int_equal(out.kind, KGR_IDENTITY_KS);
     assert_int_equal(out.covered.len, wr.len - KGR_DIGEST_LEN);
+    assert_int_equal(out.port, 1883);
     memcpy(buf, "KGRPUBAC", 8);
+    assert_int_equal(kgr_identity_decode(&out, kgr_wr_slice(&wr)), KGR_ERR_CORRUPT);
+    m.kind = KGR_IDENTITY_AC;
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(identity_encode(&wr, &m), KGR_OK);
     assert_int_equal(kgr_identity_decode(&out, kgr_wr_slice(&wr)), KGR_OK);
     assert_int_equal(out.kind, KGR_IDENTITY_AC);
     memcpy(buf, "KGRCRED1", 8);
