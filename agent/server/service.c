@@ -120,16 +120,6 @@ static enum kgr_error add_node(void *arg, const struct kgr_ks_record *record)
     return kgr_ks_node_add(arg, record);
 }
 
-static enum kgr_error load_number(struct kgr_db *db, const char *name, uint64_t *out,
-                                  struct kgr_diag *diag)
-{
-    enum kgr_error err = kgr_ks_meta_get_u64(db, name, out, NULL);
-
-    if (err == KGR_ERR_NO_KEY)
-        return KGR_OK;
-    return err == KGR_OK ? err : kgr_diag_set(diag, err, "the database's %s is damaged", name);
-}
-
 /* Statements do not nest, and nodes load windows: the records are collected first. */
 struct records {
     struct kgr_ks_record *list;
