@@ -94,17 +94,19 @@ void kgr_inbox_push_event(struct kgr_inbox *inbox, enum kgr_inbox_type type, con
 }
 
 void kgr_inbox_push_message(struct kgr_inbox *inbox, struct kgr_slice topic,
-                            struct kgr_slice payload)
+                            struct kgr_slice payload, bool retained)
 {
     bool malformed = topic.len == 0 || memchr(topic.p, '\0', topic.len) != NULL;
     bool oversize = payload.len > inbox->max_payload;
     struct kgr_inbox_item *item = NULL;
 
-    if (!malformed && !oversize)
+    if (!malformed && !oversize && !retained)
         item = new_item(KGR_INBOX_MESSAGE, topic, payload);
     pthread_mutex_lock(&inbox->lock);
     if (malformed) {
         inbox->drops.malformed++;
+    } else if (retained) {
+        inbox->drops.retained++;
     } else if (oversize) {
         inbox->drops.oversize++;
     } else if (item == NULL || inbox->num_messages >= inbox->max_messages) {

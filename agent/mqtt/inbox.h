@@ -33,6 +33,7 @@ struct kgr_inbox_drops {
     uint64_t full;
     uint64_t oversize;
     uint64_t malformed;
+    uint64_t retained;
 };
 
 struct kgr_inbox;
@@ -44,9 +45,9 @@ void kgr_inbox_free(struct kgr_inbox *inbox);
 
 /* kgr_inbox_push_event: without memory for it the inbox counts as broken, see kgr_inbox_take. */
 void kgr_inbox_push_event(struct kgr_inbox *inbox, enum kgr_inbox_type type, const char *text);
-/* kgr_inbox_push_message copies a message. A topic with a zero byte is malformed. */
+/* kgr_inbox_push_message copies a message. A topic with a zero byte is malformed; nothing of ours is retained. */
 void kgr_inbox_push_message(struct kgr_inbox *inbox, struct kgr_slice topic,
-                            struct kgr_slice payload);
+                            struct kgr_slice payload, bool retained);
 /*
  * kgr_inbox_take hands over everything that waits, the oldest first, as a list that the caller frees item by
  * item. *out_broken: an event was lost for lack of memory, nothing is known about the connection.

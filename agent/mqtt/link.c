@@ -209,7 +209,7 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
     size_t payload_len = message->payloadlen > 0 ? (size_t)message->payloadlen : 0;
 
     kgr_inbox_push_message(link->inbox, kgr_slice(topic, len),
-                           kgr_slice(message->payload, payload_len));
+                           kgr_slice(message->payload, payload_len), message->retained != 0);
     if (payload_len > 0)
         kgr_cleanse(message->payload, payload_len);
     MQTTAsync_freeMessage(&message);

@@ -342,6 +342,7 @@ void kgr_mqtt_stats(const struct kgr_mqtt *mqtt, struct kgr_mqtt_stats *out)
     *out = mqtt->stats;
     out->dropped_full = drops.full;
     out->dropped_oversize = drops.oversize;
+    out->dropped_retained = drops.retained;
     out->dropped_unwanted += drops.malformed;
     out->publish_failed = kgr_link_publish_failures(mqtt->link);
 }

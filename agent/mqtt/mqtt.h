@@ -53,6 +53,7 @@ struct kgr_mqtt_stats {
     uint64_t received;         /* messages delivered to on_message */
     uint64_t dropped_full;     /* inbound, inbox full */
     uint64_t dropped_oversize; /* inbound, longer than max_payload */
+    uint64_t dropped_retained; /* inbound, marked as retained: nothing of ours is */
     uint64_t dropped_unwanted; /* inbound, topic not subscribed, or malformed */
     uint64_t published;        /* accepted by kgr_mqtt_publish */
     uint64_t publish_failed; /* accepted, then refused by the broker or lost with the connection */

@@ -37,7 +37,7 @@ static void inbox_keeps_order_and_bytes(void **state)
     bool broken = true;
 
     kgr_inbox_push_event(*state, KGR_INBOX_CONNECTED, "");
-    kgr_inbox_push_message(*state, text("t"), kgr_slice("\0ab", 3));
+    kgr_inbox_push_message(*state, text("t"), kgr_slice("\0ab", 3), false);
     kgr_inbox_push_event(*state, KGR_INBOX_LOST, "why");
     first = kgr_inbox_take(*state, &broken);
     assert_false(broken);
@@ -63,7 +63,7 @@ static void inbox_full_drops_messages_but_no_events(void **state)
     bool broken;
 
     for (int i = 0; i < 3; i++)
-        kgr_inbox_push_message(*state, text("t"), text("x"));
+        kgr_inbox_push_message(*state, text("t"), text("x"), false);
     kgr_inbox_push_event(*state, KGR_INBOX_LOST, "why");
     for (item = kgr_inbox_take(*state, &broken); item != NULL; item = next) {
         next = item->next;
@@ -74,7 +74,7 @@ static void inbox_full_drops_messages_but_no_events(void **state)
     assert_int_equal(num, 3);
     kgr_inbox_drops(*state, &drops);
     assert_int_equal(drops.full, 1);
-    kgr_inbox_push_message(*state, text("t"), text("x"));
+    kgr_inbox_push_message(*state, text("t"), text("x"), false);
     kgr_inbox_drops(*state, &drops);
     assert_int_equal(drops.full, 1);
 }
@@ -84,13 +84,15 @@ static void inbox_wrong_messages_are_counted_by_cause(void **state)
     struct kgr_inbox_drops drops;
     bool broken;
 
-    kgr_inbox_push_message(*state, text("t"), text("12345"));
-    kgr_inbox_push_message(*state, kgr_slice("a\0b", 3), text("1"));
-    kgr_inbox_push_message(*state, text(""), text("1"));
+    kgr_inbox_push_message(*state, text("t"), text("12345"), false);
+    kgr_inbox_push_message(*state, kgr_slice("a\0b", 3), text("1"), false);
+    kgr_inbox_push_message(*state, text(""), text("1"), false);
+    kgr_inbox_push_message(*state, text("t"), text("1"), true);
     assert_null(kgr_inbox_take(*state, &broken));
     kgr_inbox_drops(*state, &drops);
     assert_int_equal(drops.oversize, 1);
     assert_int_equal(drops.malformed, 2);
+    assert_int_equal(drops.retained, 1);
     assert_int_equal(drops.full, 0);
 }
 
