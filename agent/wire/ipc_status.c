@@ -101,6 +101,11 @@ enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slic
     m.modes = kgr_rd_u32(&rd);
     m.frames_refused = kgr_rd_u32(&rd);
     m.alarms = kgr_wire_read_text16(&rd, KGR_IPC_ALARMS_MAX);
+    m.messages_sent = kgr_rd_u64(&rd);
+    m.messages_accepted = kgr_rd_u64(&rd);
+    m.messages_waiting = kgr_rd_u32(&rd);
+    for (size_t i = 0; i < KGR_IPC_REFUSALS; i++)
+        m.messages_refused[i] = kgr_rd_u32(&rd);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -123,6 +128,11 @@ enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr, const struct kgr_ipc_sta
     kgr_wr_u32(wr, in->modes);
     kgr_wr_u32(wr, in->frames_refused);
     kgr_wire_write_text16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
+    kgr_wr_u64(wr, in->messages_sent);
+    kgr_wr_u64(wr, in->messages_accepted);
+    kgr_wr_u32(wr, in->messages_waiting);
+    for (size_t i = 0; i < KGR_IPC_REFUSALS; i++)
+        kgr_wr_u32(wr, in->messages_refused[i]);
     return kgr_wire_write_result(wr);
 }
 

@@ -7,6 +7,7 @@
 #define KGR_IPC_ALARMS_MAX 1000
 #define KGR_IPC_BROKER_MAX 270
 #define KGR_IPC_TPM_MAX    127
+#define KGR_IPC_REFUSALS   8 /* causes for which messages are refused */
 
 struct kgr_ipc_peer {
     struct kgr_nid peer;
@@ -57,6 +58,10 @@ struct kgr_ipc_status {
     uint32_t modes;
     uint32_t frames_refused;
     struct kgr_slice alarms; /* one a line */
+    uint64_t messages_sent;
+    uint64_t messages_accepted;
+    uint32_t messages_waiting;
+    uint32_t messages_refused[KGR_IPC_REFUSALS]; /* enum kgr_refusal of kgr/client.h */
 };
 KGR_MUST_CHECK enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out,
                                                     struct kgr_slice body);

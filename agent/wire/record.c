@@ -22,7 +22,11 @@ enum kgr_error kgr_record_decode(struct kgr_record *out, struct kgr_slice bytes)
         return KGR_ERR_CORRUPT;
     r.header.suite = kgr_wire_read_range(&rd, 1, 2);
     r.header.role = kgr_wire_read_range(&rd, 1, 2);
-    r.header.stored = kgr_wire_read_mask(&rd, KGR_RECORD_STORED) != 0;
+    uint8_t flags = kgr_wire_read_mask(&rd, KGR_RECORD_STORED | KGR_RECORD_MESSAGE);
+    r.header.stored = (flags & KGR_RECORD_STORED) != 0;
+    r.header.message = (flags & KGR_RECORD_MESSAGE) != 0;
+    if (r.header.stored && r.header.message)
+        kgr_rd_fail(&rd);
     if (kgr_rd_u8(&rd) != 0)
         kgr_rd_fail(&rd);
     r.header.generation = kgr_rd_u64(&rd);
@@ -47,7 +51,8 @@ enum kgr_error kgr_record_header_encode(struct kgr_wr *wr, const struct kgr_reco
     kgr_wr_bytes(wr, kgr_record_magic, sizeof kgr_record_magic);
     kgr_wr_u8(wr, in->suite);
     kgr_wr_u8(wr, in->role);
-    kgr_wr_u8(wr, in->stored ? KGR_RECORD_STORED : 0);
+    kgr_wr_u8(wr, (uint8_t)((in->stored ? KGR_RECORD_STORED : 0) |
+                            (in->message ? KGR_RECORD_MESSAGE : 0)));
     kgr_wr_u8(wr, 0);
     kgr_wr_u64(wr, in->generation);
     kgr_wr_u64(wr, in->sequence);

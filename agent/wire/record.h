@@ -6,6 +6,8 @@
 /* The record: docs/protocol.md, section 8. */
 #define KGR_RECORD_HEADER_LEN 28
 #define KGR_RECORD_STORED     0x01u
+#define KGR_RECORD_MESSAGE    0x02u
+#define KGR_RECORD_PLAIN_MAX  61440 /* of a message */
 
 extern const uint8_t kgr_record_magic[8];
 
@@ -13,6 +15,7 @@ struct kgr_record_header {
     uint8_t suite;
     uint8_t role; /* of the sender, 1 or 2 */
     bool stored;
+    bool message;        /* not with stored */
     uint64_t generation; /* from 1 */
     uint64_t sequence;   /* from 1 */
 };

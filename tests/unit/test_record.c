@@ -104,7 +104,7 @@ static void decode_refuses_values_that_are_none(void **state)
         uint8_t value;
     } cases[] = {
         {0, 'k'}, {6, 1}, {7, 0},  {7, 2},  {8, 0},     {8, 3},
-        {9, 0},   {9, 3}, {10, 2}, {10, 3}, {10, 0x80}, {11, 1},
+        {9, 0},   {9, 3}, {10, 4}, {10, 3}, {10, 0x80}, {11, 1},
     };
     uint8_t buf[256];
     size_t len;
