@@ -113,6 +113,11 @@ KGR_EXPORT void kgr_client_free(struct kgr_client *client)
     free(client);
 }
 
+const struct kgr_endpoint *kgr_client_endpoint(const struct kgr_client *client)
+{
+    return &client->endpoint;
+}
+
 int kgr_client_timeout_ms(const struct kgr_client *client)
 {
     return client->timeout_ms;

@@ -21,5 +21,8 @@ struct kgr_process {
 KGR_MUST_CHECK enum kgr_error kgr_client_process(struct kgr_process **out,
                                                  struct kgr_client *client);
 
+/* kgr_client_endpoint borrows whom client connects to. */
+const struct kgr_endpoint *kgr_client_endpoint(const struct kgr_client *client);
+
 /* kgr_client_timeout_ms is how long a request of client may take. */
 int kgr_client_timeout_ms(const struct kgr_client *client);

@@ -41,6 +41,36 @@ KGR_EXPORT const char *kgr_custody_name(enum kgr_custody custody)
     }
 }
 
+KGR_EXPORT const char *kgr_refusal_name(enum kgr_refusal refusal)
+{
+    static const char *const names[KGR_REFUSAL_COUNT] = {
+        "retained", "size", "format", "key", "state", "replay", "full", "tag",
+    };
+
+    return (unsigned int)refusal < KGR_REFUSAL_COUNT ? names[refusal] : "unknown";
+}
+
+KGR_EXPORT const char *kgr_event_name(enum kgr_event_type type)
+{
+    static const char *const names[] = {
+        [KGR_EVENT_KEY_READY] = "key-ready",
+        [KGR_EVENT_KEY_RENEWED] = "key-renewed",
+        [KGR_EVENT_REVOKED] = "revoked",
+        [KGR_EVENT_FAILED] = "failed",
+        [KGR_EVENT_MESSAGE] = "message",
+        [KGR_EVENT_OVERFLOW] = "overflow",
+        [KGR_EVENT_ALARM] = "alarm",
+        [KGR_EVENT_BROKER_LOST] = "broker-lost",
+        [KGR_EVENT_BROKER_BACK] = "broker-back",
+        [KGR_EVENT_KS_LOST] = "ks-lost",
+        [KGR_EVENT_KS_BACK] = "ks-back",
+        [KGR_EVENT_LOST] = "lost",
+    };
+    unsigned int i = (unsigned int)type;
+
+    return i >= KGR_EVENT_KEY_READY && i <= KGR_EVENT_LOST ? names[i] : "unknown";
+}
+
 KGR_EXPORT const char *kgr_suite_name(enum kgr_suite_id suite)
 {
     switch (suite) {

@@ -7,6 +7,9 @@
 #include "agent/client/reason.h"
 #include "agent/wire/ipc_status.h"
 
+_Static_assert(KGR_REFUSAL_COUNT == KGR_IPC_REFUSALS,
+               "the causes have the same numbers here and there");
+
 static int64_t seconds(uint64_t s)
 {
     return s > INT64_MAX ? -1 : (int64_t)s;
@@ -29,6 +32,10 @@ static void copy_status(struct kgr_status *out, const struct kgr_ipc_status *in)
     out->tpm_resident = in->resident;
     out->modes = in->modes;
     out->frames_refused = in->frames_refused;
+    out->messages_sent = in->messages_sent;
+    out->messages_accepted = in->messages_accepted;
+    out->messages_waiting = in->messages_waiting;
+    memcpy(out->messages_refused, in->messages_refused, sizeof(out->messages_refused));
 }
 
 KGR_EXPORT enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out)

@@ -29,19 +29,31 @@ static json_t *json_modes(uint32_t mask)
     return array;
 }
 
+static json_t *json_messages(const struct kgr_status *s)
+{
+    json_t *refused = json_object();
+
+    for (int i = 0; i < KGR_REFUSAL_COUNT; i++)
+        (void)json_object_set_new(refused, kgr_refusal_name((enum kgr_refusal)i),
+                                  json_integer((json_int_t)s->messages_refused[i]));
+    return json_pack("{s:I, s:I, s:I, s:o}", "sent", (json_int_t)s->messages_sent, "accepted",
+                     (json_int_t)s->messages_accepted, "waiting", (json_int_t)s->messages_waiting,
+                     "refused", refused);
+}
+
 static int print_json(const struct kgr_status *s)
 {
     json_t *tpm = json_pack("{s:o, s:b, s:o}", "name", kgr_json_text(s->tpm), "resident",
                             (int)s->tpm_resident, "modes", json_modes(s->modes));
 
     return kgr_json_print(json_pack(
-        "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "version",
+        "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "version",
         KGR_CTL_JSON_VERSION, "node", kgr_json_text(s->node), "agent_version", s->version,
         "registered", (int)s->registered, "broker", kgr_json_text(s->broker), "broker_connected",
         (int)s->broker_connected, "ks_answer_age_s", kgr_json_seconds(s->ks_answer_age_s),
         "lease_s", kgr_json_seconds(s->lease_s), "epoch", (json_int_t)s->epoch, "num_peers",
-        (json_int_t)s->num_peers, "frames_refused", (json_int_t)s->frames_refused, "tpm", tpm,
-        "alarms", kgr_json_lines(s->alarms)));
+        (json_int_t)s->num_peers, "frames_refused", (json_int_t)s->frames_refused, "messages",
+        json_messages(s), "tpm", tpm, "alarms", kgr_json_lines(s->alarms)));
 }
 
 static void print_line(const char *name, const char *value)
@@ -72,6 +84,22 @@ static void print_broker(const char *broker, bool connected)
                  connected ? ", connected" : ", not connected");
 }
 
+/* Sent, accepted, waiting, and what was refused if anything was. */
+static void print_messages(const struct kgr_status *s)
+{
+    const char *between = "; refused";
+
+    (void)printf("%-16s %" PRIu64 " sent, %" PRIu64 " accepted, %" PRIu32 " waiting", "messages",
+                 s->messages_sent, s->messages_accepted, s->messages_waiting);
+    for (int i = 0; i < KGR_REFUSAL_COUNT; i++)
+        if (s->messages_refused[i] != 0) {
+            (void)printf("%s %" PRIu32 " %s", between, s->messages_refused[i],
+                         kgr_refusal_name((enum kgr_refusal)i));
+            between = ",";
+        }
+    (void)putchar('\n');
+}
+
 static int print_text(const struct kgr_status *s)
 {
     char text[KGR_CTL_DURATION_MAX];
@@ -86,6 +114,7 @@ static int print_text(const struct kgr_status *s)
     (void)printf("%-16s %" PRIu32 "\n", "peers", s->num_peers);
     (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
     (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
+    print_messages(s);
     print_line("TPM", s->tpm);
     print_line("resident keys", s->tpm_resident ? "yes" : "no");
     (void)printf("%-16s", "cipher modes");

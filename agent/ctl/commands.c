@@ -14,5 +14,9 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
      kgr_ctl_handle},
     {"seal", "PEER", 1, 1, "ioas", false, "make a record that only PEER can open", kgr_ctl_seal},
     {"open", "PEER", 1, 1, "ioas", false, "open a record from PEER", kgr_ctl_open},
+    {"send", "PEER [FILE]", 1, 2, "lt", false, "send FILE (-: standard input) to PEER as a message",
+     kgr_ctl_send},
+    {"recv", "[PEER]", 0, 1, "lrmt", true, "fetch messages of PEER, or of any peer", kgr_ctl_recv},
+    {"events", "", 0, 0, "pmt", true, "show what happens, as it happens", kgr_ctl_events},
     {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
 };

@@ -19,6 +19,12 @@ struct kgr_ctl_options {
     const char *output;
     const char *aad;
     const char *cipher;
+    const char *peer;
+    bool lines;
+    bool raw;
+    uint64_t count; /* 0: no end */
+    bool has_count;
+    bool has_timeout;
     int timeout_s;
     uint64_t generation;
     char *const *operands;
@@ -55,3 +61,6 @@ int kgr_ctl_wait(const struct kgr_ctl *ctl);
 int kgr_ctl_handle(const struct kgr_ctl *ctl);
 int kgr_ctl_seal(const struct kgr_ctl *ctl);
 int kgr_ctl_open(const struct kgr_ctl *ctl);
+int kgr_ctl_send(const struct kgr_ctl *ctl);
+int kgr_ctl_recv(const struct kgr_ctl *ctl);
+int kgr_ctl_events(const struct kgr_ctl *ctl);

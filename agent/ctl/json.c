@@ -49,15 +49,25 @@ json_t *kgr_json_peer(const struct kgr_peer *peer)
                      kgr_json_text(peer->send_topic), "error", error);
 }
 
-int kgr_json_print(json_t *root)
+static int print(json_t *root, size_t flags)
 {
     int failed;
 
     if (root == NULL)
         return kgr_ctl_fail_text(KGR_ERR_NO_MEMORY, "JSON", "");
-    failed = json_dumpf(root, stdout, JSON_INDENT(2));
+    failed = json_dumpf(root, stdout, flags);
     json_decref(root);
     if (failed == 0)
         (void)putchar('\n');
     return kgr_ctl_flush();
+}
+
+int kgr_json_print(json_t *root)
+{
+    return print(root, JSON_INDENT(2));
+}
+
+int kgr_json_print_line(json_t *root)
+{
+    return print(root, JSON_COMPACT);
 }

@@ -18,3 +18,5 @@ json_t *kgr_json_peer(const struct kgr_peer *peer);
 
 /* kgr_json_print prints root (NULL: memory ran out), releases it, and returns the exit code. */
 int kgr_json_print(json_t *root);
+/* kgr_json_print_line does it in one line: for those who print many. */
+int kgr_json_print_line(json_t *root);

@@ -45,6 +45,16 @@ static const struct option_help table[] = {
     {{"storage-key", no_argument, NULL, 'S'},
      "",
      "replace the TPM's storage key too: all peers get new keys"},
+    {{"lines", no_argument, NULL, 'l'},
+     "",
+     "send: each line is a message; recv: a line feed after each"},
+    {{"raw", no_argument, NULL, 'r'},
+     "",
+     "recv: the bytes of the messages, nothing between (default)"},
+    {{"count", required_argument, NULL, 'm'},
+     " N",
+     "end after N messages (default: 1) or events; 0: never"},
+    {{"peer", required_argument, NULL, 'p'}, " PEER", "events of PEER, and of the node, only"},
     {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
     {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
 };
@@ -119,6 +129,7 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
         if (!parse_number(&number, argument, 0, TIMEOUT_MAX_S))
             return false;
         out->timeout_s = (int)number;
+        out->has_timeout = true;
         break;
     case 'n':
         out->no_wait = true;
@@ -148,6 +159,21 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
         break;
     case 'S':
         out->storage_key = true;
+        break;
+    case 'l':
+        out->lines = true;
+        break;
+    case 'r':
+        out->raw = true;
+        break;
+    case 'm':
+        if (!parse_number(&number, argument, 0, UINT64_MAX))
+            return false;
+        out->count = number;
+        out->has_count = true;
+        break;
+    case 'p':
+        out->peer = argument;
         break;
     default:
         return false;
@@ -209,7 +235,7 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
     optind = 0; /* glibc: start over, also after an earlier call */
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNS", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:", longs, NULL)) != -1) {
         if (letter == OPT_HELP) {
             print_help();
             return KGR_CTL_DONE;

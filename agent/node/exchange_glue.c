@@ -173,6 +173,8 @@ static void store_candidate(struct kgr_node *node, struct kgr_pair *pair)
     pair->staged = NULL;
     free(pair->blobs);
     pair->blobs = NULL;
+    if (node->service != NULL)
+        kgr_service_listen(node->service, &pair->ex.s.peer, key);
     (void)kgr_pair_add_records(pair, key->generation);
     if (pair->status == KGR_PAIR_UNNAMED)
         pair->status = KGR_PAIR_ALLOWED; /* the KS gave a key for it */

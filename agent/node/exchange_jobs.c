@@ -5,6 +5,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/node/node.h"
+#include "agent/node/service.h"
 #include "agent/seal/digest.h"
 #include "agent/tpm/import.h"
 #include "agent/tpm/worker.h"
@@ -297,6 +298,8 @@ static bool bury(struct kgr_node *node, struct kgr_ring_key *key)
 
 void kgr_exchange_bury(struct kgr_node *node, struct kgr_ring_key *key)
 {
+    if (key != NULL && node->service != NULL)
+        kgr_service_unlisten(node->service, key);
     if (key != NULL && !bury(node, key))
         keep(node, key);
 }

@@ -39,6 +39,8 @@ void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...)
         node->num_alarms--;
     }
     memcpy(node->alarms[node->num_alarms++], text, sizeof(text));
+    if (node->service != NULL)
+        kgr_service_happened(node->service, KGR_EVENT_ALARM, text);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -90,15 +92,18 @@ static void on_timer(void *arg)
 static void on_ready(void *arg)
 {
     struct kgr_node *node = arg;
+    bool was_lost = node->lost_ms != 0;
 
     node->lost_ms = 0;
     kgr_info("broker_connected", "host=%s port=%u", node->broker_host, node->broker_port);
     if (node->service == NULL) {
         kgr_enrol_on_ready(node);
-    } else {
-        kgr_sync_on_ready(node);
-        kgr_nksk_on_ready(node);
+        return;
     }
+    if (was_lost)
+        kgr_service_happened(node->service, KGR_EVENT_BROKER_BACK, NULL);
+    kgr_sync_on_ready(node);
+    kgr_nksk_on_ready(node);
 }
 
 static void on_lost(void *arg, const char *reason)
@@ -116,6 +121,8 @@ static void on_lost(void *arg, const char *reason)
                            node->broker_host, node->broker_port, reason);
             node->progress(line);
         }
+        if (node->service != NULL)
+            kgr_service_happened(node->service, KGR_EVENT_BROKER_LOST, reason);
     }
     kgr_sync_on_lost(node);
     kgr_nksk_on_lost(node);
@@ -125,8 +132,9 @@ static void on_message(void *arg, const char *topic, struct kgr_slice payload)
 {
     struct kgr_node *node = arg;
 
-    (void)topic; /* the topic of arrival decides nothing */
-    kgr_frames_receive(&node->frames, payload, kgr_clock_boot_ms());
+    /* The topic of arrival decides nothing about a frame; of messages it names the pair. */
+    if (node->service == NULL || !kgr_service_arrive(node->service, topic, payload))
+        kgr_frames_receive(&node->frames, payload, kgr_clock_boot_ms());
 }
 
 static void on_mqtt_wakeup(void *arg)

@@ -116,6 +116,7 @@ void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair)
     pairs->num--;
     memmove(pairs->list + i, pairs->list + i + 1, (pairs->num - i) * sizeof(struct kgr_pair *));
     free(pair->blobs);
+    kgr_mailbox_free(pair->mailbox);
     free(pair);
 }
 
@@ -130,6 +131,7 @@ void kgr_pairs_deinit(struct kgr_pairs *pairs)
     for (size_t i = 0; i < pairs->num; i++) {
         kgr_ring_key_free(pairs->list[i]->staged);
         free(pairs->list[i]->blobs);
+        kgr_mailbox_free(pairs->list[i]->mailbox);
         free(pairs->list[i]);
     }
     free(pairs->list);

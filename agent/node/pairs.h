@@ -6,6 +6,7 @@
 
 #include "agent/keys/ring.h"
 #include "agent/node/exchange.h"
+#include "agent/node/mailbox.h"
 #include "agent/node/records.h"
 #include "agent/node/renewal.h"
 #include "agent/node/store.h"
@@ -28,6 +29,13 @@ struct kgr_pair_records {
     struct kgr_record_recv recv;
 };
 
+/* What subscribers of events know of a pair. */
+struct kgr_pair_told {
+    uint64_t generation;
+    bool revoked;
+    enum kgr_error error;
+};
+
 struct kgr_pair {
     struct kgr_exchange ex;
     enum kgr_pair_status status;
@@ -38,9 +46,11 @@ struct kgr_pair {
     struct kgr_resident_blobs *blobs; /* of staged; owned */
     struct kgr_pair_records records[KGR_RING_NUM_PLACES];
     struct kgr_renewal renewal;
-    uint64_t peer_generation; /* the latest under which the peer is known to send; 0: unknown */
-    uint64_t confirmed;       /* the latest that the KS said is confirmed by both ends */
-    uint64_t skipped;         /* a crash made records of this generation unreadable; 0: none */
+    uint64_t peer_generation;    /* the latest under which the peer is known to send; 0: unknown */
+    uint64_t confirmed;          /* the latest that the KS said is confirmed by both ends */
+    uint64_t skipped;            /* a crash made records of this generation unreadable; 0: none */
+    struct kgr_mailbox *mailbox; /* owned; NULL until a message comes */
+    struct kgr_pair_told told;
 };
 
 struct kgr_pairs {

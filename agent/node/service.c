@@ -74,10 +74,24 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
     job_end(job);
 }
 
+static enum kgr_error submit(struct kgr_service_job *job)
+{
+    return kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK,
+                                 &(struct kgr_tpm_job){run, done, job});
+}
+
+bool kgr_service_job_try(struct kgr_service_job *job)
+{
+    if (submit(job) == KGR_OK)
+        return true;
+    job->release = NULL;
+    job_end(job);
+    return false;
+}
+
 void kgr_service_job_start(struct kgr_service_job *job)
 {
-    enum kgr_error err = kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK,
-                                               &(struct kgr_tpm_job){run, done, job});
+    enum kgr_error err = submit(job);
 
     if (err != KGR_OK)
         kgr_service_job_fail(job, err, NULL);
@@ -104,6 +118,10 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_RANDOM] = kgr_service_random,
     [KGR_IPC_STIR] = kgr_service_stir,
     [KGR_IPC_REKEY] = kgr_service_rekey,
+    [KGR_IPC_SEND] = kgr_service_send,
+    [KGR_IPC_RECV] = kgr_service_recv,
+    [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
+    [KGR_IPC_EVENT] = kgr_service_next_event,
 };
 
 static void on_request(void *arg, const struct kgr_server_request *request)
@@ -125,6 +143,8 @@ static void on_closed(void *arg, uint32_t slot, uint32_t generation)
     kgr_service_forget_waits(service, slot, generation);
     kgr_service_forget_streams(service, slot, generation);
     kgr_service_forget_rekeys(service, slot, generation);
+    kgr_service_forget_receivers(service, slot, generation);
+    kgr_service_forget_subscription(service, slot, generation);
 }
 
 enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
@@ -149,6 +169,8 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
         free(service);
         return err;
     }
+    kgr_service_init_messages(service);
+    kgr_service_init_events(service);
     *out = service;
     return KGR_OK;
 }
@@ -162,5 +184,8 @@ void kgr_service_free(struct kgr_service *service)
     kgr_service_free_waits(service);
     kgr_service_free_streams(service);
     kgr_service_free_rekeys(service);
+    kgr_service_free_receivers(service);
+    kgr_service_free_messages(service);
+    kgr_service_free_events(service);
     free(service);
 }

@@ -4,10 +4,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/base/text.h"
+
+#include <kgr/client.h>
 
 struct kgr_node;
 struct kgr_pair;
+struct kgr_ring_key;
 
 /* The local protocol of a node (docs/protocol.md, section 11): what applications ask of kgr-agent. */
 struct kgr_service;
@@ -32,5 +37,17 @@ void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair
  */
 void kgr_service_rekeyed(struct kgr_service *service, bool storage, enum kgr_error err,
                          const char *text);
+/*
+ * kgr_service_listen subscribes to the topic on which messages under key arrive; before the other end is told that this one
+ * has it. kgr_service_unlisten ends that, and does nothing for a key that nobody listens for.
+ */
+void kgr_service_listen(struct kgr_service *service, const struct kgr_nid *peer,
+                        const struct kgr_ring_key *key);
+void kgr_service_unlisten(struct kgr_service *service, const struct kgr_ring_key *key);
+/* kgr_service_arrive takes what came on a topic of messages; false: it is none of those. */
+KGR_MUST_CHECK bool kgr_service_arrive(struct kgr_service *service, const char *topic,
+                                       struct kgr_slice payload);
+/* kgr_service_happened tells subscribers of an event of the node. text may be NULL. */
+void kgr_service_happened(struct kgr_service *service, enum kgr_event_type type, const char *text);
 /* kgr_service_synchronised: who waits for a peer that the KS does not name waits in vain. */
 void kgr_service_synchronised(struct kgr_service *service);

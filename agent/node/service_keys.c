@@ -362,6 +362,11 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
     answer_all(service, &asked.peer, now);
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t kgr_service_deadline(const struct kgr_service *service)
 {
     uint64_t deadline = kgr_service_rekey_deadline(service);
@@ -369,23 +374,32 @@ uint64_t kgr_service_deadline(const struct kgr_service *service)
     for (const struct kgr_wait *wait = service->waits; wait != NULL; wait = wait->next)
         if (wait->deadline_ms < deadline)
             deadline = wait->deadline_ms;
-    return deadline;
+    deadline = earlier(deadline, kgr_service_message_deadline(service));
+    deadline = earlier(deadline, kgr_service_receiver_deadline(service));
+    return earlier(deadline, kgr_service_event_deadline(service));
 }
 
 void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms)
 {
     answer_all(service, NULL, now_ms);
     kgr_service_rekey_on_timer(service, now_ms);
+    kgr_service_message_timer(service, now_ms);
+    kgr_service_wake_receivers(service);
+    kgr_service_event_timer(service, now_ms);
 }
 
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair)
 {
     answer_all(service, &pair->ex.s.peer, kgr_clock_boot_ms());
+    kgr_service_tell_pair(service, pair);
+    kgr_service_wake_receivers(service);
 }
 
 void kgr_service_synchronised(struct kgr_service *service)
 {
     answer_all(service, NULL, kgr_clock_boot_ms());
+    kgr_service_tell_ks(service);
+    kgr_service_wake_receivers(service);
 }
 
 void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32_t generation)

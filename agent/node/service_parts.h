@@ -3,7 +3,10 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/node/event_queue.h"
+#include "agent/node/mailbox.h"
 #include "agent/node/node.h"
+#include "agent/node/routes.h"
 #include "agent/socket/server.h"
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_status.h"
@@ -15,6 +18,8 @@ struct kgr_tpm;
 struct kgr_wait;
 struct kgr_mac_stream;
 struct kgr_rekey_wait;
+struct kgr_receiver;
+struct kgr_subscription;
 
 struct kgr_service {
     struct kgr_node *node;     /* borrowed */
@@ -24,6 +29,22 @@ struct kgr_service {
     struct kgr_rekey_wait *rekeys;  /* owned list */
     struct kgr_mac_stream *streams; /* owned list */
     uint32_t next_stream;
+    /* Messages. */
+    struct kgr_routes routes;
+    struct kgr_mailbox_pool pool;
+    struct kgr_receiver *receivers; /* owned list, who waits longest first */
+    size_t num_receivers;
+    unsigned num_opening;      /* at the TPM */
+    bool more_to_open;         /* a mailbox had to wait for the others */
+    uint64_t opening_retry_ms; /* the TPM's queue was full */
+    uint64_t messages_sent;
+    uint64_t messages_accepted;
+    uint64_t messages_refused[KGR_REFUSAL_COUNT];
+    struct kgr_bucket refusal_log;
+    /* Events. */
+    struct kgr_subscription *subscriptions; /* owned list */
+    size_t num_subscriptions;
+    bool ks_lost;                      /* and told */
     uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
 };
 
@@ -47,6 +68,10 @@ kgr_service_fn kgr_service_open;
 kgr_service_fn kgr_service_random;
 kgr_service_fn kgr_service_stir;
 kgr_service_fn kgr_service_rekey;
+kgr_service_fn kgr_service_send;
+kgr_service_fn kgr_service_recv;
+kgr_service_fn kgr_service_subscribe;
+kgr_service_fn kgr_service_next_event;
 
 /* kgr_service_malformed answers a body that does not decode. */
 void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request);
@@ -72,6 +97,8 @@ struct kgr_service_job {
 void *kgr_service_job_new(struct kgr_service *service, struct kgr_call call, size_t size);
 /* kgr_service_job_start hands the job to the worker, or answers why not, and frees it. */
 void kgr_service_job_start(struct kgr_service_job *job);
+/* kgr_service_job_try is the same for a job of nobody's call: false, and freed without release, when it was not taken. */
+KGR_MUST_CHECK bool kgr_service_job_try(struct kgr_service_job *job);
 /* kgr_service_job_fail answers and frees a job that was not started. */
 void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
                           const struct kgr_diag *diag);
@@ -122,6 +149,31 @@ uint64_t kgr_service_rekey_deadline(const struct kgr_service *service);
 void kgr_service_rekey_on_timer(struct kgr_service *service, uint64_t now_ms);
 void kgr_service_forget_rekeys(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_rekeys(struct kgr_service *service);
+/* service_message.c */
+void kgr_service_init_messages(struct kgr_service *service);
+void kgr_service_free_messages(struct kgr_service *service);
+uint64_t kgr_service_message_deadline(const struct kgr_service *service);
+void kgr_service_message_timer(struct kgr_service *service, uint64_t now_ms);
+uint64_t kgr_service_num_refused(const struct kgr_service *service, enum kgr_refusal cause);
+
+/* service_receiver.c: who waits for messages. kgr_service_wake_receivers serves and refuses those who can be. */
+void kgr_service_wake_receivers(struct kgr_service *service);
+void kgr_service_forget_receivers(struct kgr_service *service, uint32_t slot, uint32_t generation);
+void kgr_service_free_receivers(struct kgr_service *service);
+uint64_t kgr_service_receiver_deadline(const struct kgr_service *service);
+
+/* service_event.c */
+void kgr_service_emit(struct kgr_service *service, const struct kgr_node_event *event);
+void kgr_service_init_events(struct kgr_service *service);
+void kgr_service_free_events(struct kgr_service *service);
+void kgr_service_forget_subscription(struct kgr_service *service, uint32_t slot,
+                                     uint32_t generation);
+uint64_t kgr_service_event_deadline(const struct kgr_service *service);
+void kgr_service_event_timer(struct kgr_service *service, uint64_t now_ms);
+/* kgr_service_tell_pair tells what changed with a pair since it was last told. */
+void kgr_service_tell_pair(struct kgr_service *service, struct kgr_pair *pair);
+void kgr_service_tell_ks(struct kgr_service *service);
+
 /* service_record.c: kgr_service_store_records at a clean stop. */
 void kgr_service_store_records(struct kgr_service *service);
 

@@ -2,34 +2,13 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/keys/resident.h"
-#include "agent/node/service_parts.h"
+#include "agent/node/service_record.h"
 #include "agent/seal/seal.h"
 #include "agent/wire/record.h"
 
 #include <string.h>
 
 /* seal and open: records (docs/protocol.md, section 8). */
-
-#define AAD_MAX (KGR_RECORD_HEADER_LEN + KGR_IPC_AAD_MAX)
-
-/* The pair may be revoked and the key destroyed while a job runs: what a job needs later it finds again. */
-struct record_job {
-    struct kgr_service_job job;
-    struct kgr_resident_key *key; /* borrowed: buried after this job */
-    enum kgr_suite suite;
-    struct kgr_nid peer;
-    struct kgr_record_header header;
-    bool window; /* open: the sequence counts */
-    size_t aad_len;
-    uint8_t aad[AAD_MAX]; /* header of the record, then the application's own */
-    uint8_t iv[KGR_IV_LEN];
-    uint8_t tag[KGR_TAG_MAX];
-    size_t in_len;
-    size_t out_len;
-    uint8_t *in;
-    uint8_t *out;
-    uint8_t bytes[];
-};
 
 static enum kgr_error write_ceilings(struct kgr_service *service, const struct kgr_nid *peer,
                                      const struct kgr_pair_records *records, uint64_t send,
@@ -45,7 +24,7 @@ static enum kgr_error write_ceilings(struct kgr_service *service, const struct k
     return err;
 }
 
-static void job_set(struct record_job *job, const struct kgr_pair *pair,
+static void job_set(struct kgr_record_job *job, const struct kgr_pair *pair,
                     const struct kgr_ring_key *key, struct kgr_slice aad)
 {
     struct kgr_wr wr;
@@ -60,10 +39,10 @@ static void job_set(struct record_job *job, const struct kgr_pair *pair,
 
 /* seal */
 
-static enum kgr_error run_seal(struct kgr_service_job *base, struct kgr_tpm *tpm,
-                               struct kgr_diag *diag)
+enum kgr_error kgr_record_run_seal(struct kgr_service_job *base, struct kgr_tpm *tpm,
+                                   struct kgr_diag *diag)
 {
-    struct record_job *job = (struct record_job *)base;
+    struct kgr_record_job *job = (struct kgr_record_job *)base;
     struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
     struct kgr_seal_key key = kgr_resident_use_seal(&use);
 
@@ -71,22 +50,27 @@ static enum kgr_error run_seal(struct kgr_service_job *base, struct kgr_tpm *tpm
                             kgr_slice(job->in, job->in_len));
 }
 
+enum kgr_error kgr_record_write(const struct kgr_record_job *job, struct kgr_wr *wr)
+{
+    kgr_wr_bytes(wr, job->aad, KGR_RECORD_HEADER_LEN);
+    kgr_wr_bytes(wr, job->iv, KGR_IV_LEN);
+    kgr_wr_bytes(wr, job->out, job->out_len);
+    kgr_wr_bytes(wr, job->tag, kgr_suite_tag_len(job->suite));
+    return kgr_wr_ok(wr) ? KGR_OK : KGR_ERR_TOO_LARGE;
+}
+
 static enum kgr_error finish_seal(struct kgr_service_job *base, struct kgr_diag *diag)
 {
-    struct record_job *job = (struct record_job *)base;
     struct kgr_service *service = base->service;
     struct kgr_wr wr;
+    enum kgr_error err;
 
     (void)diag;
     kgr_wr_init(&wr, service->reply, sizeof(service->reply));
-    kgr_wr_bytes(&wr, job->aad, KGR_RECORD_HEADER_LEN);
-    kgr_wr_bytes(&wr, job->iv, KGR_IV_LEN);
-    kgr_wr_bytes(&wr, job->out, job->out_len);
-    kgr_wr_bytes(&wr, job->tag, kgr_suite_tag_len(job->suite));
-    if (!kgr_wr_ok(&wr))
-        return KGR_ERR_TOO_LARGE;
-    kgr_service_ok(service, base->call, kgr_wr_slice(&wr));
-    return KGR_OK;
+    err = kgr_record_write((struct kgr_record_job *)base, &wr);
+    if (err == KGR_OK)
+        kgr_service_ok(service, base->call, kgr_wr_slice(&wr));
+    return err;
 }
 
 static enum kgr_error next_sequence(struct kgr_service *service, struct kgr_pair *pair,
@@ -111,15 +95,20 @@ static enum kgr_error next_sequence(struct kgr_service *service, struct kgr_pair
     return err;
 }
 
-static enum kgr_error start_seal(struct kgr_service *service, struct record_job *job,
-                                 struct kgr_pair *pair, struct kgr_ring_key *key,
-                                 const struct kgr_ipc_seal *asked)
+size_t kgr_record_seal_size(size_t plaintext_len)
+{
+    return sizeof(struct kgr_record_job) + plaintext_len + kgr_suite_ciphertext_len(plaintext_len);
+}
+
+enum kgr_error kgr_record_set_seal(struct kgr_record_job *job, struct kgr_pair *pair,
+                                   struct kgr_ring_key *key, const struct kgr_ipc_seal *asked,
+                                   bool message)
 {
     struct kgr_wr wr;
     enum kgr_error err;
 
     job_set(job, pair, key, asked->aad);
-    job->job.run = run_seal;
+    job->job.run = kgr_record_run_seal;
     job->job.finish = finish_seal;
     job->in = job->bytes;
     job->in_len = asked->data.len;
@@ -131,9 +120,11 @@ static enum kgr_error start_seal(struct kgr_service *service, struct record_job 
         .suite = (uint8_t)key->suite,
         .role = key->own_role,
         .stored = asked->stored,
+        .message = message,
         .generation = key->generation,
     };
-    err = next_sequence(service, pair, key->generation, &job->header.sequence);
+    key->used_blocks += asked->data.len / KGR_BLOCK_LEN + 1;
+    err = next_sequence(job->job.service, pair, key->generation, &job->header.sequence);
     kgr_wr_init(&wr, job->aad, KGR_RECORD_HEADER_LEN);
     if (err == KGR_OK)
         err = kgr_record_header_encode(&wr, &job->header);
@@ -146,7 +137,7 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
     struct kgr_diag diag = {{0}};
     struct kgr_ring_key *key = NULL;
     struct kgr_pair *pair = NULL;
-    struct record_job *job;
+    struct kgr_record_job *job;
     enum kgr_error err = KGR_OK;
 
     if (kgr_ipc_seal_decode(&asked, request->body) != KGR_OK) {
@@ -162,13 +153,10 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
     }
-    job = kgr_service_job_new(service, request->call,
-                              sizeof(*job) + asked.data.len +
-                                  kgr_suite_ciphertext_len(asked.data.len));
+    job = kgr_service_job_new(service, request->call, kgr_record_seal_size(asked.data.len));
     if (job == NULL)
         return;
-    err = start_seal(service, job, pair, key, &asked);
-    key->used_blocks += asked.data.len / KGR_BLOCK_LEN + 1;
+    err = kgr_record_set_seal(job, pair, key, &asked, false);
     if (err == KGR_OK)
         kgr_service_job_start(&job->job);
     else
@@ -177,10 +165,10 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
 
 /* open */
 
-static enum kgr_error run_open(struct kgr_service_job *base, struct kgr_tpm *tpm,
-                               struct kgr_diag *diag)
+enum kgr_error kgr_record_run_open(struct kgr_service_job *base, struct kgr_tpm *tpm,
+                                   struct kgr_diag *diag)
 {
-    struct record_job *job = (struct record_job *)base;
+    struct kgr_record_job *job = (struct kgr_record_job *)base;
     struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
     struct kgr_seal_key key = kgr_resident_use_seal(&use);
     enum kgr_error err = kgr_seal_decrypt(
@@ -192,10 +180,9 @@ static enum kgr_error run_open(struct kgr_service_job *base, struct kgr_tpm *tpm
                : err;
 }
 
-/* accept notes the sequence of a record that was verified, on disk first where a new block begins. */
-static enum kgr_error accept(struct kgr_service *service, const struct record_job *job,
-                             struct kgr_diag *diag)
+enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_diag *diag)
 {
+    struct kgr_service *service = job->job.service;
     struct kgr_pair *pair = kgr_pairs_find(&service->node->pairs, &job->peer);
     struct kgr_pair_records *records =
         pair == NULL ? NULL : kgr_pair_find_records(pair, job->header.generation);
@@ -222,8 +209,8 @@ static enum kgr_error accept(struct kgr_service *service, const struct record_jo
 
 static enum kgr_error finish_open(struct kgr_service_job *base, struct kgr_diag *diag)
 {
-    struct record_job *job = (struct record_job *)base;
-    enum kgr_error err = job->window ? accept(base->service, job, diag) : KGR_OK;
+    struct kgr_record_job *job = (struct kgr_record_job *)base;
+    enum kgr_error err = job->window ? kgr_record_accept(job, diag) : KGR_OK;
 
     if (err == KGR_OK)
         kgr_service_ok(base->service, base->call, kgr_slice(job->out, job->out_len));
@@ -258,13 +245,18 @@ static enum kgr_error find_record_key(struct kgr_service *service, struct kgr_pa
     return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "the record was seen before");
 }
 
-static void set_open(struct record_job *job, const struct kgr_pair *pair,
-                     const struct kgr_ring_key *key, const struct kgr_ipc_seal *asked,
-                     const struct kgr_record *record)
+size_t kgr_record_open_size(const struct kgr_record *record)
+{
+    return sizeof(struct kgr_record_job) + 2 * record->body.len;
+}
+
+void kgr_record_set_open(struct kgr_record_job *job, const struct kgr_pair *pair,
+                         const struct kgr_ring_key *key, const struct kgr_ipc_seal *asked,
+                         const struct kgr_record *record)
 {
     job_set(job, pair, key, asked->aad);
     memcpy(job->aad, record->aad.p, KGR_RECORD_HEADER_LEN);
-    job->job.run = run_open;
+    job->job.run = kgr_record_run_open;
     job->job.finish = finish_open;
     job->header = record->header;
     job->window = !(asked->stored && record->header.stored);
@@ -283,7 +275,7 @@ void kgr_service_open(struct kgr_service *service, const struct kgr_server_reque
     struct kgr_diag diag = {{0}};
     struct kgr_ring_key *key = NULL;
     struct kgr_pair *pair = NULL;
-    struct record_job *job;
+    struct kgr_record_job *job;
     enum kgr_error err;
 
     if (kgr_ipc_seal_decode(&asked, request->body) != KGR_OK) {
@@ -293,16 +285,19 @@ void kgr_service_open(struct kgr_service *service, const struct kgr_server_reque
     err = kgr_record_decode(&record, asked.data);
     if (err != KGR_OK)
         err = kgr_diag_set(&diag, KGR_ERR_CORRUPT, "not a record");
+    if (err == KGR_OK && record.header.message)
+        err = kgr_diag_set(&diag, KGR_ERR_CORRUPT,
+                           "a message: the agent opens it when it arrives, recv fetches it");
     if (err == KGR_OK)
         err = find_record_key(service, &pair, &key, &asked, &record, &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
     }
-    job = kgr_service_job_new(service, request->call, sizeof(*job) + 2 * record.body.len);
+    job = kgr_service_job_new(service, request->call, kgr_record_open_size(&record));
     if (job == NULL)
         return;
-    set_open(job, pair, key, &asked, &record);
+    kgr_record_set_open(job, pair, key, &asked, &record);
     kgr_service_job_start(&job->job);
 }
 

@@ -173,6 +173,18 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
     return len > 0 ? len - 1 : 0; /* without the last newline */
 }
 
+static void count_messages(const struct kgr_service *service, struct kgr_ipc_status *out)
+{
+    out->messages_sent = service->messages_sent;
+    out->messages_accepted = service->messages_accepted;
+    out->messages_waiting = (uint32_t)service->pool.num_opened;
+    for (int i = 0; i < KGR_REFUSAL_COUNT; i++) {
+        uint64_t num = kgr_service_num_refused(service, (enum kgr_refusal)i);
+
+        out->messages_refused[i] = num < UINT32_MAX ? (uint32_t)num : UINT32_MAX;
+    }
+}
+
 void kgr_service_status(struct kgr_service *service, const struct kgr_server_request *request)
 {
     const struct kgr_node *node = service->node;
@@ -200,6 +212,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         kgr_service_malformed(service, request);
         return;
     }
+    count_messages(service, &status);
     (void)snprintf(broker, sizeof(broker), "%s:%u", node->broker_host, node->broker_port);
     status.broker = text(broker);
     if (node->sync.answer_ms != 0)

@@ -21,6 +21,11 @@ static const struct kgr_config_key broker_keys[] = {
 static const struct kgr_config_key limit_keys[] = {
     {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
     {.name = "waits", .type = KGR_CONFIG_INT, .min = 1, .max = 65536, .def = 1024},
+    {.name = "inbox_messages", .type = KGR_CONFIG_INT, .min = 1, .max = 1048576, .def = 1024},
+    {.name = "inbox_bytes", .type = KGR_CONFIG_INT, .min = 65536, .max = 1 << 30, .def = 4 << 20},
+    {.name = "inbox_total", .type = KGR_CONFIG_INT, .min = 65536, .max = 1 << 30, .def = 64 << 20},
+    {.name = "events", .type = KGR_CONFIG_INT, .min = 2, .max = 65536, .def = 256},
+    {.name = "subscribers", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 64},
     {.name = NULL},
 };
 
@@ -101,6 +106,11 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
         .waits = (uint32_t)kgr_config_int(limits, "waits"),
+        .inbox_messages = (uint32_t)kgr_config_int(limits, "inbox_messages"),
+        .inbox_bytes = (uint32_t)kgr_config_int(limits, "inbox_bytes"),
+        .inbox_total = (uint32_t)kgr_config_int(limits, "inbox_total"),
+        .events = (uint32_t)kgr_config_int(limits, "events"),
+        .subscribers = (uint32_t)kgr_config_int(limits, "subscribers"),
         .log_level = (enum kgr_log_level)level,
     };
     if (kgr_config_has(root, "broker")) {

@@ -31,7 +31,12 @@ struct kgr_settings {
     uint64_t budget;            /* blocks of 16 bytes under one generation */
     uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
     uint32_t mac_streams;       /* open MAC computations of one connection */
-    uint32_t waits;             /* requests of all applications that wait for a key */
+    uint32_t waits; /* requests of all applications that wait for a key, and for a message */
+    uint32_t inbox_messages; /* of one peer, waiting */
+    uint32_t inbox_bytes;    /* likewise */
+    uint32_t inbox_total;    /* bytes of all peers' */
+    uint32_t events;         /* that one subscriber may leave unread */
+    uint32_t subscribers;    /* of events */
     enum kgr_log_level log_level;
 };
 

@@ -30,6 +30,7 @@ extern "C" {
 #define KGR_MAC_MAX         64    /* room for any MAC */
 #define KGR_RECORD_OVERHEAD 96    /* a record is at most this much longer than its plaintext */
 #define KGR_DIAG_MAX        256
+#define KGR_MESSAGE_MAX     61440 /* most bytes of one message */
 
 enum kgr_pair_state {
     KGR_STATE_IDLE = 0,
@@ -63,6 +64,20 @@ enum kgr_mode {
 };
 
 /* Bits of kgr_status.modes: 1 << enum kgr_mode. */
+
+/* Why the agent dropped what arrived on a topic of messages (docs/protocol.md, "Messages"). */
+enum kgr_refusal {
+    KGR_REFUSAL_RETAINED =
+        0, /* marked as retained by the broker; frames of the KS count here too */
+    KGR_REFUSAL_SIZE = 1,
+    KGR_REFUSAL_FORMAT = 2, /* no message */
+    KGR_REFUSAL_KEY = 3,    /* for another key, role or suite than the topic's */
+    KGR_REFUSAL_STATE = 4,  /* pair not allowed, key expired, no lease */
+    KGR_REFUSAL_REPLAY = 5,
+    KGR_REFUSAL_FULL = 6,
+    KGR_REFUSAL_TAG = 7,
+    KGR_REFUSAL_COUNT = 8 /* how many there are */
+};
 
 struct kgr_client;
 
@@ -111,7 +126,46 @@ struct kgr_status {
     uint32_t modes;          /* cipher modes that work here */
     uint32_t frames_refused; /* since start, all causes */
     char alarms[1024];       /* one a line; empty when there is none */
+    uint64_t messages_sent;  /* handed to the broker's connection since start */
+    uint64_t messages_accepted;
+    uint32_t messages_waiting;                    /* accepted, not fetched yet */
+    uint32_t messages_refused[KGR_REFUSAL_COUNT]; /* by cause, since start */
 };
+
+/* What came with a message. */
+struct kgr_message {
+    char peer[KGR_PEER_MAX + 1]; /* who sent it */
+    uint64_t generation;         /* of the key */
+    uint64_t sequence; /* of the sender under that key: grows, with gaps where he sealed records */
+    uint32_t waiting;  /* messages behind this one, of the peer that was asked for */
+};
+
+enum kgr_event_type {
+    KGR_EVENT_KEY_READY = 1,   /* peer has a first key: generation */
+    KGR_EVENT_KEY_RENEWED = 2, /* peer has another key: generation */
+    KGR_EVENT_REVOKED = 3,     /* the pair was revoked */
+    KGR_EVENT_FAILED = 4,      /* no key with peer: error */
+    KGR_EVENT_MESSAGE = 5,     /* count messages wait; there was none before */
+    KGR_EVENT_OVERFLOW = 6,    /* the inbox of peer was full: count messages dropped so far */
+    KGR_EVENT_ALARM = 7,       /* of the node: text */
+    KGR_EVENT_BROKER_LOST = 8, /* of the node: text */
+    KGR_EVENT_BROKER_BACK = 9,
+    KGR_EVENT_KS_LOST = 10, /* of the node: no answer for too long */
+    KGR_EVENT_KS_BACK = 11,
+    KGR_EVENT_LOST = 12 /* count events are missing here: they were not fetched in time */
+};
+
+struct kgr_event {
+    enum kgr_event_type type;
+    char peer[KGR_PEER_MAX + 1]; /* empty: of the node */
+    uint64_t generation;         /* 0: none */
+    uint64_t count;
+    enum kgr_error error;
+    int64_t unix_s; /* when, by the wall clock of the node */
+    char text[KGR_DIAG_MAX];
+};
+
+struct kgr_events;
 
 /*
  * kgr_client_new makes a client; it does no I/O. *out is the caller's, freed by kgr_client_free.
@@ -228,6 +282,50 @@ enum kgr_error kgr_open(struct kgr_client *client, const char *peer, bool stored
                         size_t record_len, uint8_t *out, size_t out_cap, size_t *out_len);
 
 /*
+ * kgr_send seals data (at most KGR_MESSAGE_MAX bytes, 0 is legal) as a message to peer and returns when the agent's connection
+ * to the broker has taken it. That is all it says: the broker may drop it, and so may the peer's agent if nobody
+ * fetches there. Who needs to know lets the peer answer. There is no queue for later.
+ * Errors: KGR_ERR_BROKER (no connection), KGR_ERR_BUSY (more is under way than the connection takes: later again),
+ * KGR_ERR_TOO_LARGE, KGR_ERR_UNSUPPORTED (an older agent), and those of kgr_seal. Thread-safe.
+ */
+enum kgr_error kgr_send(struct kgr_client *client, const char *peer, const uint8_t *data,
+                        size_t len);
+
+/*
+ * kgr_recv fetches the oldest message of peer (NULL: of any peer). out_cap must be at least KGR_MESSAGE_MAX, because
+ * a message is given out once: to one receiver, the one that has waited longest, whichever process it is. It was
+ * verified, decrypted and found new when it arrived. info may be NULL.
+ * timeout_ms: 0 does not wait, negative waits for ever. Errors: KGR_ERR_TIMEOUT (none came), KGR_ERR_UNKNOWN_PEER,
+ * KGR_ERR_NOT_AUTHORIZED and KGR_ERR_REVOKED (none can come), KGR_ERR_SHORT_BUFFER, KGR_ERR_NO_AGENT (it went away: a message on
+ * its way to us then is lost, as are those that waited in it), KGR_ERR_UNSUPPORTED (an older agent). Thread-safe.
+ */
+enum kgr_error kgr_recv(struct kgr_client *client, const char *peer, int timeout_ms,
+                        struct kgr_message *info, uint8_t *out, size_t out_cap, size_t *out_len);
+
+/*
+ * kgr_events_open subscribes to what happens to peer and to the node (peer NULL: to all peers). It has a connection of
+ * its own, opened like client's; *out is the caller's, freed by kgr_events_close, and may outlive client. The first events
+ * tell what holds already: messages that wait, a broker or KS that is away. A struct kgr_events belongs to one thread at a time, and to
+ * the process that opened it.
+ */
+enum kgr_error kgr_events_open(struct kgr_client *client, struct kgr_events **out,
+                               const char *peer);
+/*
+ * kgr_events_fd is a descriptor for poll (POLLIN): readable when kgr_events_next would not wait. Together with kgr_recv
+ * and timeout_ms 0, repeated until KGR_ERR_TIMEOUT at each KGR_EVENT_MESSAGE, a program receives without a thread that
+ * waits. Borrowed: read from it, and close it, by kgr_events_* only.
+ */
+int kgr_events_fd(const struct kgr_events *events);
+/*
+ * kgr_events_next gives the next event. timeout_ms as for kgr_recv. Who is slow loses events, never memory of the
+ * agent: KGR_EVENT_LOST stands where they are missing. Errors: KGR_ERR_TIMEOUT (there is none), KGR_ERR_NO_AGENT (the agent went away:
+ * close, and open another), KGR_ERR_CORRUPT.
+ */
+enum kgr_error kgr_events_next(struct kgr_events *events, struct kgr_event *out, int timeout_ms);
+/* kgr_events_close accepts NULL. */
+void kgr_events_close(struct kgr_events *events);
+
+/*
  * kgr_get_random fills out from the TPM's generator; any len, in several requests if need be: after a
  * failure out may be filled in part. kgr_add_random stirs the TPM's.
  */
@@ -238,6 +336,8 @@ enum kgr_error kgr_add_random(struct kgr_client *client, const uint8_t *in, size
 const char *kgr_state_name(enum kgr_pair_state state);
 const char *kgr_custody_name(enum kgr_custody custody);
 const char *kgr_suite_name(enum kgr_suite_id suite);
+const char *kgr_refusal_name(enum kgr_refusal refusal);
+const char *kgr_event_name(enum kgr_event_type type);
 
 #ifdef __cplusplus
 }

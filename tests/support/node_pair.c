@@ -138,6 +138,11 @@ static void make_states(void)
             .request_timeout_s = 30,
             .mac_streams = 3,
             .waits = 4,
+            .inbox_messages = 8,
+            .inbox_bytes = 1 << 20,
+            .inbox_total = 2 << 20,
+            .events = 8,
+            .subscribers = 2,
         };
         assert_int_equal(kgr_cmd_init(&end->settings, NULL), KGR_OK);
         node_pair_open(end);
