@@ -244,21 +244,33 @@ static enum kgr_error abandon(struct kgr_node *node)
     return KGR_OK;
 }
 
+static enum kgr_error prepare(struct kgr_node *node)
+{
+    struct kgr_nksk_renewal *renewal = &node->renewal;
+    bool storage = (renewal->s.wanted & KGR_REKEY_STORAGE) != 0;
+    enum kgr_error err = persist(node, NULL, NULL);
+
+    if (err != KGR_OK)
+        return err;
+    if (storage && node->anchor.burying) { /* one storage key at a time is on its way out */
+        renewal->busy = false;
+        renewal->deadline_ms = kgr_clock_boot_ms() + kgr_retry_delay_ms(&renewal->retry, 0);
+        return KGR_OK;
+    }
+    kgr_nksk_prepare(node, storage);
+    return KGR_OK;
+}
+
 static enum kgr_error act(struct kgr_node *node, enum kgr_nksk_action action,
                           const struct kgr_nksk_state *before, const struct kgr_nksk_source *source)
 {
-    enum kgr_error err;
-
     switch (action) {
     case KGR_NKSK_DO_NOTHING:
         break;
     case KGR_NKSK_DO_PERSIST:
         return persist(node, NULL, NULL);
     case KGR_NKSK_DO_PREPARE:
-        err = persist(node, NULL, NULL);
-        if (err == KGR_OK)
-            kgr_nksk_prepare(node, (node->renewal.s.wanted & KGR_REKEY_STORAGE) != 0);
-        return err;
+        return prepare(node);
     case KGR_NKSK_DO_PLACE:
     case KGR_NKSK_DO_STORE:
         return store(node, source->making);

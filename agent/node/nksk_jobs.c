@@ -75,9 +75,6 @@ void kgr_nksk_prepare(struct kgr_node *node, bool storage)
     struct kgr_diag diag = {{0}};
     enum kgr_error err = making == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
-    if (err == KGR_OK && storage && node->anchor.burying)
-        err = kgr_diag_set(&diag, KGR_ERR_BUSY,
-                           "the storage key before is not evicted yet; try again later");
     if (err == KGR_OK) {
         making->node = node;
         making->storage = storage;

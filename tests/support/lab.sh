@@ -61,7 +61,11 @@ lab_kill()
     kill "-${2:-TERM}" "$pid" 2>/dev/null || return 0
     for ((i = 0; i < 100; i++)); do
         kill -0 "$pid" 2>/dev/null || return 0
-        [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" != Z ] || return 0
+        # While another thread of it still ends, the files are open and locked.
+        if [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" = Z ] &&
+            [ "$(ls "/proc/$pid/task" 2>/dev/null | wc -l)" -le 1 ]; then
+            return 0
+        fi
         sleep 0.05
     done
     kill -KILL "$pid" 2>/dev/null || true
