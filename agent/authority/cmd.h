@@ -25,5 +25,6 @@ enum { KGR_AC_ALLOW_SUITE = 0, KGR_AC_ALLOW_CUSTODY = 1 };
 kgr_ac_command kgr_ac_cmd_init, kgr_ac_cmd_pin;
 kgr_ac_command kgr_ac_cmd_node_add, kgr_ac_cmd_node_list, kgr_ac_cmd_node_show;
 kgr_ac_command kgr_ac_cmd_node_rekey;
+kgr_ac_command kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove;
 kgr_ac_command kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix;
 kgr_ac_command kgr_ac_cmd_audit, kgr_ac_cmd_audit_verify;

@@ -104,12 +104,13 @@ static bool node_json(json_t *list, const struct kgr_node_entry *e)
 {
     char name[2 * KGR_NAME_MAX + 1];
     return json_array_append_new(
-               list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i}", "node", e->node.s,
-                               "state", kgr_node_state_word(e->state), "tpm",
-                               (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven",
-                               "ek_name", kgr_hex(name, e->ek_name.p, e->ek_name.len), "added",
-                               (json_int_t)e->added, "heard", (json_int_t)e->heard, "suites",
-                               (int)e->suites, "custodies", (int)e->custodies)) == 0;
+               list,
+               json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:b}", "node", e->node.s,
+                         "state", kgr_node_state_word(e->state), "tpm",
+                         (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven", "ek_name",
+                         kgr_hex(name, e->ek_name.p, e->ek_name.len), "added", (json_int_t)e->added,
+                         "heard", (json_int_t)e->heard, "suites", (int)e->suites, "custodies",
+                         (int)e->custodies, "told", (e->flags & KGR_NODE_UNTOLD) == 0)) == 0;
 }
 
 static void node_row(const struct kgr_node_entry *e)
@@ -119,8 +120,9 @@ static void node_row(const struct kgr_node_entry *e)
     struct tm tm;
     if (e->heard != 0 && gmtime_r(&t, &tm) != NULL)
         strftime(heard, sizeof heard, "%Y-%m-%d %H:%M:%SZ", &tm);
-    printf("%-24s %-11s %-9s %s\n", e->node.s, kgr_node_state_word(e->state),
-           (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven", heard);
+    printf("%-24s %-11s %-9s %-5s %s\n", e->node.s, kgr_node_state_word(e->state),
+           (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven",
+           (e->flags & KGR_NODE_UNTOLD) == 0 ? "yes" : "no", heard);
 }
 
 static bool print_node(struct kgr_rd *rd, json_t *list)
@@ -137,7 +139,7 @@ static bool print_node(struct kgr_rd *rd, json_t *list)
 
 static void node_title(void)
 {
-    printf("%-24s %-11s %-9s %s\n", "NODE", "STATE", "TPM", "LAST HEARD");
+    printf("%-24s %-11s %-9s %-5s %s\n", "NODE", "STATE", "TPM", "TOLD", "LAST HEARD");
 }
 
 enum kgr_error kgr_ac_cmd_node_list(const struct kgr_ac_settings *settings,
@@ -209,5 +211,48 @@ enum kgr_error kgr_ac_cmd_node_rekey(const struct kgr_ac_settings *settings,
                rekey.storage ? " and replaces its storage key" : "");
     kgr_ac_close(&ac);
     free(buf);
+    return err;
+}
+
+/* An order about one node, without a result. */
+static enum kgr_error order_node(const struct kgr_ac_settings *settings, const char *text,
+                                 enum kgr_order_kind kind, struct kgr_diag *diag)
+{
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct kgr_nid node;
+    struct kgr_slice result;
+    struct kgr_wr wr;
+    uint8_t body[1 + KGR_NID_MAX];
+    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    if (buf == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    kgr_wr_init(&wr, body, sizeof body);
+    enum kgr_error err = kgr_parse_nid(&node, text, diag);
+    if (err == KGR_OK)
+        err = kgr_wire_nid_encode(&wr, &node);
+    if (err == KGR_OK)
+        err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_order(&ac, &result, buf, kind, kgr_wr_slice(&wr), diag);
+    kgr_ac_close(&ac);
+    free(buf);
+    return err;
+}
+
+enum kgr_error kgr_ac_cmd_node_revoke(const struct kgr_ac_settings *settings,
+                                      const struct kgr_options *options, struct kgr_diag *diag)
+{
+    enum kgr_error err = order_node(settings, options->operands[0], KGR_ORDER_NODE_REVOKE, diag);
+    if (err == KGR_OK)
+        printf("%s is revoked; node list tells when it and its peers know\n", options->operands[0]);
+    return err;
+}
+
+enum kgr_error kgr_ac_cmd_node_remove(const struct kgr_ac_settings *settings,
+                                      const struct kgr_options *options, struct kgr_diag *diag)
+{
+    enum kgr_error err = order_node(settings, options->operands[0], KGR_ORDER_NODE_REMOVE, diag);
+    if (err == KGR_OK)
+        printf("%s is removed; another TPM may be added by this name\n", options->operands[0]);
     return err;
 }

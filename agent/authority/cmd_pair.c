@@ -77,7 +77,7 @@ static bool print_pair(struct kgr_rd *rd, json_t *list)
     kgr_pair_entry_read(rd, &e);
     if (!kgr_rd_ok(rd))
         return false;
-    const char *status = e.status == 1 ? "allowed" : "revoked";
+    const char *status = e.status == 1 ? "allowed" : e.status == 2 ? "revoked" : "denied";
     if (list == NULL) {
         printf("%-24s %-24s %-8s %-23s %-8s %" PRIu64 "\n", e.nids[0].s, e.nids[1].s, status,
                kgr_suite_word(e.min_suite), kgr_custody_word(e.min_custody), e.generation);

@@ -52,6 +52,8 @@ static const struct kgr_command commands[] = {
     {"node show", "N_ID", 1, "show one node", list_options, 0},
     {"node rekey", "N_ID", 1, "have a node renew its NKSK at its next synchronisation",
      rekey_options, 0},
+    {"node revoke", "N_ID", 1, "end a node and all its keys; its N_ID stays with its TPM", NULL, 0},
+    {"node remove", "N_ID", 1, "the same, and give its N_ID free for another TPM", NULL, 0},
     {"pair allow", "N_ID N_ID", 2, "let two nodes have keys", allow_options, 0},
     {"pair deny", "N_ID N_ID", 2, "let two nodes have no keys any more", NULL, 0},
     {"pair matrix", NULL, 0, "show who may have keys with whom", list_options, 0},
@@ -62,9 +64,10 @@ static const struct kgr_command commands[] = {
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,        kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,     kgr_ac_cmd_node_list,
-    kgr_ac_cmd_node_show,   kgr_ac_cmd_node_rekey, kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,
-    kgr_ac_cmd_pair_matrix, kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify,
+    kgr_ac_cmd_init,         kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,    kgr_ac_cmd_node_list,
+    kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove,
+    kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,  kgr_ac_cmd_pair_matrix, kgr_ac_cmd_audit,
+    kgr_ac_cmd_audit_verify,
 };
 
 static const struct kgr_program program = {

@@ -9,8 +9,8 @@
 static const char *const suite_words[] = {"any", "AES-128-CBC-HMAC-SHA256",
                                           "AES-256-CBC-HMAC-SHA384"};
 static const char *const custody_words[] = {"any", "resident", "mixed", "sealed"};
-static const char *const state_words[] = {"unknown",    "issued",  "challenged",
-                                          "registered", "revoked", "expired"};
+static const char *const state_words[] = {"unknown", "issued",  "challenged", "registered",
+                                          "revoked", "expired", "removed"};
 
 const char *kgr_suite_word(uint8_t suite)
 {

@@ -30,6 +30,7 @@ struct kgr_ks_command {
     /* node_add */
     struct kgr_order_node_add *add;
     struct kgr_ks_issue *issue;
+    struct kgr_registry registry;
 };
 
 /* kgr_ks_command_new takes over the origin; NULL without memory. Whoever ends the command frees it. */

@@ -10,6 +10,8 @@
 #include "agent/server/command.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/nksk_glue.h"
+#include "agent/server/notify.h"
+#include "agent/server/revoke.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/order.h"
@@ -26,13 +28,20 @@ static enum kgr_error allow(struct kgr_ks *ks, const struct kgr_nid *a, const st
     struct kgr_nid nids[2] = {first ? *a : *b, first ? *b : *a};
     struct kgr_coordinator_state *state = malloc(sizeof *state);
     struct kgr_ks_policy policy;
+    bool changed;
     enum kgr_error err =
         state == NULL ? KGR_ERR_NO_MEMORY : kgr_ks_pairs_load(ks->db, &policy, state, nids, diag);
 
     free(state);
     if (err != KGR_OK)
         return err;
+    if (policy.revoked && !allowed)
+        return KGR_OK; /* which is more than denied */
+    changed = !policy.known || policy.revoked || policy.allowed != allowed;
     policy.allowed = allowed;
+    policy.revoked = false;
+    if (changed)
+        policy.word = kgr_ks_next_word(ks);
     if (minimum != NULL) {
         policy.min_suite = minimum->min_suite;
         policy.min_custody = minimum->min_custody;
@@ -40,6 +49,9 @@ static enum kgr_error allow(struct kgr_ks *ks, const struct kgr_nid *a, const st
     err = kgr_ks_policy_save(ks->db, nids, &policy, diag);
     if (err == KGR_OK && !allowed)
         err = kgr_ks_exchanges_denied(ks, nids, KGR_REASON_NOT_AUTHORIZED, diag);
+    if (err == KGR_OK && changed)
+        err = kgr_ks_notify_pair(ks, nids, allowed ? KGR_NOTICE_ALLOWED : KGR_NOTICE_DENIED,
+                                 policy.word, policy.floor, diag);
     return err;
 }
 
@@ -47,20 +59,21 @@ static enum kgr_error store_node(struct kgr_ks_command *c, struct kgr_diag *diag
 {
     struct kgr_ks *ks = c->ks;
     struct kgr_ks_record *record = calloc(1, sizeof *record);
-    struct kgr_registry reg;
-    enum kgr_error err;
+    struct kgr_ks_node *before = kgr_ks_node_find(ks, &c->add->node);
+    enum kgr_error err = KGR_OK;
 
     if (record == NULL)
         return KGR_ERR_NO_MEMORY;
-    kgr_registry_init(&reg, c->issue->expires_s,
-                      c->add->ek_hash.len != 0 ? c->add->ek_hash.p : NULL);
+    if (before != NULL)
+        err = kgr_ks_revoke_forget(ks, before, diag);
     record->nid = c->add->node;
-    record->reg = reg.s;
+    record->reg = c->registry.s;
     record->added_s = (uint64_t)kgr_clock_wall_s();
     record->has_ntag = true;
     memcpy(record->ntag_key_id, c->issue->key_id, sizeof record->ntag_key_id);
     record->ntag = c->issue->ntag;
-    err = kgr_ks_nodes_save(ks->db, record, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_nodes_save(ks->db, record, diag);
     for (size_t i = 0; i < c->add->num_peers && err == KGR_OK; i++)
         err = allow(ks, &c->add->node, &c->add->peers[i], NULL, true, diag);
     if (err == KGR_OK)
@@ -78,11 +91,23 @@ static enum kgr_error run_issue(struct kgr_tpm *tpm, void *ctx, struct kgr_diag 
     return kgr_ks_issue_run(c->issue, &c->ks->id, tpm, diag);
 }
 
-static bool taken(struct kgr_ks *ks, const struct kgr_nid *nid)
+/* begin_registry makes the machine of the credential, unless somebody bears the name. */
+static enum kgr_error begin_registry(struct kgr_ks_command *c, struct kgr_diag *diag)
 {
-    const struct kgr_ks_node *node = kgr_ks_node_find(ks, nid);
+    const struct kgr_ks_node *node = kgr_ks_node_find(c->ks, &c->add->node);
+    const uint8_t *ek_hash = c->add->ek_hash.len != 0 ? c->add->ek_hash.p : NULL;
 
-    return node != NULL && node->reg.s.phase != KGR_REGISTRY_EXPIRED;
+    if (node == NULL) {
+        kgr_registry_init(&c->registry, c->issue->expires_s, ek_hash);
+        return KGR_OK;
+    }
+    if (node->reg.s.phase != KGR_REGISTRY_EXPIRED && !kgr_ks_node_gone(node))
+        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s is known already", node->r.nid.s);
+    if (!kgr_registry_renew(&c->registry, &node->reg.s, c->issue->expires_s, ek_hash))
+        return kgr_diag_set(diag, KGR_ERR_EXISTS,
+                            "%s was revoked and keeps its TPM; for another one: kgr-ac node remove",
+                            node->r.nid.s);
+    return KGR_OK;
 }
 
 static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
@@ -92,10 +117,12 @@ static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *dia
     struct kgr_ks *ks = c->ks;
 
     kgr_ks_note_tpm(ks, err);
+    if (err == KGR_OK) {
+        err = begin_registry(c, &own); /* another order may have come meanwhile */
+        diag = &own;
+    }
     if (err != KGR_OK)
         kgr_ks_command_fail(c, err, diag);
-    else if (taken(ks, &c->add->node)) /* by another order meanwhile */
-        kgr_ks_command_fail(c, KGR_ERR_EXISTS, NULL);
     if (kgr_ks_begin(ks) != KGR_OK) {
         kgr_ks_command_drop(&c->after);
         return;
@@ -127,14 +154,12 @@ static enum kgr_error check_add(struct kgr_ks_command *c, struct kgr_slice body,
 
     if (kgr_order_node_add_decode(add, body) != KGR_OK)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the order is malformed");
-    if (taken(c->ks, &add->node))
-        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s is known already", add->node.s);
     if (add->validity_s == 0 || add->validity_s > VALIDITY_MAX_S)
         return kgr_diag_set(diag, KGR_ERR_INVALID, "a credential is good for 1 s to 366 days");
     for (size_t i = 0; i < add->num_peers; i++)
         if (kgr_nid_cmp(&add->peers[i], &add->node) == 0)
             return kgr_diag_set(diag, KGR_ERR_INVALID, "%s cannot be its own peer", add->node.s);
-    return KGR_OK;
+    return begin_registry(c, diag);
 }
 
 static enum kgr_error node_add(struct kgr_ks_command *c, struct kgr_slice body,
@@ -184,13 +209,15 @@ static void write_node(struct kgr_wr *wr, const struct kgr_ks_node *node)
     };
     struct kgr_tpm_name name = {0};
 
-    if (reg->has_ek_hash)
+    if (reg->has_ek_hash && !reg->pinned)
         entry.flags |= KGR_NODE_EK_GIVEN;
+    if (node->notices.num > 0)
+        entry.flags |= KGR_NODE_UNTOLD;
     if (reg->bound && kgr_tpm_public_name(&name, &node->r.ek) == KGR_OK) {
         entry.ek_name = kgr_slice(name.bytes, name.len);
         entry.suites = node->r.suites;
         entry.custodies = node->r.custodies;
-        if (reg->has_ek_hash && reg->phase == KGR_REGISTRY_REGISTERED)
+        if (reg->has_ek_hash && !reg->pinned && reg->phase == KGR_REGISTRY_REGISTERED)
             entry.flags |= KGR_NODE_EK_PROVEN;
     }
     kgr_node_entry_write(wr, &entry);
@@ -252,6 +279,20 @@ static enum kgr_error node_rekey(struct kgr_ks_command *c, struct kgr_slice body
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
 
+static enum kgr_error node_end(struct kgr_ks_command *c, struct kgr_slice body, bool removed,
+                               struct kgr_diag *diag)
+{
+    struct kgr_ks_node *node;
+    struct kgr_nid nid;
+
+    if (kgr_wire_nid_decode(&nid, body) != KGR_OK)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the order is malformed");
+    node = kgr_ks_node_find(c->ks, &nid);
+    if (node == NULL)
+        return kgr_diag_set(diag, KGR_ERR_UNKNOWN_PEER, "the KS knows no node %s", nid.s);
+    return kgr_ks_revoke(c->ks, node, removed, diag);
+}
+
 static enum kgr_error pair_change(struct kgr_ks_command *c, struct kgr_slice body, bool allowed,
                                   struct kgr_diag *diag)
 {
@@ -282,7 +323,9 @@ static enum kgr_error list_pair(void *arg, const struct kgr_ks_pair_row *row)
         .nids = {row->nids[0], row->nids[1]},
         .min_suite = row->policy.min_suite,
         .min_custody = row->policy.min_custody,
-        .status = row->policy.allowed ? 1 : 2,
+        .status = row->policy.allowed   ? 1
+                  : row->policy.revoked ? 2
+                                        : 3,
         .generation = row->generation,
     };
 
@@ -337,6 +380,10 @@ enum kgr_error kgr_ks_commands_carry_out(struct kgr_ks_command *c, const struct 
         return node_rekey(c, order->body, diag);
     case KGR_ORDER_AUDIT_LIST:
         return kgr_ks_audit_list(c->ks, &c->body, order->body, diag);
+    case KGR_ORDER_NODE_REVOKE:
+        return node_end(c, order->body, false, diag);
+    case KGR_ORDER_NODE_REMOVE:
+        return node_end(c, order->body, true, diag);
     default:
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "this KS knows no order of kind %u",
                             order->kind);

@@ -533,6 +533,30 @@ static void on_denied(struct kgr_coordinator *co, event_t *event, actions_t *out
     kgr_co_tell_aborted(row, out);
 }
 
+static void on_revoked(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *open = open_row(co);
+
+    if (open != NULL && open->phase == KGR_COORDINATOR_COMMITTED)
+        void_row(co, open, out);
+    else if (open != NULL)
+        abort_row(co, open, event->reason, out);
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++) {
+        if (&co->s.rows[i] != open)
+            forget(&co->s.rows[i]);
+    }
+    if (open != NULL)
+        open->reason = event->reason;
+    /* Another TPM may bear the name next, and begin at a lower epoch. */
+    co->s.seen[event->side] = 0;
+    co->s.current[0] = co->s.current[1] = 0;
+    co->s.generation = 0;
+    co->s.generation_s = 0;
+    co->s.generation_lifetime_s = 0;
+    co->s.generation_suite = 0;
+    co->s.generation_custody = 0;
+}
+
 /* persist_first puts PERSIST before everything that the step does. */
 static void persist_first(actions_t *out)
 {
@@ -551,6 +575,7 @@ void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinat
         [KGR_COORDINATOR_BORN] = on_born,         [KGR_COORDINATOR_BIRTH_FAILED] = on_birth_failed,
         [KGR_COORDINATOR_SYNC] = on_sync,         [KGR_COORDINATOR_TIMER] = on_timer,
         [KGR_COORDINATOR_RESUME] = on_resume,     [KGR_COORDINATOR_DENIED] = on_denied,
+        [KGR_COORDINATOR_REVOKED] = on_revoked,
     };
     assert((size_t)event->type < KGR_ARRAY_LEN(handlers));
     out->num = 0;

@@ -91,7 +91,8 @@ enum kgr_coordinator_event_type {
     KGR_COORDINATOR_SYNC, /* what a node said of this pair in sync_req */
     KGR_COORDINATOR_TIMER,
     KGR_COORDINATOR_RESUME, /* connected: send now what is due */
-    KGR_COORDINATOR_DENIED, /* the AC took the permission, or a node is gone */
+    KGR_COORDINATOR_DENIED, /* the AC took the permission */
+    KGR_COORDINATOR_REVOKED, /* side is a node no more: what the pair had ends, but for the generations spent */
 };
 
 /* Only the fields named beside a type of event are read. All pointers are borrowed for the step. */
@@ -101,7 +102,7 @@ struct kgr_coordinator_event {
     uint64_t now_s;  /* all: KS time, which goes on over restarts and never back */
     uint32_t jitter; /* all: random bits */
 
-    uint8_t side;              /* frames, SYNC: of the sender */
+    uint8_t side;              /* frames, SYNC: of the sender; REVOKED: of the node */
     const uint8_t *xid;        /* frames: exchange id in the header */
     uint64_t sequence;         /* frames, SYNC */
     const uint8_t *pxid;       /* ADV_ANS, CONF_ANS; KEY_REQ: 16 fresh random bytes */

@@ -20,7 +20,7 @@
 static const char *const phases[] = {
     [KGR_REGISTRY_ISSUED] = "issued",         [KGR_REGISTRY_CHALLENGED] = "challenged",
     [KGR_REGISTRY_REGISTERED] = "registered", [KGR_REGISTRY_REVOKED] = "revoked",
-    [KGR_REGISTRY_EXPIRED] = "expired",
+    [KGR_REGISTRY_EXPIRED] = "expired",       [KGR_REGISTRY_REMOVED] = "removed",
 };
 
 /* A challenge being made. */

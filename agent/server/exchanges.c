@@ -493,6 +493,22 @@ enum kgr_error kgr_ks_exchanges_abort(struct kgr_ks *ks, const struct kgr_nid *n
     return err;
 }
 
+enum kgr_error kgr_ks_exchanges_revoked(struct kgr_ks *ks, const struct kgr_nid nids[2],
+                                        uint8_t side, struct kgr_diag *diag)
+{
+    struct kgr_coordinator_event event = {
+        .type = KGR_COORDINATOR_REVOKED, .side = side, .reason = KGR_REASON_REVOKED};
+    struct kgr_ks_pair *pair;
+    enum kgr_error err = kgr_ks_pair_get(ks, nids, &pair, diag);
+
+    if (err != KGR_OK)
+        return err;
+    fill_clocks(ks, &event);
+    err = act(ks, pair, &event, NULL, diag);
+    kgr_ks_pairs_drop_idle(ks);
+    return err;
+}
+
 static void step_all(struct kgr_ks *ks, enum kgr_coordinator_event_type type)
 {
     for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL && !ks->failed; pair = pair->next) {

@@ -28,6 +28,10 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_abort(struct kgr_ks *ks, const st
 KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks,
                                                       const struct kgr_nid nids[2], uint8_t reason,
                                                       struct kgr_diag *diag);
+/* kgr_ks_exchanges_revoked ends all that a pair has, because the node of that side is gone, in a transaction. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_revoked(struct kgr_ks *ks,
+                                                       const struct kgr_nid nids[2], uint8_t side,
+                                                       struct kgr_diag *diag);
 /* kgr_ks_exchanges_connected sends what is due, after every connect. */
 void kgr_ks_exchanges_connected(struct kgr_ks *ks);
 /* kgr_ks_exchanges_timer runs what is due. */

@@ -10,6 +10,8 @@
 #include "agent/server/exchanges.h"
 #include "agent/server/nksk_glue.h"
 #include "agent/server/reception.h"
+#include "agent/server/notify.h"
+#include "agent/server/revoke.h"
 #include "agent/server/synchro.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/frame.h"
@@ -71,9 +73,21 @@ static enum kgr_error run_receipt(struct kgr_tpm *tpm, void *ctx, struct kgr_dia
     return err;
 }
 
+/* A node that is gone is told so, whatever it says. */
+static enum kgr_error send_off(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
+                               struct kgr_diag *diag)
+{
+    return frame->type == KGR_FRAME_SYNC_REQ ? kgr_ks_notify_heard(ks, frame->node, diag)
+                                             : kgr_ks_frames_nack(ks, frame, KGR_REASON_REVOKED, 0);
+}
+
 static enum kgr_error handle(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
                              struct kgr_diag *diag)
 {
+    if (frame->type == KGR_FRAME_NOTICE_ACK)
+        return kgr_ks_notify_ack(ks, frame, diag);
+    if (kgr_ks_node_gone(frame->node))
+        return send_off(ks, frame, diag);
     switch (frame->type) {
     case KGR_FRAME_ORDER:
         return kgr_ks_reception_frame(ks, frame);
@@ -202,6 +216,8 @@ static bool expected(const struct kgr_ks_key *key, const struct kgr_frame_header
     case KGR_FRAME_KEY_REQ:
     case KGR_FRAME_ADV_ANS:
     case KGR_FRAME_CONF_ANS:
+    case KGR_FRAME_NOTICE_ACK:
+        return phase == KGR_REGISTRY_REGISTERED || kgr_ks_node_gone(key->node);
     case KGR_FRAME_NACK:
     case KGR_FRAME_NKSK_REQ:
     case KGR_FRAME_NKSK_PROOF:

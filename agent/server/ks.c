@@ -196,6 +196,7 @@ enum kgr_error kgr_ks_node_add(struct kgr_ks *ks, const struct kgr_ks_record *re
         node = calloc(1, sizeof *node);
         if (node == NULL)
             return KGR_ERR_NO_MEMORY;
+        kgr_notices_init(&node->notices);
         while (*at != NULL && kgr_nid_cmp(&(*at)->r.nid, &record->nid) < 0)
             at = &(*at)->next;
         node->next = *at;
@@ -307,6 +308,9 @@ void kgr_ks_key_release(struct kgr_ks *ks, struct kgr_ks_key *key)
 void kgr_ks_arm(struct kgr_ks *ks)
 {
     uint64_t tick = kgr_clock_boot_ms() + TICK_MS, deadline = kgr_ks_exchanges_deadline(ks);
+
+    if (ks->notices_ms < deadline)
+        deadline = ks->notices_ms;
 
     if (ks->timer != NULL)
         kgr_timer_start_at(ks->timer, deadline < tick ? deadline : tick);

@@ -16,6 +16,7 @@
 #include "agent/server/identity.h"
 #include "agent/server/nksk_renewal.h"
 #include "agent/server/nodes.h"
+#include "agent/server/notices.h"
 #include "agent/server/orders.h"
 #include "agent/server/pairs.h"
 #include "agent/server/registry.h"
@@ -51,8 +52,9 @@ struct kgr_ks_node {
     struct kgr_ks_nksk renewal;   /* of NKSK */
     struct kgr_ks_key *next_nksk; /* that is to come; likewise borrowed */
     uint8_t next_topic1[KGR_TOPIC_LEN];
-    uint64_t nksk_born_s; /* KS time */
-    uint8_t rekey;        /* KGR_REKEY_*: what the AC ordered */
+    uint64_t nksk_born_s;       /* KS time */
+    uint8_t rekey;              /* KGR_REKEY_*: what the AC ordered */
+    struct kgr_notices notices; /* that wait for it */
 };
 
 /* The AC, or the AC as it will be under its next keys. */
@@ -113,6 +115,8 @@ struct kgr_ks {
     struct kgr_ks_ac ac[2];    /* by enum kgr_ks_ac_slot */
     struct kgr_orders orders;
     struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
+    uint32_t words;      /* given in this epoch */
+    uint64_t notices_ms; /* when the first notice is due */
     uint64_t next_slot_id;
     struct kgr_ks_age age;
     uint64_t time_kept; /* KS time as stored */

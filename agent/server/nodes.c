@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define COLUMNS                                                                                    \
-    "nid, phase, added, heard, expires, suites, custodies, ek_hash, ek, storage, topic1, topic2,"  \
+    "nid, phase, added, heard, expires, suites, custodies, ek_hash, pinned, ek, storage, topic1, " \
+    "topic2,"                                                                                      \
     " ntag_key_id, ntag_pub, ntag_priv, xid, request, nonce_ks, proof, suite, custody,"            \
     " nksk_key_id, enc_pub, enc_priv, mac_pub, mac_priv"
 
@@ -20,6 +21,7 @@ enum column {
     SUITES,
     CUSTODIES,
     EK_HASH,
+    PINNED,
     EK,
     STORAGE,
     TOPIC1,
@@ -75,6 +77,7 @@ static void bind_record(struct kgr_stmt *stmt, const struct kgr_ks_record *r)
     bind_int(stmt, SUITES, r->suites);
     bind_int(stmt, CUSTODIES, r->custodies);
     bind_if(stmt, EK_HASH, reg->has_ek_hash, reg->ek_hash, sizeof reg->ek_hash);
+    bind_int(stmt, PINNED, reg->pinned);
     bind_if(stmt, EK, reg->bound, r->ek.bytes, r->ek.len);
     bind_if(stmt, STORAGE, reg->bound, r->storage.bytes, r->storage.len);
     bind_if(stmt, TOPIC1, r->has_topics, r->topic1, sizeof r->topic1);
@@ -100,10 +103,11 @@ enum kgr_error kgr_ks_nodes_save(struct kgr_db *db, const struct kgr_ks_record *
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO nodes (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
         " phase = excluded.phase, added = excluded.added, heard = excluded.heard,"
         " expires = excluded.expires, suites = excluded.suites,"
-        " custodies = excluded.custodies, ek_hash = excluded.ek_hash, ek = excluded.ek,"
+        " custodies = excluded.custodies, ek_hash = excluded.ek_hash, pinned = excluded.pinned,"
+        " ek = excluded.ek,"
         " storage = excluded.storage, topic1 = excluded.topic1, topic2 = excluded.topic2,"
         " ntag_key_id = excluded.ntag_key_id, ntag_pub = excluded.ntag_pub,"
         " ntag_priv = excluded.ntag_priv, xid = excluded.xid, request = excluded.request,"
@@ -168,6 +172,7 @@ static void read_numbers(struct kgr_stmt *stmt, struct kgr_ks_record *out)
     out->custodies = (uint8_t)kgr_stmt_int(stmt, CUSTODIES);
     out->reg.suite = (uint8_t)kgr_stmt_int(stmt, SUITE);
     out->reg.custody = (uint8_t)kgr_stmt_int(stmt, CUSTODY);
+    out->reg.pinned = kgr_stmt_int(stmt, PINNED) != 0;
 }
 
 static enum kgr_error read_record(struct kgr_stmt *stmt, struct kgr_ks_record *out,

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Column allowed; below 0: the AC never named the pair. */
+enum { DENIED = 0, ALLOWED = 1, REVOKED = 2 };
+
 static void bind_nids(struct kgr_stmt *stmt, const struct kgr_nid nids[2])
 {
     kgr_stmt_bind_text(stmt, 1, nids[0].s);
@@ -91,7 +94,8 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "SELECT allowed, min_suite, min_custody, highest, seen_a, seen_b, generation, born,"
-        " lifetime, suite, custody, current_a, current_b FROM pairs WHERE a = ? AND b = ?",
+        " lifetime, suite, custody, current_a, current_b, word, floor FROM pairs WHERE a = ? AND b "
+        "= ?",
         diag);
 
     if (err != KGR_OK)
@@ -107,7 +111,10 @@ enum kgr_error kgr_ks_pairs_load(struct kgr_db *db, struct kgr_ks_policy *out_po
         int64_t allowed = kgr_stmt_int(stmt, 0);
 
         policy.known = allowed >= 0;
-        policy.allowed = allowed > 0;
+        policy.allowed = allowed == ALLOWED;
+        policy.revoked = allowed == REVOKED;
+        policy.word = (uint64_t)kgr_stmt_int(stmt, 13);
+        policy.floor = (uint64_t)kgr_stmt_int(stmt, 14);
         policy.min_suite = (uint8_t)kgr_stmt_int(stmt, 1);
         policy.min_custody = (uint8_t)kgr_stmt_int(stmt, 2);
         out->highest = (uint64_t)kgr_stmt_int(stmt, 3);
@@ -187,8 +194,10 @@ enum kgr_error kgr_ks_pairs_save(struct kgr_db *db, const struct kgr_coordinator
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO pairs (a, b, allowed, min_suite, min_custody, highest, seen_a, seen_b,"
-        " generation, born, lifetime, suite, custody, current_a, current_b)"
-        " VALUES (?, ?, -1, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (a, b) DO UPDATE SET "
+        " generation, born, lifetime, suite, custody, current_a, current_b, word,"
+        " floor)"
+        " VALUES (?, ?, -1, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0) ON CONFLICT (a, b) DO UPDATE "
+        "SET "
         "highest = excluded.highest,"
         " seen_a = excluded.seen_a, seen_b = excluded.seen_b, generation = excluded.generation,"
         " born = excluded.born, lifetime = excluded.lifetime, suite = excluded.suite,"
@@ -220,24 +229,29 @@ enum kgr_error kgr_ks_policy_save(struct kgr_db *db, const struct kgr_nid nids[2
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO pairs (a, b, allowed, min_suite, min_custody, highest, seen_a, seen_b,"
-        " generation, born, lifetime, suite, custody, current_a, current_b)"
-        " VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)"
+        " generation, born, lifetime, suite, custody, current_a, current_b, word,"
+        " floor)"
+        " VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?, ?)"
         " ON CONFLICT (a, b) DO UPDATE SET allowed = excluded.allowed,"
-        " min_suite = excluded.min_suite, min_custody = excluded.min_custody",
+        " min_suite = excluded.min_suite, min_custody = excluded.min_custody,"
+        " word = excluded.word, floor = excluded.floor",
         diag);
 
     if (err != KGR_OK)
         return err;
     bind_nids(stmt, nids);
-    kgr_stmt_bind_int(stmt, 3, policy->allowed ? 1 : 0);
+    kgr_stmt_bind_int(stmt, 3, policy->allowed ? ALLOWED : policy->revoked ? REVOKED : DENIED);
     kgr_stmt_bind_int(stmt, 4, policy->min_suite);
     kgr_stmt_bind_int(stmt, 5, policy->min_custody);
+    kgr_stmt_bind_int(stmt, 6, (int64_t)policy->word);
+    kgr_stmt_bind_int(stmt, 7, (int64_t)policy->floor);
     return kgr_stmt_run(stmt, diag);
 }
 
 #define LIST                                                                                       \
     "SELECT a, b, allowed, min_suite, min_custody, generation, born, lifetime, suite, custody,"    \
-    " current_a, current_b FROM pairs WHERE (allowed >= 0 OR generation > 0)"
+    " current_a, current_b, word, floor, highest FROM pairs WHERE (allowed >= 0 OR generation > "  \
+    "0)"
 
 static enum kgr_error read_pair(struct kgr_stmt *stmt, struct kgr_ks_pair_row *out,
                                 struct kgr_diag *diag)
@@ -248,7 +262,11 @@ static enum kgr_error read_pair(struct kgr_stmt *stmt, struct kgr_ks_pair_row *o
     if (err == KGR_OK)
         err = read_nid(stmt, 1, &out->nids[1], diag);
     out->policy.known = allowed >= 0;
-    out->policy.allowed = allowed > 0;
+    out->policy.allowed = allowed == ALLOWED;
+    out->policy.revoked = allowed == REVOKED;
+    out->policy.word = (uint64_t)kgr_stmt_int(stmt, 12);
+    out->policy.floor = (uint64_t)kgr_stmt_int(stmt, 13);
+    out->highest = (uint64_t)kgr_stmt_int(stmt, 14);
     out->policy.min_suite = (uint8_t)kgr_stmt_int(stmt, 3);
     out->policy.min_custody = (uint8_t)kgr_stmt_int(stmt, 4);
     out->generation = (uint64_t)kgr_stmt_int(stmt, 5);

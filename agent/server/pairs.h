@@ -15,6 +15,9 @@
 struct kgr_ks_policy {
     bool known; /* the AC ordered something about this pair */
     bool allowed;
+    bool revoked;        /* not only denied: a node of the pair was revoked or removed */
+    uint64_t floor;      /* generations up to this one are revoked */
+    uint64_t word;       /* number of the order (docs/protocol.md, section 5.1) */
     uint8_t min_suite;   /* 0: any */
     uint8_t min_custody; /* 0: any, 1 resident, 2 mixed */
 };
@@ -23,6 +26,7 @@ struct kgr_ks_policy {
 struct kgr_ks_pair_row {
     struct kgr_nid nids[2];
     struct kgr_ks_policy policy;
+    uint64_t highest; /* generation ever allotted */
     uint64_t generation;
     uint64_t current[2]; /* in force at each end, as it said last */
     uint64_t born_s;     /* KS time */

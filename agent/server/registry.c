@@ -159,6 +159,28 @@ void kgr_registry_init(struct kgr_registry *out, uint64_t expires_s, const uint8
         memcpy(out->s.ek_hash, ek_hash, KGR_REGISTRY_HASH_LEN);
 }
 
+bool kgr_registry_renew(struct kgr_registry *out, const struct kgr_registry_state *before,
+                        uint64_t expires_s, const uint8_t *ek_hash)
+{
+    const uint8_t *pin = NULL;
+
+    if (before->phase == KGR_REGISTRY_REVOKED && before->bound)
+        pin = before->ek;
+    else if (before->phase != KGR_REGISTRY_REMOVED && before->pinned)
+        pin = before->ek_hash;
+    if (pin != NULL && ek_hash != NULL && memcmp(pin, ek_hash, KGR_REGISTRY_HASH_LEN) != 0)
+        return false;
+    kgr_registry_init(out, expires_s, ek_hash != NULL ? ek_hash : pin);
+    out->s.pinned = pin != NULL;
+    return true;
+}
+
+void kgr_registry_end(struct kgr_registry *reg, bool removed)
+{
+    reg->s.phase = removed ? KGR_REGISTRY_REMOVED : KGR_REGISTRY_REVOKED;
+    reg->job = false;
+}
+
 void kgr_registry_restart(struct kgr_registry *out, const struct kgr_registry_state *state)
 {
     *out = (struct kgr_registry){.s = *state};

@@ -23,13 +23,15 @@ enum kgr_registry_phase {
     KGR_REGISTRY_REGISTERED = 3,
     KGR_REGISTRY_REVOKED = 4,
     KGR_REGISTRY_EXPIRED = 5,
+    KGR_REGISTRY_REMOVED = 6,
 };
 
 struct kgr_registry {
     struct kgr_registry_state {
         enum kgr_registry_phase phase;
         uint64_t expires_s; /* of the credential; KS time */
-        bool has_ek_hash;   /* the AC said which EK it must be */
+        bool has_ek_hash;   /* which EK it must be is known: the AC said so, or pinned */
+        bool pinned;        /* it is that of a node of this N_ID that was revoked, not removed */
         bool bound;         /* a valid reg_req came: ek and storage are the only ones from now on */
         uint8_t ek_hash[KGR_REGISTRY_HASH_LEN]; /* of the AC */
         uint8_t ek[KGR_REGISTRY_HASH_LEN];      /* H(EK public) */
@@ -100,6 +102,15 @@ KGR_MUST_CHECK uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_cust
                                            uint8_t custodies);
 /* kgr_registry_init makes the machine of a new credential; ek_hash of 32 bytes or NULL. */
 void kgr_registry_init(struct kgr_registry *out, uint64_t expires_s, const uint8_t *ek_hash);
+/*
+ * kgr_registry_renew is kgr_registry_init for an N_ID that was there before: the EK of a node that was revoked and not
+ * removed stays the only one. false when ek_hash names another.
+ */
+KGR_MUST_CHECK bool kgr_registry_renew(struct kgr_registry *out,
+                                       const struct kgr_registry_state *before, uint64_t expires_s,
+                                       const uint8_t *ek_hash);
+/* kgr_registry_end is the AC's word: revoked, or removed. */
+void kgr_registry_end(struct kgr_registry *reg, bool removed);
 /* kgr_registry_restart continues from a persisted state: a challenge under way is lost. */
 void kgr_registry_restart(struct kgr_registry *out, const struct kgr_registry_state *state);
 /* kgr_registry_step runs one event; out is overwritten. */

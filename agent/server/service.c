@@ -13,6 +13,7 @@
 #include "agent/server/frames.h"
 #include "agent/server/nksk_glue.h"
 #include "agent/server/order_rows.h"
+#include "agent/server/notify.h"
 #include "agent/server/pairset.h"
 #include "agent/server/reception.h"
 #include "agent/server/status.h"
@@ -45,6 +46,7 @@ static void on_ready(void *arg)
 
     kgr_info("broker", "state=connected host=%s port=%u", ks->settings.host, ks->settings.port);
     kgr_ks_exchanges_connected(ks);
+    kgr_ks_notify_connected(ks);
 }
 
 static void on_lost(void *arg, const char *reason)
@@ -67,6 +69,7 @@ static void on_timer(void *arg)
 
     kgr_ks_enrolment_expire(ks);
     kgr_ks_exchanges_timer(ks);
+    kgr_ks_notify_timer(ks);
     kgr_ks_arm(ks);
 }
 
@@ -157,6 +160,8 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     free(records.list);
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         err = kgr_ks_nksk_restore(ks, node, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_notify_load(ks, diag);
     return err == KGR_OK ? kgr_ks_pairs_load_engaged(ks, diag) : err;
 }
 
@@ -260,6 +265,7 @@ static void free_nodes(struct kgr_ks *ks)
     for (node = ks->nodes; node != NULL; node = next) {
         next = node->next;
         free_keys(ks, node);
+        kgr_notices_deinit(&node->notices);
         free(node);
     }
     ks->nodes = NULL;
@@ -305,6 +311,7 @@ enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
         return KGR_ERR_NO_MEMORY;
     ks->settings = *settings;
     ks->after_end = &ks->after;
+    ks->notices_ms = UINT64_MAX;
     kgr_bucket_init(&ks->log_bucket, 1, 10, kgr_clock_boot_ms());
     err = start(ks, dir, tcti, diag);
     if (err == KGR_OK) {

@@ -10,7 +10,7 @@ static const char *const migrations[] = {
     " counter INTEGER NOT NULL, seen BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE nodes (nid TEXT PRIMARY KEY, phase INTEGER NOT NULL, added INTEGER NOT NULL,"
     " heard INTEGER NOT NULL, expires INTEGER NOT NULL, suites INTEGER NOT NULL,"
-    " custodies INTEGER NOT NULL, ek_hash BLOB, ek BLOB, storage BLOB,"
+    " custodies INTEGER NOT NULL, ek_hash BLOB, pinned INTEGER NOT NULL, ek BLOB, storage BLOB,"
     " topic1 BLOB UNIQUE, topic2 BLOB UNIQUE,"
     /* the credential: erased when it is spent */
     " ntag_key_id BLOB UNIQUE, ntag_pub BLOB, ntag_priv BLOB, chal BLOB,"
@@ -30,6 +30,7 @@ static const char *const migrations[] = {
     " seen_a INTEGER NOT NULL, seen_b INTEGER NOT NULL, generation INTEGER NOT NULL,"
     " born INTEGER NOT NULL, lifetime INTEGER NOT NULL, suite INTEGER NOT NULL,"
     " custody INTEGER NOT NULL, current_a INTEGER NOT NULL, current_b INTEGER NOT NULL,"
+    " word INTEGER NOT NULL, floor INTEGER NOT NULL,"
     " PRIMARY KEY (a, b)) WITHOUT ROWID;"
     "CREATE INDEX pairs_b ON pairs (b);"
     "CREATE TABLE exchanges (a TEXT NOT NULL, b TEXT NOT NULL, slot INTEGER NOT NULL,"
@@ -51,6 +52,10 @@ static const char *const migrations[] = {
     " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before BLOB NOT NULL,"
     " entry BLOB NOT NULL, hash BLOB NOT NULL);"
+    /* What nodes must be told until they acknowledge it. */
+    "CREATE TABLE notices (nid TEXT NOT NULL, word INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " floor INTEGER NOT NULL, peer TEXT NOT NULL, xid BLOB NOT NULL, PRIMARY KEY (nid, word)) "
+    "WITHOUT ROWID;"
     /* What a birth made for one side: two objects as the frame carries them. The KS cannot open them. */
     "CREATE TABLE duplicates (a TEXT NOT NULL, b TEXT NOT NULL, generation INTEGER NOT NULL,"
     " side INTEGER NOT NULL, objects BLOB NOT NULL, PRIMARY KEY (a, b, generation, side))"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/server/exchanges.h"
+#include "agent/server/notify.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
 
@@ -33,7 +34,11 @@ static enum kgr_error count_pair(void *arg, const struct kgr_ks_pair_row *row)
     *out = (struct kgr_sync_pair){
         .peer = row->nids[peer],
         .peer_generation = row->current[peer],
-        .status = row->policy.allowed ? KGR_SYNC_ALLOWED : KGR_SYNC_REVOKED,
+        .status = row->policy.allowed   ? KGR_SYNC_ALLOWED
+                  : row->policy.revoked ? KGR_SYNC_REVOKED
+                                        : KGR_SYNC_DENIED,
+        .word = row->policy.word,
+        .floor = row->policy.floor,
     };
     if (row->generation == 0)
         return KGR_OK;
@@ -116,6 +121,8 @@ enum kgr_error kgr_ks_synchro_request(struct kgr_ks *ks, const struct kgr_ks_fra
         err = kgr_ks_exchanges_sync(ks, frame, req, diag);
     if (err == KGR_OK)
         err = answer(ks, frame, req, ans, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_notify_heard(ks, frame->node, diag);
     free(req);
     free(ans);
     return err;

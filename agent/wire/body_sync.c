@@ -57,7 +57,9 @@ enum kgr_error kgr_sync_req_encode(struct kgr_wr *wr, const struct kgr_sync_req 
 static void read_pair(struct kgr_rd *rd, struct kgr_sync_pair *out)
 {
     kgr_wire_read_nid(rd, &out->peer);
-    out->status = kgr_wire_read_range(rd, KGR_SYNC_ALLOWED, KGR_SYNC_REVOKED);
+    out->status = kgr_wire_read_range(rd, KGR_SYNC_ALLOWED, KGR_SYNC_DENIED);
+    out->word = kgr_rd_u64(rd);
+    out->floor = kgr_rd_u64(rd);
     out->generation = kgr_rd_u64(rd);
     out->peer_generation = kgr_rd_u64(rd);
     out->age_s = kgr_rd_u32(rd);
@@ -71,6 +73,8 @@ static void write_pair(struct kgr_wr *wr, const struct kgr_sync_pair *in)
 {
     kgr_wire_write_nid(wr, &in->peer);
     kgr_wr_u8(wr, in->status);
+    kgr_wr_u64(wr, in->word);
+    kgr_wr_u64(wr, in->floor);
     kgr_wr_u64(wr, in->generation);
     kgr_wr_u64(wr, in->peer_generation);
     kgr_wr_u32(wr, in->age_s);

@@ -25,11 +25,13 @@ struct kgr_sync_req {
     uint8_t open[KGR_SYNC_PAGE_MAX][KGR_XID_LEN];
 };
 
-enum kgr_sync_status { KGR_SYNC_ALLOWED = 1, KGR_SYNC_REVOKED = 2 };
+enum kgr_sync_status { KGR_SYNC_ALLOWED = 1, KGR_SYNC_REVOKED = 2, KGR_SYNC_DENIED = 3 };
 
 struct kgr_sync_pair {
     struct kgr_nid peer;
     uint8_t status;
+    uint64_t word;            /* number of the AC's last order about the pair */
+    uint64_t floor;           /* generations up to this one are revoked */
     uint64_t generation;      /* last committed; 0: none, then suite and custody are 0 */
     uint64_t peer_generation; /* in force at the peer, as it said last; 0: unknown */
     uint32_t age_s;

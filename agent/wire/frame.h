@@ -35,6 +35,8 @@ enum kgr_frame_type {
     KGR_FRAME_NKSK_DONE = 19,
     KGR_FRAME_ORDER = 20,
     KGR_FRAME_RESULT = 21,
+    KGR_FRAME_NOTICE = 22,
+    KGR_FRAME_NOTICE_ACK = 23,
 };
 
 enum kgr_frame_role { KGR_ROLE_NODE = 1, KGR_ROLE_KS = 2, KGR_ROLE_AC = 3 };

@@ -100,8 +100,8 @@ enum kgr_error kgr_result_encode(struct kgr_wr *wr, const struct kgr_result *in)
 void kgr_order_subject(char *out, const struct kgr_order *order)
 {
     static const uint8_t nids[] = {
-        [KGR_ORDER_NODE_ADD] = 1,   [KGR_ORDER_PAIR_ALLOW] = 2, [KGR_ORDER_PAIR_DENY] = 2,
-        [KGR_ORDER_NODE_SHOW] = 1,  [7 /* node_revoke */] = 1,  [8 /* node_remove */] = 1,
+        [KGR_ORDER_NODE_ADD] = 1,   [KGR_ORDER_PAIR_ALLOW] = 2,  [KGR_ORDER_PAIR_DENY] = 2,
+        [KGR_ORDER_NODE_SHOW] = 1,  [KGR_ORDER_NODE_REVOKE] = 1, [KGR_ORDER_NODE_REMOVE] = 1,
         [KGR_ORDER_NODE_REKEY] = 1,
     };
     struct kgr_nid nid[2];
@@ -229,8 +229,8 @@ void kgr_list_head_write(struct kgr_wr *wr, const struct kgr_list_head *in)
 void kgr_node_entry_read(struct kgr_rd *rd, struct kgr_node_entry *out)
 {
     kgr_wire_read_nid(rd, &out->node);
-    out->state = kgr_wire_read_range(rd, KGR_NODE_ISSUED, KGR_NODE_EXPIRED);
-    out->flags = kgr_wire_read_mask(rd, KGR_NODE_EK_GIVEN | KGR_NODE_EK_PROVEN);
+    out->state = kgr_wire_read_range(rd, KGR_NODE_ISSUED, KGR_NODE_REMOVED);
+    out->flags = kgr_wire_read_mask(rd, KGR_NODE_EK_GIVEN | KGR_NODE_EK_PROVEN | KGR_NODE_UNTOLD);
     out->ek_name = kgr_rd_vec8(rd, KGR_NAME_MAX);
     out->added = kgr_rd_u64(rd);
     out->heard = kgr_rd_u64(rd);
@@ -255,7 +255,7 @@ void kgr_pair_entry_read(struct kgr_rd *rd, struct kgr_pair_entry *out)
     kgr_wire_read_two_nids(rd, &out->nids[0], &out->nids[1]);
     out->min_suite = kgr_wire_read_range(rd, 0, 2);
     out->min_custody = kgr_wire_read_range(rd, 0, KGR_WIRE_MIXED);
-    out->status = kgr_wire_read_range(rd, 1, 2);
+    out->status = kgr_wire_read_range(rd, 1, 3);
     out->generation = kgr_rd_u64(rd);
 }
 

@@ -22,6 +22,9 @@ enum kgr_order_kind {
     KGR_ORDER_NODE_REKEY = 10,
     KGR_ORDER_AC_REKEY = 11,
     KGR_ORDER_AUDIT_LIST = 12,
+    KGR_ORDER_NODE_REVOKE = 7,
+    KGR_ORDER_NODE_REMOVE = 8,
+    KGR_ORDER_TOPIC0_ROTATE = 9,
 };
 
 struct kgr_order {
@@ -87,7 +90,7 @@ KGR_MUST_CHECK enum kgr_error kgr_order_pair_decode(struct kgr_order_pair *out,
                                                     struct kgr_slice body, bool with_minimum);
 KGR_MUST_CHECK enum kgr_error
 kgr_order_pair_encode(struct kgr_wr *wr, const struct kgr_order_pair *in, bool with_minimum);
-/* node_list and pair_list: an offset. node_show: kgr_wire_nid_decode. */
+/* node_list and pair_list: an offset. node_show, node_revoke, node_remove: kgr_wire_nid_decode. */
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_decode(uint16_t *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_order_offset_encode(struct kgr_wr *wr, uint16_t offset);
 
@@ -106,9 +109,11 @@ enum kgr_node_state {
     KGR_NODE_REGISTERED = 3,
     KGR_NODE_REVOKED = 4,
     KGR_NODE_EXPIRED = 5,
+    KGR_NODE_REMOVED = 6,
 };
 #define KGR_NODE_EK_GIVEN  0x01u
 #define KGR_NODE_EK_PROVEN 0x02u
+#define KGR_NODE_UNTOLD    0x04u /* a notice to it is not acknowledged */
 #define KGR_NAME_MAX       66
 
 struct kgr_node_entry {
@@ -127,7 +132,7 @@ struct kgr_pair_entry {
     struct kgr_nid nids[2];
     uint8_t min_suite;
     uint8_t min_custody;
-    uint8_t status; /* 1 allowed, 2 revoked */
+    uint8_t status; /* 1 allowed, 2 revoked, 3 denied */
     uint64_t generation;
 };
 #define KGR_PAIR_ENTRY_MAX (2 * (1 + KGR_NID_MAX) + 3 + 8)

@@ -9,6 +9,7 @@
  */
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/body_nksk.h"
+#include "agent/wire/body_notice.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
@@ -77,6 +78,9 @@ static void body(uint8_t type, struct kgr_slice in)
         break;
     case KGR_FRAME_NACK:
         FUZZ_ROUND_TRIP(struct kgr_nack, kgr_nack_decode, kgr_nack_encode, in);
+        break;
+    case KGR_FRAME_NOTICE:
+        FUZZ_ROUND_TRIP(struct kgr_notice, kgr_notice_decode, kgr_notice_encode, in);
         break;
     default:
         break;

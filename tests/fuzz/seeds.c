@@ -10,6 +10,7 @@
 
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/body_nksk.h"
+#include "agent/wire/body_notice.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/credential.h"
@@ -133,12 +134,22 @@ static void sync_pages(void)
     req.peers[0] = (struct kgr_sync_peer){{"gateway-00002"}, 1, 1};
     req.peers[1] = (struct kgr_sync_peer){{"gateway-00003"}, 0, 0};
     ans.pairs[0] =
-        (struct kgr_sync_pair){{"gateway-00002"}, KGR_SYNC_ALLOWED, 1, 1, 60, 86400, 1, 1};
-    ans.pairs[1] = (struct kgr_sync_pair){{"gateway-00003"}, KGR_SYNC_REVOKED, 0, 0, 0, 0, 0, 0};
+        (struct kgr_sync_pair){{"gateway-00002"}, KGR_SYNC_ALLOWED, 5, 0, 1, 1, 60, 86400, 1, 1};
+    ans.pairs[1] =
+        (struct kgr_sync_pair){{"gateway-00003"}, KGR_SYNC_REVOKED, 6, 3, 0, 0, 0, 0, 0, 0};
     ans.results[0].outcome = KGR_SYNC_COMMITTED;
     ans.results[0].generation = 1;
     SAVE_BODY(KGR_FRAME_SYNC_REQ, "sync_req", kgr_sync_req_encode, &req);
     SAVE_BODY(KGR_FRAME_SYNC_ANS, "sync_ans", kgr_sync_ans_encode, &ans);
+}
+
+static void notices(void)
+{
+    static const struct kgr_notice pair = {7, KGR_NOTICE_REVOKED, 3, {"gateway-00002"}};
+    static const struct kgr_notice node = {8, KGR_NOTICE_NODE_REVOKED, 0, {""}};
+
+    SAVE_BODY(KGR_FRAME_NOTICE, "notice_pair", kgr_notice_encode, &pair);
+    SAVE_BODY(KGR_FRAME_NOTICE, "notice_node", kgr_notice_encode, &node);
 }
 
 static void exchange(void)
@@ -430,6 +441,7 @@ int main(int argc, char **argv)
     frames();
     registration();
     sync_pages();
+    notices();
     exchange();
     records();
     ipc_requests();

@@ -54,7 +54,9 @@ static struct kgr_sync_ans *sync_ans(uint16_t num)
     m.num_results = num;
     for (size_t i = 0; i < num; i++) {
         m.pairs[i].peer = numbered(i);
-        m.pairs[i].status = i % 2 == 0 ? KGR_SYNC_ALLOWED : KGR_SYNC_REVOKED;
+        m.pairs[i].status = (uint8_t)(KGR_SYNC_ALLOWED + i % 3);
+        m.pairs[i].word = UINT64_MAX - i;
+        m.pairs[i].floor = i;
         if (i % 3 != 0) {
             m.pairs[i].generation = i;
             m.pairs[i].peer_generation = i - 1;
@@ -148,7 +150,7 @@ static void impossible_answers_are_refused(void **state)
     m->page = m->num_pages;
     assert_int_equal(decode_changed(m), KGR_ERR_CORRUPT);
     m = sync_ans(2);
-    m->pairs[0].status = 3;
+    m->pairs[0].status = 4;
     assert_int_equal(decode_changed(m), KGR_ERR_CORRUPT);
     m = sync_ans(2);
     m->pairs[0].suite = 1; /* without a generation */
