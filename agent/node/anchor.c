@@ -112,6 +112,10 @@ static enum kgr_error open_storage(struct kgr_anchor *anchor, struct kgr_tpm *tp
         err = kgr_tpm_persistent(tpm, &anchor->storages[0], (uint32_t)handle, &name,
                                  anchor->storage_auth, diag);
     anchor->storage = &anchor->storages[0];
+    if (err == KGR_ERR_NO_KEY && kgr_meta_get_u64(db, KGR_META_REVOKED, &handle, NULL) == KGR_OK) {
+        anchor->storages[0] = (struct kgr_tpm_object){0};
+        return KGR_OK; /* it was evicted with all that hung on it */
+    }
     if (err == KGR_OK)
         err = kgr_tpm_session_start(tpm, anchor->storage, diag);
     /* The database says that it was made: what is missing is missing in the TPM. */

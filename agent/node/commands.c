@@ -6,6 +6,7 @@
 #include "agent/base/text.h"
 #include "agent/node/enrol.h"
 #include "agent/node/node.h"
+#include "agent/node/revoke.h"
 #include "agent/node/service.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/object.h"
@@ -155,6 +156,17 @@ static enum kgr_error enroll(struct kgr_node *node, const char *path, uint32_t t
     return err;
 }
 
+static enum kgr_error refuse_revoked(struct kgr_node *node, struct kgr_diag *diag)
+{
+    uint64_t word = 0;
+    enum kgr_error err = kgr_revoke_load(node->db, &word, diag);
+
+    if (err == KGR_OK && word != 0)
+        err = kgr_diag_set(diag, KGR_ERR_REVOKED,
+                           "this node was revoked; run kgr-agent wipe, then init and enroll");
+    return err;
+}
+
 enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *path,
                               const char *timeout, struct kgr_diag *diag)
 {
@@ -168,6 +180,8 @@ enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *p
         err = kgr_node_open(node, settings, false, diag);
         node->progress = print_progress;
         if (err == KGR_OK)
+            err = refuse_revoked(node, diag);
+        if (err == KGR_OK)
             err = enroll(node, path, timeout_s, diag);
         kgr_node_close(node);
     }
@@ -177,7 +191,8 @@ enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *p
 
 /* run */
 
-static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
+/* revoked: the word that ended this node, or 0. */
+static enum kgr_error serve(struct kgr_node *node, uint64_t revoked, struct kgr_diag *diag)
 {
     enum kgr_error err = kgr_node_load_identity(node, diag);
 
@@ -189,10 +204,14 @@ static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
         err = kgr_pairs_load(&node->pairs, node->db, &node->anchor, kgr_clock_boot_ms(), diag);
     if (err == KGR_OK)
         err = kgr_node_load_nksk(node, diag);
+    if (err == KGR_OK && revoked != 0)
+        kgr_revoke_resume(node, revoked);
     if (err == KGR_OK)
         err = kgr_nksk_open(node, diag);
     if (err == KGR_OK)
         err = kgr_node_connect(node, diag);
+    if (err == KGR_OK)
+        err = kgr_revoke_apply_all(node);
     if (err == KGR_OK)
         err = kgr_service_new(&node->service, node, diag);
     if (err != KGR_OK)
@@ -200,6 +219,41 @@ static enum kgr_error serve(struct kgr_node *node, struct kgr_diag *diag)
     kgr_info("started", "node=%s epoch=%u socket=%s", node->self.s, node->epoch,
              node->settings->socket);
     return kgr_node_run(node, diag);
+}
+
+/* A revoked node without keys: nothing but an answer for those who ask what happened. */
+static enum kgr_error serve_bare(struct kgr_node *node, uint64_t revoked, struct kgr_diag *diag)
+{
+    char nid[KGR_NID_MAX + 1];
+    bool registered;
+    enum kgr_error err = kgr_node_enrolment(node->db, nid, &registered, diag);
+
+    if (err == KGR_OK)
+        err = kgr_nid_set(&node->self, nid, strlen(nid));
+    if (err == KGR_OK)
+        err = kgr_node_store_drop_all(node->db, diag); /* again, after a crash in between */
+    if (err == KGR_OK)
+        err = kgr_pairs_init(&node->pairs, &node->self);
+    if (err == KGR_OK)
+        err = kgr_node_open_loop(node);
+    if (err != KGR_OK)
+        return err;
+    kgr_revoke_resume(node, revoked);
+    node->farewell_ms = UINT64_MAX;
+    err = kgr_service_new(&node->service, node, diag);
+    return err == KGR_OK ? kgr_node_run(node, diag) : err;
+}
+
+/* A revoked node says farewell to the KS first, while it has a key for that. */
+static enum kgr_error run(struct kgr_node *node, struct kgr_diag *diag)
+{
+    uint64_t revoked = 0;
+    enum kgr_error err = kgr_revoke_load(node->db, &revoked, diag);
+
+    if (err != KGR_OK)
+        return err;
+    return revoked != 0 && node->anchor.storage->handle == 0 ? serve_bare(node, revoked, diag)
+                                                             : serve(node, revoked, diag);
 }
 
 enum kgr_error kgr_cmd_run(const struct kgr_settings *settings, struct kgr_diag *diag)
@@ -210,7 +264,7 @@ enum kgr_error kgr_cmd_run(const struct kgr_settings *settings, struct kgr_diag 
     if (err == KGR_OK) {
         err = kgr_node_open(node, settings, true, diag);
         if (err == KGR_OK)
-            err = serve(node, diag);
+            err = run(node, diag);
         kgr_node_close(node);
         kgr_info("stopped", "result=%d", (int)err);
     }

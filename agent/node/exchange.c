@@ -460,6 +460,29 @@ static void on_resume(struct kgr_exchange *ex, const struct kgr_exchange_event *
     send_due(ex, event, out);
 }
 
+/* What is revoked goes, whatever state it is in; only the highest generation stays, so that none comes again. */
+static void on_revoked(struct kgr_exchange *ex, const struct kgr_exchange_event *event,
+                       struct kgr_exchange_actions *out)
+{
+    bool holding = ex->s.phase == KGR_EXCHANGE_WAITING || ex->s.phase == KGR_EXCHANGE_CANDIDATE;
+
+    if (ex->job != KGR_EXCHANGE_JOB_NONE && ex->offer.generation <= event->generation)
+        ex->job_over = true;
+    if (holding && ex->s.candidate.generation <= event->generation) {
+        ex->s.candidate = (struct kgr_exchange_offer){0};
+        ex->s.phase = KGR_EXCHANGE_IDLE;
+        ex->deadline_ms = UINT64_MAX;
+    } else if (event->generation == UINT64_MAX) { /* the pair itself is */
+        ex->s.phase = KGR_EXCHANGE_IDLE;
+        ex->deadline_ms = UINT64_MAX;
+    }
+    if (ex->s.current.generation <= event->generation)
+        ex->s.current = (struct kgr_exchange_offer){0};
+    add(out, KGR_EXCHANGE_DO_PERSIST);
+    add(out, KGR_EXCHANGE_DO_DESTROY)->generation = event->generation;
+    add(out, KGR_EXCHANGE_DO_NOTIFY);
+}
+
 enum kgr_error kgr_exchange_init(struct kgr_exchange *out, const struct kgr_nid *self,
                                  const struct kgr_nid *peer)
 {
@@ -500,6 +523,7 @@ void kgr_exchange_step(struct kgr_exchange *ex, const struct kgr_exchange_event 
         [KGR_EXCHANGE_TIMER] = on_timer,
         [KGR_EXCHANGE_OUTCOME] = on_outcome,
         [KGR_EXCHANGE_RESUME] = on_resume,
+        [KGR_EXCHANGE_REVOKED] = on_revoked,
     };
 
     assert((size_t)event->type < KGR_ARRAY_LEN(handlers));

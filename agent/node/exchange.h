@@ -94,6 +94,7 @@ enum kgr_exchange_event_type {
     KGR_EXCHANGE_TIMER,
     KGR_EXCHANGE_OUTCOME, /* of the open exchange, from sync_ans */
     KGR_EXCHANGE_RESUME,  /* connected and synchronised: send now what is due */
+    KGR_EXCHANGE_REVOKED, /* every generation up to `generation` is to be destroyed */
 };
 
 /* Only the fields named beside a type of event are read. All pointers are borrowed for the step. */
@@ -112,7 +113,7 @@ struct kgr_exchange_event {
     const struct kgr_nid *nid2;
     const uint8_t *pxid; /* frames but NACK */
     uint64_t
-        generation; /* frames; NACK: the field of the nack; IMPORTED, KC and their failures: the job's */
+        generation; /* frames; NACK: the field of the nack; IMPORTED, KC and their failures: the job's; REVOKED */
     uint8_t suite; /* KEY_ANS, ADV_REQ */
     uint8_t custody;
     uint32_t lifetime_s;
@@ -141,6 +142,7 @@ enum kgr_exchange_action_type {
     KGR_EXCHANGE_DO_PROMOTE, /* the candidate is the current key, the former one only receives */
     KGR_EXCHANGE_DO_DROP,    /* destroy the candidate */
     KGR_EXCHANGE_DO_DISCARD, /* destroy what was imported and is no candidate */
+    KGR_EXCHANGE_DO_DESTROY, /* every key of a generation up to `generation` */
     KGR_EXCHANGE_DO_NOTIFY,  /* the state that people see changed */
     KGR_EXCHANGE_DO_ALARM,   /* a key confirmation did not fit */
     KGR_EXCHANGE_DO_IGNORED, /* the frame was not for this state; for the log */
@@ -160,7 +162,7 @@ struct kgr_exchange_action {
     uint8_t refused_type; /* 14 */
     uint64_t refused_sequence; /* 14 */
     uint8_t reason;            /* 14 */
-    uint64_t generation;       /* 14 */
+    uint64_t generation;       /* 14; DESTROY */
 };
 
 #define KGR_EXCHANGE_MAX_ACTIONS 8

@@ -111,6 +111,8 @@ static enum kgr_error write_action(struct kgr_node *node, const struct kgr_pair 
         return kgr_generation_promote(node->db, peer, &pair->ex.s.current, diag);
     case KGR_EXCHANGE_DO_DROP:
         return kgr_generation_erase(node->db, peer, KGR_RING_CANDIDATE, diag);
+    case KGR_EXCHANGE_DO_DESTROY:
+        return kgr_generation_erase_to(node->db, peer, action->generation, diag);
     case KGR_EXCHANGE_DO_PERSIST: {
         struct kgr_pair_row row;
 
@@ -150,7 +152,8 @@ static enum kgr_error write_actions(struct kgr_node *node, struct kgr_pair *pair
     err = kgr_node_commit(node);
     /* A destroyed key shall not stay readable in the log of the database. */
     if (err == KGR_OK &&
-        (has(actions, KGR_EXCHANGE_DO_DROP) || has(actions, KGR_EXCHANGE_DO_PROMOTE)) &&
+        (has(actions, KGR_EXCHANGE_DO_DROP) || has(actions, KGR_EXCHANGE_DO_PROMOTE) ||
+         has(actions, KGR_EXCHANGE_DO_DESTROY)) &&
         kgr_db_checkpoint(node->db, &diag) != KGR_OK)
         kgr_warn("checkpoint_failed", "reason=\"%s\"", kgr_diag_text(&diag, KGR_ERR_IO));
     return err;
@@ -217,6 +220,22 @@ static void drop_candidate(struct kgr_node *node, struct kgr_pair *pair)
     kgr_exchange_bury(node, key);
 }
 
+static void destroy(struct kgr_node *node, struct kgr_pair *pair, uint64_t generation)
+{
+    for (size_t place = 0; place < KGR_RING_NUM_PLACES; place++) {
+        const struct kgr_nid *peer = &pair->ex.s.peer;
+        struct kgr_ring_key *key = kgr_ring_at(node->pairs.ring, peer, (enum kgr_ring_place)place);
+
+        if (key == NULL || key->generation > generation)
+            continue;
+        key = kgr_ring_take(node->pairs.ring, peer, (enum kgr_ring_place)place);
+        kgr_pair_drop_records(pair, key->generation);
+        kgr_info("key_destroyed", "peer=%s generation=%llu", peer->s,
+                 (unsigned long long)key->generation);
+        kgr_exchange_bury(node, key);
+    }
+}
+
 static void notify(struct kgr_node *node, struct kgr_pair *pair)
 {
     const struct kgr_exchange_state *s = &pair->ex.s;
@@ -258,6 +277,9 @@ static void run_action(struct kgr_node *node, struct kgr_pair *pair,
         pair->staged = NULL;
         free(pair->blobs);
         pair->blobs = NULL;
+        break;
+    case KGR_EXCHANGE_DO_DESTROY:
+        destroy(node, pair, action->generation);
         break;
     case KGR_EXCHANGE_DO_NOTIFY:
         notify(node, pair);

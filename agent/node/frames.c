@@ -201,6 +201,7 @@ static bool expected(const struct kgr_frame_key *key, const struct kgr_frame_hea
     case KGR_FRAME_DONE:
     case KGR_FRAME_NACK:
     case KGR_FRAME_NKSK_DONE:
+    case KGR_FRAME_NOTICE:
         return true;
     case KGR_FRAME_NKSK_CHAL:
         return key->set == KGR_FRAME_NKSK;

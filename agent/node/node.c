@@ -9,6 +9,7 @@
 #include "agent/mqtt/mqtt.h"
 #include "agent/node/exchange_jobs.h"
 #include "agent/node/exchange_state.h"
+#include "agent/node/revoke.h"
 #include "agent/node/service.h"
 #include "agent/node/store.h"
 #include "agent/tpm/capability.h"
@@ -54,7 +55,12 @@ void kgr_node_reschedule(struct kgr_node *node)
 
     if (node->stopping)
         return;
-    deadline = kgr_mqtt_drain(node->mqtt); /* first: its callbacks set other deadlines */
+    /* First: its callbacks set other deadlines. */
+    deadline = node->mqtt != NULL ? kgr_mqtt_drain(node->mqtt) : UINT64_MAX;
+    if (node->revoked != 0) {
+        kgr_timer_start_at(node->timer, earlier(deadline, node->farewell_ms));
+        return;
+    }
     deadline = earlier(deadline, node->reg.deadline_ms);
     deadline = earlier(deadline, node->give_up_ms);
     deadline = earlier(deadline, node->sync.deadline_ms);
@@ -75,6 +81,8 @@ static void on_timer(void *arg)
 
     if (node->service == NULL) {
         kgr_enrol_on_timer(node, now);
+    } else if (node->revoked != 0) {
+        kgr_revoke_on_timer(node, now);
     } else {
         kgr_sync_on_timer(node, now);
         kgr_nksk_on_timer(node, now);
@@ -98,6 +106,10 @@ static void on_ready(void *arg)
     kgr_info("broker_connected", "host=%s port=%u", node->broker_host, node->broker_port);
     if (node->service == NULL) {
         kgr_enrol_on_ready(node);
+        return;
+    }
+    if (node->revoked != 0) {
+        kgr_revoke_on_ready(node);
         return;
     }
     if (was_lost)
@@ -171,11 +183,15 @@ static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
         return kgr_enrol_on_frame(node, frame);
     if (node->service == NULL)
         return KGR_OK; /* enrolling: the KS goes on once the agent runs */
-    if (type == KGR_FRAME_NKSK_CHAL || type == KGR_FRAME_NKSK_DONE)
+    if (node->revoked == 0 && (type == KGR_FRAME_NKSK_CHAL || type == KGR_FRAME_NKSK_DONE))
         return kgr_nksk_on_frame(node, frame);
     /* A frame of the KS under the new NKSK shows that it accepted the proof. */
-    if (frame->set == KGR_FRAME_NEXT)
+    if (node->revoked == 0 && frame->set == KGR_FRAME_NEXT)
         kgr_nksk_heard(node);
+    if (type == KGR_FRAME_NOTICE)
+        return kgr_revoke_on_frame(node, frame);
+    if (node->revoked != 0)
+        return KGR_OK; /* it has said farewell */
     if (type == KGR_FRAME_NACK && kgr_nksk_on_nack(node, frame))
         return KGR_OK;
     if (type == KGR_FRAME_SYNC_ANS)
@@ -480,7 +496,7 @@ static void on_stop(void *arg)
     kgr_node_stop(arg, KGR_OK);
 }
 
-enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag)
+enum kgr_error kgr_node_open_loop(struct kgr_node *node)
 {
     enum kgr_error err = kgr_loop_new(&node->loop);
 
@@ -488,6 +504,13 @@ enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag)
         err = kgr_loop_signals(node->loop, on_stop, NULL, node);
     if (err == KGR_OK)
         err = kgr_timer_new(&node->timer, node->loop, on_timer, node);
+    return err;
+}
+
+enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_node_open_loop(node);
+
     if (err == KGR_OK)
         err = kgr_wakeup_new(&node->tpm_wakeup, node->loop, on_tpm_wakeup, node);
     if (err == KGR_OK)

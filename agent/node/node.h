@@ -66,7 +66,9 @@ struct kgr_node {
     uint64_t nksk_due_ms; /* when NKSK is old enough to be renewed; UINT64_MAX: not known */
     struct kgr_sync sync;
     struct kgr_sync_lists *lists;
-    bool synced; /* once since the start: other frames may be sent */
+    bool synced;          /* once since the start: other frames may be sent */
+    uint64_t revoked;     /* the word that ended this node; 0: it lives */
+    uint64_t farewell_ms; /* revoked: until then the KS is answered; UINT64_MAX: never again */
     struct kgr_pairs pairs;
     struct kgr_ring_key **graves; /* keys that wait to be taken out of the TPM */
     size_t num_graves;
@@ -92,6 +94,8 @@ KGR_MUST_CHECK enum kgr_error kgr_node_enrolment(struct kgr_db *db, char out_nod
                                                  bool *out_registered, struct kgr_diag *diag);
 /* kgr_node_connect starts the worker, the broker's connection and the timer. The node knows its N_ID and topics then. */
 KGR_MUST_CHECK enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag);
+/* kgr_node_open_loop makes the loop and its timer alone: for a node that has nothing left to say. */
+KGR_MUST_CHECK enum kgr_error kgr_node_open_loop(struct kgr_node *node);
 /* kgr_node_run serves until kgr_node_stop, and returns the result given there. */
 KGR_MUST_CHECK enum kgr_error kgr_node_run(struct kgr_node *node, struct kgr_diag *diag);
 void kgr_node_stop(struct kgr_node *node, enum kgr_error result);

@@ -143,6 +143,8 @@ void kgr_pair_row_of(const struct kgr_pair *pair, struct kgr_pair_row *out)
 {
     out->state = pair->ex.s;
     out->status = (uint8_t)pair->status;
+    out->word = pair->word;
+    out->floor = pair->floor;
 }
 
 /* Keys */
@@ -287,7 +289,9 @@ static enum kgr_error load_pair(void *arg, const struct kgr_pair_row *row, struc
     if (!row->state.current.requester)
         pair->peer_generation = row->state.current.generation;
     pair->status =
-        row->status <= KGR_PAIR_REVOKED ? (enum kgr_pair_status)row->status : KGR_PAIR_UNNAMED;
+        row->status <= KGR_PAIR_DENIED ? (enum kgr_pair_status)row->status : KGR_PAIR_UNNAMED;
+    pair->word = row->word;
+    pair->floor = row->floor;
     return KGR_OK;
 }
 

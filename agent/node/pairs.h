@@ -21,7 +21,13 @@ struct kgr_anchor;
 #define KGR_PAIRS_UNNAMED_MAX  256   /* of them asked for here and never named by the KS */
 #define KGR_PAIRS_FIRST_KEY_ID (UINT64_C(1) << 32) /* below: the node's own */
 
-enum kgr_pair_status { KGR_PAIR_UNNAMED = 0, KGR_PAIR_ALLOWED = 1, KGR_PAIR_REVOKED = 2 };
+/* Of the pair, as notices and sync_ans number them. Revoked: its keys are destroyed; denied: only unused. */
+enum kgr_pair_status {
+    KGR_PAIR_UNNAMED = 0,
+    KGR_PAIR_ALLOWED = 1,
+    KGR_PAIR_REVOKED = 2,
+    KGR_PAIR_DENIED = 3,
+};
 
 struct kgr_pair_records {
     uint64_t generation; /* 0: free */
@@ -39,6 +45,8 @@ struct kgr_pair_told {
 struct kgr_pair {
     struct kgr_exchange ex;
     enum kgr_pair_status status;
+    uint64_t word;                    /* number of what the KS said last */
+    uint64_t floor;                   /* generations up to this one are revoked */
     bool named;                       /* by the synchronisation under way */
     unsigned jobs;                    /* of the TPM for this pair, under way */
     uint64_t requested_ms;            /* of the exchange under way */

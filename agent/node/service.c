@@ -128,7 +128,10 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 {
     struct kgr_service *service = arg;
 
-    if (request->op < KGR_ARRAY_LEN(handlers) && handlers[request->op] != NULL)
+    if (service->node->revoked != 0 && request->op != KGR_IPC_STATUS &&
+        request->op != KGR_IPC_PEERS)
+        kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
+    else if (request->op < KGR_ARRAY_LEN(handlers) && handlers[request->op] != NULL)
         handlers[request->op](service, request);
     else
         kgr_server_fail(service->server, request->call, KGR_ERR_UNSUPPORTED,

@@ -20,6 +20,8 @@ static enum kgr_error check_pair(const struct kgr_service *service, const struct
 
     if (pair != NULL && pair->status == KGR_PAIR_REVOKED)
         return kgr_diag_set(diag, KGR_ERR_REVOKED, "%s: the pair was revoked", peer->s);
+    if (pair != NULL && pair->status == KGR_PAIR_DENIED)
+        return kgr_diag_set(diag, KGR_ERR_REVOKED, "%s: the AC denied the pair", peer->s);
     if (!lease)
         return kgr_diag_set(diag, KGR_ERR_LEASE,
                             "no word from the KS within the lease: keys are kept and not used");
@@ -299,7 +301,8 @@ static bool answer(struct kgr_service *service, const struct kgr_wait *wait, uin
         return true;
     }
     if (pair->ex.s.current.generation >= wait->generation ||
-        pair->ex.s.phase == KGR_EXCHANGE_FAILED || pair->status == KGR_PAIR_REVOKED)
+        pair->ex.s.phase == KGR_EXCHANGE_FAILED || pair->status == KGR_PAIR_REVOKED ||
+        pair->status == KGR_PAIR_DENIED)
         reply_state(service, wait, pair, KGR_OK);
     else if (now_ms >= wait->deadline_ms)
         reply_state(service, wait, pair, KGR_ERR_TIMEOUT);

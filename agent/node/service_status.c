@@ -13,7 +13,7 @@
 /* A key past its lifetime is none. */
 static enum kgr_pair_state state_of(const struct kgr_pair *pair, bool has_key)
 {
-    if (pair->status == KGR_PAIR_REVOKED)
+    if (pair->status == KGR_PAIR_REVOKED || pair->status == KGR_PAIR_DENIED)
         return KGR_STATE_REVOKED;
     switch (pair->ex.s.phase) {
     case KGR_EXCHANGE_REQUESTING:
@@ -39,7 +39,11 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
     uint64_t since =
         node->sync.answer_ms > pair->requested_ms ? node->sync.answer_ms : pair->requested_ms;
 
-    if (pair->ex.s.error == KGR_ERR_NOT_AUTHORIZED)
+    if (pair->status == KGR_PAIR_REVOKED)
+        (void)snprintf(room->reason, sizeof(room->reason), "revoked: its keys are destroyed");
+    else if (pair->status == KGR_PAIR_DENIED)
+        (void)snprintf(room->reason, sizeof(room->reason), "denied by the AC: its keys are kept");
+    else if (pair->ex.s.error == KGR_ERR_NOT_AUTHORIZED)
         (void)snprintf(room->reason, sizeof(room->reason), "the KS says: not authorised");
     else if (pair->ex.s.error != KGR_OK)
         (void)snprintf(room->reason, sizeof(room->reason), "%s", kgr_strerror(pair->ex.s.error));
@@ -96,6 +100,8 @@ void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_roo
                   .expires_s = KGR_IPC_NONE_S,
                   .error = (uint32_t)pair->ex.s.error},
     };
+    if (state == KGR_STATE_REVOKED)
+        room->entry.error = KGR_ERR_REVOKED;
     if (key != NULL)
         describe_key(room, key, pair, usable, service->node->settings->overlap_s, now);
     if (expired && state == KGR_STATE_IDLE)
@@ -152,7 +158,9 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
     size_t len = 0;
     int n = 0;
 
-    if (node->lost_ms != 0)
+    if (node->revoked != 0)
+        n = 0; /* all that is wrong now */
+    else if (node->lost_ms != 0)
         n = snprintf(out, cap, "no connection to the broker %.200s:%u for %llu s\n",
                      node->broker_host, node->broker_port,
                      (unsigned long long)((now_ms - node->lost_ms) / 1000));
@@ -193,8 +201,8 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
     char alarms[KGR_IPC_ALARMS_MAX];
     char broker[KGR_IPC_BROKER_MAX + 1];
     struct kgr_ipc_status status = {
-        .registered = true,
-        .broker_connected = kgr_mqtt_is_ready(node->mqtt),
+        .registered = node->revoked == 0,
+        .broker_connected = node->mqtt != NULL && kgr_mqtt_is_ready(node->mqtt),
         .resident = node->tpm_resident,
         .node = text(node->self.s),
         .version = text(KGR_VERSION),

@@ -16,7 +16,8 @@ static const char *const migrations[] = {
     "  mac_public BLOB NOT NULL, mac_private BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE windows (key_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL,"
     "  highest INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE pairs (peer TEXT PRIMARY KEY, status INTEGER NOT NULL, state BLOB NOT NULL)"
+    "CREATE TABLE pairs (peer TEXT PRIMARY KEY, status INTEGER NOT NULL, word INTEGER NOT NULL,"
+    "  floor INTEGER NOT NULL, state BLOB NOT NULL)"
     "  STRICT, WITHOUT ROWID;"
     "CREATE TABLE generations (peer TEXT NOT NULL, place INTEGER NOT NULL,"
     "  generation INTEGER NOT NULL, offer BLOB NOT NULL, enc_public BLOB NOT NULL,"
@@ -297,8 +298,11 @@ enum kgr_error kgr_pair_save(struct kgr_db *db, const struct kgr_pair_row *row,
     uint8_t bytes[KGR_STATE_BYTES_MAX];
     struct kgr_wr wr;
     struct kgr_stmt *stmt;
-    enum kgr_error err = kgr_db_stmt(
-        &stmt, db, "INSERT OR REPLACE INTO pairs (peer, status, state) VALUES (?1, ?2, ?3)", diag);
+    enum kgr_error err =
+        kgr_db_stmt(&stmt, db,
+                    "INSERT OR REPLACE INTO pairs (peer, status, state, word, floor)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+                    diag);
 
     if (err != KGR_OK)
         return err;
@@ -309,6 +313,8 @@ enum kgr_error kgr_pair_save(struct kgr_db *db, const struct kgr_pair_row *row,
     kgr_stmt_bind_text(stmt, 1, row->state.peer.s);
     kgr_stmt_bind_int(stmt, 2, row->status);
     kgr_stmt_bind_blob(stmt, 3, kgr_wr_slice(&wr));
+    kgr_stmt_bind_int(stmt, 4, (int64_t)row->word);
+    kgr_stmt_bind_int(stmt, 5, (int64_t)row->floor);
     return kgr_stmt_run(stmt, diag);
 }
 
@@ -341,6 +347,8 @@ static enum kgr_error read_pair(struct kgr_stmt *stmt, struct kgr_pair_row *out,
     if (err != KGR_OK)
         return err;
     out->status = (uint8_t)kgr_stmt_int(stmt, 1);
+    out->word = (uint64_t)kgr_stmt_int(stmt, 3);
+    out->floor = (uint64_t)kgr_stmt_int(stmt, 4);
     if (kgr_exchange_state_decode(&out->state, kgr_stmt_blob(stmt, 2)) != KGR_OK)
         return kgr_diag_set(diag, KGR_ERR_CORRUPT, "state database: pair %s is damaged",
                             out->state.peer.s);
@@ -355,8 +363,8 @@ enum kgr_error kgr_pair_each(struct kgr_db *db,
     struct kgr_pair_row row;
     struct kgr_stmt *stmt;
     enum kgr_step step;
-    enum kgr_error err =
-        kgr_db_stmt(&stmt, db, "SELECT peer, status, state FROM pairs ORDER BY peer", diag);
+    enum kgr_error err = kgr_db_stmt(
+        &stmt, db, "SELECT peer, status, state, word, floor FROM pairs ORDER BY peer", diag);
 
     while (err == KGR_OK) {
         err = kgr_stmt_step(&step, stmt, diag);

@@ -51,6 +51,7 @@ KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_state *out, const c
 #define KGR_META_NKSK_KEY_ID    "nksk-key-id"
 #define KGR_META_RENEWAL        "nksk-renewal" /* state of the machine */
 #define KGR_META_NKSK_REQ       "nksk-req"     /* body, sent again as it was */
+#define KGR_META_REVOKED        "revoked"      /* the word that ended this node */
 
 /* kgr_meta_get copies a value; KGR_ERR_NO_KEY (without diag) when there is none, KGR_ERR_CORRUPT when it is longer than cap. */
 KGR_MUST_CHECK enum kgr_error kgr_meta_get(struct kgr_db *db, const char *name, void *out,
@@ -97,7 +98,9 @@ KGR_MUST_CHECK enum kgr_error kgr_window_load(struct kgr_db *db, struct kgr_wind
 /* Pairs. */
 struct kgr_pair_row {
     struct kgr_exchange_state state; /* without self */
-    uint8_t status;                  /* last word of the KS: 0 none, 1 allowed, 2 revoked */
+    uint8_t status; /* what the KS said last: 0 nothing, 1 allowed, 2 revoked, 3 denied */
+    uint64_t word;  /* number of that (docs/protocol.md, section 5.1) */
+    uint64_t floor; /* generations up to this one are revoked */
 };
 KGR_MUST_CHECK enum kgr_error kgr_pair_save(struct kgr_db *db, const struct kgr_pair_row *row,
                                             struct kgr_diag *diag);
@@ -134,6 +137,9 @@ KGR_MUST_CHECK enum kgr_error kgr_generation_promote(struct kgr_db *db, const st
 KGR_MUST_CHECK enum kgr_error kgr_generation_erase(struct kgr_db *db, const struct kgr_nid *peer,
                                                    enum kgr_ring_place place,
                                                    struct kgr_diag *diag);
+/* kgr_generation_erase_to erases every generation of the peer up to this one. */
+KGR_MUST_CHECK enum kgr_error kgr_generation_erase_to(struct kgr_db *db, const struct kgr_nid *peer,
+                                                      uint64_t generation, struct kgr_diag *diag);
 /* kgr_generation_ceilings stores both; seen not NULL only at a clean stop. */
 KGR_MUST_CHECK enum kgr_error kgr_generation_ceilings(struct kgr_db *db, const struct kgr_nid *peer,
                                                       uint64_t generation, uint64_t send_ceiling,
@@ -149,5 +155,7 @@ KGR_MUST_CHECK enum kgr_error kgr_generation_forget_seen(struct kgr_db *db, stru
 
 /* kgr_generation_erase_all: every key of every pair. */
 KGR_MUST_CHECK enum kgr_error kgr_generation_erase_all(struct kgr_db *db, struct kgr_diag *diag);
+/* kgr_node_store_drop_all erases every key, window and state, but for what status and wipe need. */
+KGR_MUST_CHECK enum kgr_error kgr_node_store_drop_all(struct kgr_db *db, struct kgr_diag *diag);
 /* kgr_node_store_drop_pairs erases every key and state of pairs: after a rollback of the database. */
 KGR_MUST_CHECK enum kgr_error kgr_node_store_drop_pairs(struct kgr_db *db, struct kgr_diag *diag);

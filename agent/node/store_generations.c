@@ -98,6 +98,20 @@ enum kgr_error kgr_generation_erase(struct kgr_db *db, const struct kgr_nid *pee
     return kgr_stmt_run(stmt, diag);
 }
 
+enum kgr_error kgr_generation_erase_to(struct kgr_db *db, const struct kgr_nid *peer,
+                                       uint64_t generation, struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt;
+    enum kgr_error err = kgr_db_stmt(
+        &stmt, db, "DELETE FROM generations WHERE peer = ?1 AND generation <= ?2", diag);
+
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, peer->s);
+    kgr_stmt_bind_int(stmt, 2, generation < INT64_MAX ? (int64_t)generation : INT64_MAX);
+    return kgr_stmt_run(stmt, diag);
+}
+
 enum kgr_error kgr_generation_ceilings(struct kgr_db *db, const struct kgr_nid *peer,
                                        uint64_t generation, uint64_t send_ceiling,
                                        uint64_t recv_ceiling, const uint64_t *seen,
@@ -217,4 +231,14 @@ enum kgr_error kgr_generation_erase_all(struct kgr_db *db, struct kgr_diag *diag
 enum kgr_error kgr_node_store_drop_pairs(struct kgr_db *db, struct kgr_diag *diag)
 {
     return kgr_db_exec(db, "DELETE FROM generations; DELETE FROM pairs", diag);
+}
+
+enum kgr_error kgr_node_store_drop_all(struct kgr_db *db, struct kgr_diag *diag)
+{
+    return kgr_db_exec(db,
+                       "DELETE FROM generations; DELETE FROM pairs; DELETE FROM nksk;"
+                       " DELETE FROM windows; DELETE FROM meta WHERE name NOT IN ("
+                       "'" KGR_META_NODE "', '" KGR_META_REVOKED "', '" KGR_META_STORAGE_HANDLE
+                       "', '" KGR_META_STORAGE_PUBLIC "')",
+                       diag);
 }

@@ -3,6 +3,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/node/revoke.h"
 #include "agent/node/service.h"
 #include "agent/wire/body_sync.h"
 
@@ -176,21 +177,13 @@ static void set_age(struct kgr_node *node, const struct kgr_pair *pair,
     }
 }
 
-static enum kgr_error set_status(struct kgr_node *node, struct kgr_pair *pair,
-                                 enum kgr_pair_status status, struct kgr_diag *diag)
+static enum kgr_error unname(struct kgr_node *node, struct kgr_pair *pair, struct kgr_diag *diag)
 {
-    enum kgr_pair_status before = pair->status;
-    struct kgr_pair_row row;
-    enum kgr_error err;
+    bool changed;
 
-    if (status == before)
-        return KGR_OK;
-    pair->status = status;
-    kgr_pair_row_of(pair, &row);
-    err = kgr_pair_save(node->db, &row, diag);
-    if (err == KGR_OK)
-        kgr_info("pair_status", "peer=%s status=%d", pair->ex.s.peer.s, (int)status);
-    return err;
+    return pair->status == KGR_PAIR_UNNAMED
+               ? KGR_OK
+               : kgr_revoke_hear(node, pair, KGR_PAIR_UNNAMED, pair->word, 0, &changed, diag);
 }
 
 static enum kgr_error write_statuses(struct kgr_node *node, struct kgr_diag *diag)
@@ -204,12 +197,14 @@ static enum kgr_error write_statuses(struct kgr_node *node, struct kgr_diag *dia
     for (size_t i = 0; i < lists->num_pairs && err == KGR_OK; i++) {
         const struct kgr_sync_pair *told = &lists->pairs[i];
         struct kgr_pair *pair;
+        bool changed;
 
         err = kgr_pairs_ensure(&node->pairs, &pair, &told->peer, false);
         if (err != KGR_OK)
             break;
         pair->named = true;
-        err = set_status(node, pair, (enum kgr_pair_status)told->status, diag);
+        err = kgr_revoke_hear(node, pair, (enum kgr_pair_status)told->status, told->word,
+                              told->floor, &changed, diag);
         set_age(node, pair, told, now);
         if (told->status == KGR_SYNC_ALLOWED && told->generation > pair->confirmed)
             pair->confirmed = told->generation;
@@ -217,7 +212,7 @@ static enum kgr_error write_statuses(struct kgr_node *node, struct kgr_diag *dia
     }
     for (size_t i = 0; i < node->pairs.num && err == KGR_OK; i++)
         if (!node->pairs.list[i]->named)
-            err = set_status(node, node->pairs.list[i], KGR_PAIR_UNNAMED, diag);
+            err = unname(node, node->pairs.list[i], diag);
     return err;
 }
 
@@ -251,6 +246,8 @@ static enum kgr_error complete(struct kgr_node *node)
         else
             err = kgr_node_commit(node);
     }
+    if (err == KGR_OK)
+        err = kgr_revoke_apply_all(node);
     if (err != KGR_OK)
         return err;
     for (size_t i = 0; i < lists->num_results; i++)

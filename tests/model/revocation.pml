@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sync, lease and revocation of one pair (docs/protocol.md, section 5; agent/node/sync.c, agent/node/sync_glue.c).
- * The AC denies the pair at some moment and never allows it again. The frames of notices are reserved in
- * docs/protocol.md and not specified: here a node is told by sync_ans only.
+ * The AC denies the pair at some moment and never allows it again. Notices are specified in
+ * docs/protocol.md, section 5.1, and only make it sooner; here a node is told by sync_ans only.
  *
  * Time goes in steps up to END; a lease is LEASE steps. Clocks of all ends run alike, and do not run backwards.
  * The broker keeps every sync_req and sync_ans ever sent and hands them out at any time, any number of times, in any

@@ -161,6 +161,7 @@ static void act(struct sim *sim, size_t n, const struct kgr_exchange_action *act
         if (!sim->ks.twists)
             sim_fail(sim, "node %zu: a key confirmation does not fit", n);
         break;
+    case KGR_EXCHANGE_DO_DESTROY: /* nobody is revoked here */
     case KGR_EXCHANGE_DO_PERSIST:
     case KGR_EXCHANGE_DO_NOTIFY:
     case KGR_EXCHANGE_DO_IGNORED:

@@ -328,6 +328,52 @@ static void failed_confirmation_keeps_the_candidate(void **state)
     assert_int_equal(f->ex.s.current.generation, 1);
 }
 
+static void revoke(struct fixture *f, uint64_t generation)
+{
+    struct kgr_exchange_event event = {.type = KGR_EXCHANGE_REVOKED, .generation = generation};
+
+    step(f, &event);
+    assert_true(place(f, KGR_EXCHANGE_DO_PERSIST) < place(f, KGR_EXCHANGE_DO_DESTROY));
+    assert_true(find(f, KGR_EXCHANGE_DO_DESTROY)->generation == generation);
+}
+
+static void revocation_ends_every_state_and_keeps_the_highest(void **state)
+{
+    struct fixture *f = *state;
+
+    reach_waiting(f, 3);
+    revoke(f, UINT64_MAX);
+    assert_int_equal(f->ex.s.phase, KGR_EXCHANGE_IDLE);
+    assert_int_equal(f->ex.s.candidate.generation, 0);
+    assert_true(f->ex.deadline_ms == UINT64_MAX);
+    assert_int_equal(f->ex.s.highest, 3);
+    assert_null(kgr_exchange_open_xid(&f->ex));
+    /* An import under way is for nobody. */
+    request(f, false);
+    run(f, KGR_EXCHANGE_KEY_ANS, true, 4);
+    revoke(f, UINT64_MAX);
+    imported(f, 4);
+    assert_non_null(find(f, KGR_EXCHANGE_DO_DISCARD));
+    assert_null(find(f, KGR_EXCHANGE_DO_STORE));
+}
+
+static void revocation_of_old_generations_leaves_a_new_one(void **state)
+{
+    struct fixture *f = *state;
+
+    reach_candidate(f, 5);
+    revoke(f, 4);
+    assert_int_equal(f->ex.s.phase, KGR_EXCHANGE_CANDIDATE);
+    assert_int_equal(f->ex.s.candidate.generation, 5);
+    run(f, KGR_EXCHANGE_DONE, false, 5);
+    confirmed(f, 5, f->kc_peer);
+    assert_int_equal(f->ex.s.current.generation, 5);
+    revoke(f, 4);
+    assert_int_equal(f->ex.s.current.generation, 5);
+    revoke(f, 5);
+    assert_int_equal(f->ex.s.current.generation, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup(request_needs_a_reason, setup),
         cmocka_unit_test_setup(failed_import_is_tried_again, setup),
         cmocka_unit_test_setup(failed_confirmation_keeps_the_candidate, setup),
+        cmocka_unit_test_setup(revocation_ends_every_state_and_keeps_the_highest, setup),
+        cmocka_unit_test_setup(revocation_of_old_generations_leaves_a_new_one, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

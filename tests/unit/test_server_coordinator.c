@@ -511,6 +511,41 @@ static void coordinator_random_runs_hold(void **state)
     }
 }
 
+static void coordinator_revocation_ends_everything_but_the_generations(void **state)
+{
+    const struct kgr_coordinator_event revoked = {
+        .type = KGR_COORDINATOR_REVOKED, .side = 1, .reason = KGR_REASON_REVOKED};
+    struct bed b;
+
+    (void)state;
+    for (int phase = 0; phase < 4; phase++) {
+        open_bed(&b);
+        step(&b, key_req(&b, 0, 1));
+        if (phase > 0)
+            step(&b, born(&b));
+        if (phase > 1)
+            step(&b, answer(&b, KGR_COORDINATOR_ADV_ANS, 1, 3, 2, 1));
+        if (phase > 2)
+            step(&b, answer(&b, KGR_COORDINATOR_CONF_ANS, 0, 1, 2, 1));
+        step(&b, revoked);
+        assert_false(b.held[1][0] || b.held[1][1]);
+        assert_null(kgr_coordinator_open(&b.co.s));
+        assert_int_equal(b.co.s.generation, 0);
+        assert_int_equal(b.co.s.highest, 1);
+        assert_int_equal(b.co.s.seen[1], 0);
+        assert_true(b.co.deadline_ms == UINT64_MAX);
+        for (size_t i = 0; i < b.did.num; i++)
+            assert_int_not_equal(b.did.list[i].type, KGR_COORDINATOR_DO_SEND);
+        step(&b, born(&b)); /* a birth that was under way */
+        assert_false(b.held[1][0] || b.held[1][1]);
+        /* Added again, from another TPM with a young epoch: the generations go on. */
+        crash(&b);
+        b.sequence[1] = 0;
+        step(&b, key_req(&b, 1, 5));
+        assert_int_equal(b.bearing, 2);
+    }
+}
+
 static int fill(void **state)
 {
     (void)state;
@@ -536,6 +571,7 @@ int main(void)
         cmocka_unit_test(coordinator_nack_counts_only_for_a_frame_it_sent),
         cmocka_unit_test(coordinator_commit_is_void_by_the_requesters_word_only),
         cmocka_unit_test(coordinator_sync_ends_tombstones),
+        cmocka_unit_test(coordinator_revocation_ends_everything_but_the_generations),
         cmocka_unit_test(coordinator_exhaustive_search_holds),
         cmocka_unit_test(coordinator_random_runs_hold),
     };

@@ -203,6 +203,32 @@ static void registry_expiry_ends_it_in_every_open_state(void **state)
 }
 
 /* Random events, restarts from the last persisted copy: no other TPM is ever challenged or registered. */
+static void registry_revoked_name_keeps_its_tpm_and_removed_does_not(void **state)
+{
+    struct kgr_registry reg, again;
+
+    (void)state;
+    kgr_registry_init(&reg, EXPIRES, NULL);
+    (void)does(&reg, request(1, 2, 3), KGR_REGISTRY_DO_CHALLENGE);
+    kgr_registry_end(&reg, false);
+    assert_int_equal(reg.s.phase, KGR_REGISTRY_REVOKED);
+    assert_false(does(&reg, made(3, 4), KGR_REGISTRY_DO_KEEP)); /* was under way */
+    assert_true(does(&reg, request(1, 2, 3), KGR_REGISTRY_DO_IGNORED));
+    assert_false(kgr_registry_renew(&again, &reg.s, EXPIRES, bytes[5]));
+    assert_true(kgr_registry_renew(&again, &reg.s, EXPIRES, NULL));
+    assert_true(again.s.pinned);
+    assert_true(does(&again, request(5, 6, 3), KGR_REGISTRY_DO_ALARM));
+    /* The pin outlives credentials that nobody used. */
+    again.s.phase = KGR_REGISTRY_EXPIRED;
+    assert_true(kgr_registry_renew(&reg, &again.s, EXPIRES, NULL));
+    assert_true(does(&reg, request(5, 6, 3), KGR_REGISTRY_DO_ALARM));
+    assert_true(does(&reg, request(1, 6, 3), KGR_REGISTRY_DO_CHALLENGE));
+    kgr_registry_end(&reg, true);
+    assert_true(kgr_registry_renew(&again, &reg.s, EXPIRES, NULL));
+    assert_false(again.s.pinned);
+    assert_true(does(&again, request(5, 6, 3), KGR_REGISTRY_DO_CHALLENGE));
+}
+
 static void registry_random_never_serves_a_second_tpm(void **state)
 {
     (void)state;
@@ -270,6 +296,7 @@ int main(void)
         cmocka_unit_test(registry_wrong_proof_ignored),
         cmocka_unit_test(registry_incapable_node_refused_without_binding),
         cmocka_unit_test(registry_expiry_ends_it_in_every_open_state),
+        cmocka_unit_test(registry_revoked_name_keeps_its_tpm_and_removed_does_not),
         cmocka_unit_test(registry_random_never_serves_a_second_tpm),
     };
 
