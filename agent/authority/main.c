@@ -38,6 +38,11 @@ static const struct kgr_option audit_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct kgr_option wipe_options[] = {
+    {"yes", 0, NULL, "do not ask"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct kgr_option allow_options[] = {
     {"min-suite", 0, "NAME", "least suite: any, or its name"},
     {"min-custody", 0, "NAME", "least custody: any, mixed or resident"},
@@ -60,6 +65,7 @@ static const struct kgr_command commands[] = {
     {"audit", NULL, 0, "show what the key server was ordered, and what became of it", audit_options,
      0},
     {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out", NULL, 0},
+    {"wipe", NULL, 0, "destroy every key and the state of this AC", wipe_options, 0},
     {NULL, NULL, 0, NULL, NULL, 0},
 };
 
@@ -67,7 +73,7 @@ static kgr_ac_command *const functions[] = {
     kgr_ac_cmd_init,         kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,    kgr_ac_cmd_node_list,
     kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove,
     kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,  kgr_ac_cmd_pair_matrix, kgr_ac_cmd_audit,
-    kgr_ac_cmd_audit_verify,
+    kgr_ac_cmd_audit_verify, kgr_ac_cmd_wipe,
 };
 
 static const struct kgr_program program = {

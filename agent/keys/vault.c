@@ -14,6 +14,7 @@
 #include "agent/tpm/derive.h"
 #include "agent/tpm/nv.h"
 #include "agent/tpm/object.h"
+#include "agent/tpm/remove.h"
 #include "agent/tpm/session.h"
 #include "agent/tpm/template.h"
 
@@ -267,7 +268,13 @@ enum kgr_error kgr_vault_erase(struct kgr_tpm *tpm, const char *folder, struct k
     if (err == KGR_OK)
         err = load(file, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_counter_undefine(tpm, file->counter, diag);
+        err = kgr_tpm_remove(
+            tpm, &(struct kgr_tpm_remains){.handle = file->counter, .name = file->counter_name},
+            diag);
+    if (err == KGR_ERR_CORRUPT) { /* which counter was ours cannot be told any more */
+        kgr_warn("left_in_tpm", "reason=\"%s is damaged\"", file->path);
+        err = KGR_OK;
+    }
     if (err == KGR_OK && unlink(file->path) != 0 && errno != ENOENT)
         err = kgr_diag_set(diag, KGR_ERR_IO, "cannot remove %s: %s", file->path, strerror(errno));
     if (err == KGR_OK)

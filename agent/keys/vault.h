@@ -37,6 +37,9 @@ KGR_MUST_CHECK enum kgr_error kgr_vault_open(struct kgr_vault *out, struct kgr_t
                                              const char *folder, struct kgr_diag *diag);
 /* kgr_vault_close accepts a zero object. */
 void kgr_vault_close(struct kgr_vault *vault);
-/* kgr_vault_erase removes the counter from the TPM and then the file: last thing of a wipe. KGR_OK when there is none. */
+/*
+ * kgr_vault_erase removes the counter from the TPM, unless another stands in its place, and then the file: last thing of a wipe, in
+ * a session. KGR_OK when there is none.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_vault_erase(struct kgr_tpm *tpm, const char *folder,
                                               struct kgr_diag *diag);

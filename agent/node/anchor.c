@@ -144,6 +144,21 @@ enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr_tpm *tpm, cons
     return err;
 }
 
+enum kgr_error kgr_anchor_find_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS],
+                                       size_t *out_num, struct kgr_tpm *tpm, const char *folder,
+                                       struct kgr_diag *diag)
+{
+    struct kgr_anchor anchor = {0};
+    enum kgr_error err = kgr_vault_open(&anchor.vault, tpm, folder, diag);
+
+    if (err == KGR_OK)
+        err = open_state(&anchor, tpm, folder, false, diag);
+    if (err == KGR_OK)
+        err = kgr_anchor_remains(out, out_num, anchor.state.db, diag);
+    kgr_anchor_deinit(&anchor);
+    return err;
+}
+
 void kgr_anchor_deinit(struct kgr_anchor *anchor)
 {
     kgr_state_close(&anchor->state);

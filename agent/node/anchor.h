@@ -8,6 +8,7 @@
 #include "agent/keys/auth.h"
 #include "agent/keys/vault.h"
 #include "agent/store/state.h"
+#include "agent/tpm/remove.h"
 #include "agent/tpm/types.h"
 
 struct kgr_tpm;
@@ -91,6 +92,17 @@ KGR_MUST_CHECK enum kgr_error kgr_anchor_forget_dead(struct kgr_anchor *anchor, 
  */
 KGR_MUST_CHECK enum kgr_error kgr_anchor_open_next(struct kgr_anchor *anchor, struct kgr_tpm *tpm,
                                                    struct kgr_db *db, struct kgr_diag *diag);
+/*
+ * kgr_anchor_remains lists what of a node may stand in the TPM: the storage key in force, the next one, a dead one.
+ * kgr_anchor_find_remains opens vault and state for that: KGR_ERR_NO_KEY when there are none.
+ */
+#define KGR_ANCHOR_REMAINS 3
+KGR_MUST_CHECK enum kgr_error kgr_anchor_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS],
+                                                 size_t *out_num, struct kgr_db *db,
+                                                 struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_anchor_find_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS], size_t *out_num,
+                        struct kgr_tpm *tpm, const char *folder, struct kgr_diag *diag);
 void kgr_anchor_deinit(struct kgr_anchor *anchor);
 
 /*

@@ -198,3 +198,27 @@ enum kgr_error kgr_anchor_open_next(struct kgr_anchor *anchor, struct kgr_tpm *t
     /* Nothing there, or the key of another program: it was not placed. */
     return err == KGR_ERR_NO_KEY || err == KGR_ERR_CORRUPT ? KGR_OK : err;
 }
+
+enum kgr_error kgr_anchor_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS], size_t *out_num,
+                                  struct kgr_db *db, struct kgr_diag *diag)
+{
+    static const char *const names[KGR_ANCHOR_REMAINS][2] = {
+        {KGR_META_STORAGE_HANDLE, KGR_META_STORAGE_PUBLIC},
+        {KGR_META_NEXT_HANDLE, KGR_META_NEXT_PUBLIC},
+        {KGR_META_DEAD_HANDLE, KGR_META_DEAD_PUBLIC},
+    };
+    struct kgr_tpm_public pub;
+
+    *out_num = 0;
+    for (size_t i = 0; i < KGR_ANCHOR_REMAINS; i++) {
+        struct kgr_tpm_remains *remains = &out[*out_num];
+        enum kgr_error err =
+            load(db, names[i][0], names[i][1], &remains->handle, &pub, &remains->name, diag);
+
+        if (err == KGR_OK)
+            ++*out_num;
+        else if (err != KGR_ERR_NO_KEY)
+            return err;
+    }
+    return KGR_OK;
+}

@@ -11,7 +11,7 @@
 
 #define ARENA_BYTES (512u * 1024u)
 
-enum { CMD_INIT, CMD_IDENTITY, CMD_ENROLL, CMD_RUN };
+enum { CMD_INIT, CMD_IDENTITY, CMD_ENROLL, CMD_RUN, CMD_WIPE };
 
 static const struct kgr_option identity_options[] = {
     {"json", 0, NULL, "print JSON"},
@@ -20,6 +20,11 @@ static const struct kgr_option identity_options[] = {
 
 static const struct kgr_option enroll_options[] = {
     {"timeout", 't', "SECONDS", "give up after so long (60); a later enroll goes on from there"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_option wipe_options[] = {
+    {"yes", 0, NULL, "do not ask"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -34,6 +39,9 @@ static const struct kgr_command commands[] = {
      .help = "register with the credential FILE; without FILE go on where it stopped",
      .options = enroll_options},
     {.name = "run", .help = "serve"},
+    {.name = "wipe",
+     .help = "destroy every key and the state of this node",
+     .options = wipe_options},
     {.name = NULL},
 };
 
@@ -55,6 +63,8 @@ static enum kgr_error run_command(const struct kgr_options *options,
     case CMD_ENROLL:
         return kgr_cmd_enroll(settings, options->num_operands > 0 ? options->operands[0] : NULL,
                               options->values[0], diag);
+    case CMD_WIPE:
+        return kgr_cmd_wipe(settings, options->values[0] != NULL, diag);
     default:
         return kgr_cmd_run(settings, diag);
     }

@@ -3,16 +3,15 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
-#include "agent/mqtt/mqtt.h"
 #include "agent/node/exchange_jobs.h"
 #include "agent/node/service.h"
 #include "agent/node/store.h"
-#include "agent/tpm/object.h"
+#include "agent/tpm/remove.h"
 #include "agent/tpm/slots.h"
 #include "agent/tpm/worker.h"
 #include "agent/wire/body_notice.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 /* How long a revoked node keeps NKSK, to acknowledge a notice that the KS repeats. */
 #define FAREWELL_MS 10000u
@@ -190,55 +189,91 @@ void kgr_revoke_on_ready(struct kgr_node *node)
 {
     uint8_t xid[KGR_XID_LEN];
 
+    if (node->farewell_ms == UINT64_MAX)
+        return; /* and no key to speak with */
     kgr_random(xid, sizeof(xid));
     ack(node, xid, node->revoked);
 }
 
+/* The storage keys go out of the TPM: whatever blob of a key still exists somewhere is dead then. */
+struct evict_job {
+    struct kgr_node *node;
+    struct kgr_tpm_remains remains[KGR_ANCHOR_REMAINS];
+    size_t num;
+};
+
 static enum kgr_error run_evict(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
 {
-    struct kgr_node *node = ctx;
+    struct evict_job *job = ctx;
 
     kgr_tpm_flush_keys(tpm);
-    return kgr_tpm_evict(tpm, node->anchor.storage->handle, diag);
+    return kgr_tpm_remove_all(tpm, job->remains, job->num, diag);
+}
+
+static void erase_state(struct kgr_node *node)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err = kgr_node_begin(node);
+
+    if (err != KGR_OK)
+        return; /* logged; the next start does it */
+    err = kgr_node_store_drop_all(node->db, &diag);
+    if (err != KGR_OK) {
+        kgr_node_rollback(node, "revocation", err, &diag);
+        return;
+    }
+    err = kgr_node_commit(node);
+    if (err == KGR_OK && kgr_db_checkpoint(node->db, &diag) == KGR_OK)
+        kgr_info("keys_destroyed", "node=%s", node->self.s);
 }
 
 static void done_evict(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
 {
-    struct kgr_node *node = ctx;
-    struct kgr_diag own = {{0}};
+    struct evict_job *job = ctx;
+    struct kgr_node *node = job->node;
 
-    if (err != KGR_OK) {
-        if (err != KGR_ERR_STATE) /* the worker is stopping */
-            kgr_error_log("not_destroyed", "what=storage reason=\"%s\"", kgr_diag_text(diag, err));
-        node->farewell_ms = kgr_clock_boot_ms() + FAREWELL_MS; /* again */
+    free(job);
+    if (err == KGR_OK) {
+        erase_state(node);
         return;
     }
-    err = kgr_node_begin(node);
+    if (err != KGR_ERR_STATE) /* the worker is stopping */
+        kgr_error_log("not_destroyed", "what=storage reason=\"%s\"", kgr_diag_text(diag, err));
+    node->farewell_ms = kgr_clock_boot_ms() + FAREWELL_MS; /* again */
+}
+
+static enum kgr_error evict(struct kgr_node *node, struct kgr_diag *diag)
+{
+    struct evict_job *job = calloc(1, sizeof(*job));
+    enum kgr_error err = job == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+
+    if (err == KGR_OK) {
+        job->node = node;
+        err = kgr_anchor_remains(job->remains, &job->num, node->db, diag);
+    }
+    if (err == KGR_OK)
+        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
+                                    &(struct kgr_tpm_job){run_evict, done_evict, job});
     if (err != KGR_OK)
-        return;
-    err = kgr_node_store_drop_all(node->db, &own);
-    if (err != KGR_OK) {
-        kgr_node_rollback(node, "revocation", err, &own);
-        return;
-    }
-    err = kgr_node_commit(node);
-    if (err == KGR_OK && kgr_db_checkpoint(node->db, &own) == KGR_OK)
-        kgr_info("keys_destroyed", "node=%s", node->self.s);
+        free(job);
+    return err;
 }
 
 void kgr_revoke_on_timer(struct kgr_node *node, uint64_t now_ms)
 {
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
+
     if (now_ms < node->farewell_ms)
         return;
     node->farewell_ms = UINT64_MAX;
     kgr_frames_drop(&node->frames, KGR_FRAME_NKSK);
     kgr_frames_drop(&node->frames, KGR_FRAME_NEXT);
-    kgr_mqtt_free(node->mqtt);
-    node->mqtt = NULL;
-    if (node->worker != NULL &&
-        kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
-                              &(struct kgr_tpm_job){run_evict, done_evict, node}) != KGR_OK)
+    err = node->worker != NULL ? evict(node, &diag) : KGR_OK;
+    if (err != KGR_OK) {
+        kgr_error_log("not_destroyed", "what=storage reason=\"%s\"", kgr_diag_text(&diag, err));
         node->farewell_ms = now_ms + FAREWELL_MS;
+    }
 }
 
 enum kgr_error kgr_revoke_load(struct kgr_db *db, uint64_t *out_word, struct kgr_diag *diag)

@@ -257,6 +257,44 @@ enum kgr_error kgr_ks_identity_open(struct kgr_ks_identity *id, struct kgr_tpm *
     return err;
 }
 
+static enum kgr_error key_remains(struct kgr_tpm_remains *out, struct kgr_db *db,
+                                  const char *handle_name, const char *pub_name,
+                                  struct kgr_diag *diag)
+{
+    struct kgr_tpm_public pub;
+    uint64_t handle = 0;
+    size_t len = 0;
+    enum kgr_error err = kgr_ks_meta_get_u64(db, handle_name, &handle, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_meta_get(db, pub_name, pub.bytes, sizeof pub.bytes, &len, diag);
+    pub.len = (uint16_t)len;
+    if (err == KGR_OK)
+        err = kgr_tpm_public_name(&out->name, &pub);
+    out->handle = (uint32_t)handle;
+    return err;
+}
+
+enum kgr_error kgr_ks_identity_remains(struct kgr_tpm_remains out[KGR_KS_REMAINS],
+                                       struct kgr_tpm *tpm, const char *folder,
+                                       struct kgr_diag *diag)
+{
+    struct kgr_ks_identity *id = calloc(1, sizeof *id);
+    enum kgr_error err =
+        id == NULL ? KGR_ERR_NO_MEMORY : kgr_vault_open(&id->vault, tpm, folder, diag);
+
+    if (err == KGR_OK)
+        err = open_state(id, tpm, folder, false, diag);
+    if (err == KGR_OK)
+        err = key_remains(&out[0], id->state.db, "signing_handle", "signing_pub", diag);
+    if (err == KGR_OK)
+        err = key_remains(&out[1], id->state.db, "storage_handle", "storage_pub", diag);
+    if (id != NULL)
+        kgr_ks_identity_close(id);
+    free(id);
+    return err;
+}
+
 void kgr_ks_identity_close(struct kgr_ks_identity *id)
 {
     kgr_state_close(&id->state);

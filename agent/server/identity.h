@@ -9,6 +9,7 @@
 #include "agent/keys/auth.h"
 #include "agent/keys/vault.h"
 #include "agent/store/state.h"
+#include "agent/tpm/remove.h"
 #include "agent/tpm/types.h"
 
 struct kgr_tpm;
@@ -57,6 +58,11 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, 
                                                     uint32_t *out_epoch, bool *out_restored,
                                                     struct kgr_diag *diag);
 
+/* kgr_ks_identity_remains tells what a wipe must remove from the TPM before it erases state and vault. KGR_ERR_NO_KEY: nothing. */
+#define KGR_KS_REMAINS 2
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_remains(struct kgr_tpm_remains out[KGR_KS_REMAINS],
+                                                      struct kgr_tpm *tpm, const char *folder,
+                                                      struct kgr_diag *diag);
 /*
  * kgr_ks_identity_file writes ks.pub (docs/protocol.md, section 10), with the grant of the present AC and the address of the broker,
  * into out of at least KGR_KS_PUB_MAX bytes.

@@ -13,9 +13,11 @@
 #include "agent/daemon/config.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
+#include "agent/daemon/wipe.h"
 #include "agent/server/identity.h"
 #include "agent/server/service.h"
 #include "agent/server/store.h"
+#include "agent/server/wipe.h"
 #include "agent/tpm/template.h"
 #include "agent/tpm/tpm.h"
 #include "agent/wire/credential.h"
@@ -57,7 +59,7 @@ static const struct kgr_config_key schema[] = {
     {0},
 };
 
-enum { INIT, IDENTITY, RUN };
+enum { INIT, IDENTITY, RUN, WIPE };
 enum { INIT_AC, INIT_OUT };
 
 static const struct kgr_option init_options[] = {
@@ -71,12 +73,20 @@ static const struct kgr_option identity_options[] = {
     {0},
 };
 
+static const struct kgr_option wipe_options[] = {
+    {"yes", 0, NULL, "do not ask"},
+    {0},
+};
+
 static const struct kgr_command commands[] = {
     [INIT] = {.name = "init",
               .help = "make the keys of this KS in its TPM",
               .options = init_options},
     [IDENTITY] = {.name = "identity", .help = "show who this KS is", .options = identity_options},
     [RUN] = {.name = "run", .help = "serve"},
+    [WIPE] = {.name = "wipe",
+              .help = "destroy every key and the state of this KS",
+              .options = wipe_options},
     {0},
 };
 
@@ -211,6 +221,19 @@ static enum kgr_error do_identity(const struct app *app, struct kgr_diag *diag)
     return err;
 }
 
+static enum kgr_error do_wipe(const struct app *app, struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_wipe_confirm(
+        app->options.values[0] != NULL,
+        "every key of this KS, in the TPM and on disk: no node can talk to it again", diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_wipe(app->state, app->tcti, diag);
+    if (err == KGR_OK)
+        (void)printf("wiped: nothing of this KS is left in %s or in the TPM\n", app->state);
+    return err;
+}
+
 static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
 {
     struct kgr_config_group root = kgr_config_root(app->config);
@@ -246,6 +269,9 @@ static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
         break;
     case IDENTITY:
         err = do_identity(app, diag);
+        break;
+    case WIPE:
+        err = do_wipe(app, diag);
         break;
     default:
         err = do_run(app, diag);
