@@ -95,6 +95,7 @@ static enum kgr_error open_storage(struct kgr_anchor *anchor, struct kgr_tpm *tp
                                    struct kgr_diag *diag)
 {
     struct kgr_db *db = anchor->state.db;
+    struct kgr_diag own = {{0}};
     struct kgr_tpm_name name;
     uint64_t handle = 0;
     size_t len = 0;
@@ -110,20 +111,21 @@ static enum kgr_error open_storage(struct kgr_anchor *anchor, struct kgr_tpm *tp
         err = kgr_tpm_public_name(&name, &anchor->storage_public);
     if (err == KGR_OK)
         err = kgr_tpm_persistent(tpm, &anchor->storages[0], (uint32_t)handle, &name,
-                                 anchor->storage_auth, diag);
+                                 anchor->storage_auth, &own);
     anchor->storage = &anchor->storages[0];
     if (err == KGR_ERR_NO_KEY && kgr_meta_get_u64(db, KGR_META_REVOKED, &handle, NULL) == KGR_OK) {
         anchor->storages[0] = (struct kgr_tpm_object){0};
         return KGR_OK; /* it was evicted with all that hung on it */
     }
-    if (err == KGR_OK)
-        err = kgr_tpm_session_start(tpm, anchor->storage, diag);
     /* The database says that it was made: what is missing is missing in the TPM. */
-    return err == KGR_ERR_NO_KEY
-               ? kgr_diag_set(
-                     diag, KGR_ERR_CORRUPT,
-                     "the TPM does not hold what the state says; wrong TPM, or it was cleared")
-               : err;
+    if (err == KGR_ERR_NO_KEY || err == KGR_ERR_CORRUPT)
+        return kgr_diag_set(
+            diag, KGR_ERR_CORRUPT,
+            "the TPM does not hold this node's storage key; wrong TPM, or a key was "
+            "evicted: kgr-agent wipe, init, then enroll with a new credential");
+    if (err != KGR_OK)
+        return kgr_diag_set(diag, err, "%s", kgr_diag_text(&own, err));
+    return kgr_tpm_session_start(tpm, anchor->storage, diag);
 }
 
 enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr_tpm *tpm, const char *folder,
