@@ -29,7 +29,6 @@ ac=("$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf")
 expect 1 'not initialised|no such|state' "${ks[@]}" run
 expect 2 '' "${ks[@]}" frobnicate
 expect 2 '' "${ks[@]}" init
-! "${ks[@]}" --help | grep -q wipe || fail "the help lists a command that does not exist"
 
 # A wrong key and a wrong value: file and line.
 sed 's/^broker/brokre/' "$ks_conf" >"$WORK/bad.conf"
