@@ -424,6 +424,8 @@ uint64_t kgr_service_num_refused(const struct kgr_service *service, enum kgr_ref
     uint64_t num = service->messages_refused[cause];
     struct kgr_mqtt_stats stats;
 
+    if (service->node->mqtt == NULL)
+        return num; /* revoked */
     kgr_mqtt_stats(service->node->mqtt, &stats);
     if (cause == KGR_REFUSAL_RETAINED)
         num += stats.dropped_retained;
