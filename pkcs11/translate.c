@@ -41,6 +41,7 @@ CK_RV kgr_p11_rv_key(enum kgr_error err)
     case KGR_ERR_EXPIRED:
         return CKR_KEY_HANDLE_INVALID;
     case KGR_ERR_NOT_AUTHORIZED:
+    case KGR_ERR_BUDGET:
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
     case KGR_ERR_UNSUPPORTED:
         return CKR_MECHANISM_INVALID;

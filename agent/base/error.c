@@ -34,6 +34,7 @@ static const char *const phrases[KGR_ERR_COUNT] = {
     [KGR_ERR_NOT_REGISTERED] = "node not registered",
     [KGR_ERR_SUPERSEDED] = "superseded by another exchange",
     [KGR_ERR_EXISTS] = "exists already",
+    [KGR_ERR_BUDGET] = "key has used up its budget",
 };
 
 KGR_EXPORT const char *kgr_strerror(enum kgr_error err)

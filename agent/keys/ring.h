@@ -40,7 +40,6 @@ struct kgr_ring_key {
     uint8_t kc_own[KGR_HASH_MAX];
     uint64_t born_ms; /* CLOCK_BOOTTIME */
     uint32_t lifetime_s;
-    uint64_t used_blocks;
     uint64_t row;                      /* of the caller's database */
     struct kgr_resident_key *resident; /* owned */
 };

@@ -234,6 +234,7 @@ struct kgr_pair_records *kgr_pair_add_records(struct kgr_pair *pair, uint64_t ge
         records->generation = generation;
         kgr_record_send_restart(&records->send, 0);
         kgr_record_recv_restart(&records->recv, 0);
+        kgr_budget_restart(&records->budget, 0);
         return records;
     }
     return NULL;
@@ -322,6 +323,7 @@ static enum kgr_error load_key(void *arg, const struct kgr_generation_row *row,
     if (!row->has_seen && row->recv_ceiling != 0 && row->place == KGR_RING_CURRENT)
         pair->skipped = row->offer.generation;
     kgr_record_send_restart(&records->send, row->send_ceiling);
+    kgr_budget_restart(&records->budget, row->blocks);
     if (row->has_seen)
         kgr_record_recv_restore(&records->recv, row->recv_ceiling, row->seen);
     else

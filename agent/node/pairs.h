@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/keys/ring.h"
+#include "agent/node/budget.h"
 #include "agent/node/exchange.h"
 #include "agent/node/mailbox.h"
 #include "agent/node/records.h"
@@ -33,6 +34,7 @@ struct kgr_pair_records {
     uint64_t generation; /* 0: free */
     struct kgr_record_send send;
     struct kgr_record_recv recv;
+    struct kgr_budget budget;
 };
 
 /* What subscribers of events know of a pair. */

@@ -31,7 +31,7 @@ static bool is_busy(const struct kgr_pair *pair)
     return pair->ex.s.phase != KGR_EXCHANGE_IDLE && pair->ex.s.phase != KGR_EXCHANGE_FAILED;
 }
 
-static struct kgr_renewal_facts facts_of(const struct kgr_node *node, const struct kgr_pair *pair,
+static struct kgr_renewal_facts facts_of(const struct kgr_node *node, struct kgr_pair *pair,
                                          uint64_t now_ms)
 {
     const struct kgr_nid *peer = &pair->ex.s.peer;
@@ -47,10 +47,12 @@ static struct kgr_renewal_facts facts_of(const struct kgr_node *node, const stru
 
     kgr_random(&facts.jitter, sizeof(facts.jitter));
     if (current != NULL) {
+        const struct kgr_pair_records *records = kgr_pair_find_records(pair, current->generation);
+
         facts.generation = current->generation;
         facts.age_ms = now_ms - current->born_ms;
         facts.lifetime_ms = current->lifetime_s * 1000ull;
-        facts.blocks = current->used_blocks;
+        facts.blocks = records == NULL ? 0 : records->budget.used;
         facts.skipped = pair->skipped == current->generation;
     }
     if (previous != NULL) {

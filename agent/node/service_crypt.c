@@ -73,17 +73,21 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
     struct kgr_ring_key *key;
     struct kgr_pair *pair;
     struct cipher_job *job;
+    enum kgr_use use;
     enum kgr_error err;
 
     if (kgr_ipc_cipher_decode(&asked, request->body) != KGR_OK) {
         kgr_service_malformed(service, request);
         return;
     }
+    use = asked.direction == KGR_TPM_ENCRYPT ? KGR_USE_SEND : KGR_USE_RECEIVE;
     err = check_cipher(service, &asked, &diag);
     if (err == KGR_OK)
-        err = kgr_service_find_key(
-            service, &pair, &key, &asked.key.peer, asked.key.generation,
-            asked.direction == KGR_TPM_ENCRYPT ? KGR_USE_SEND : KGR_USE_RECEIVE, &diag);
+        err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation, use,
+                                   &diag);
+    if (err == KGR_OK)
+        err = kgr_service_spend(service, &asked.key.peer, key->generation,
+                                kgr_budget_blocks_raw(asked.data.len), use, &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
@@ -99,7 +103,6 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
     memcpy(job->iv, asked.iv, KGR_IV_LEN);
     job->len = asked.data.len;
     kgr_copy(job->data, asked.data.p, asked.data.len);
-    key->used_blocks += asked.data.len / KGR_BLOCK_LEN + 1;
     kgr_service_job_start(&job->job);
 }
 
@@ -150,6 +153,10 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
     if (err == KGR_OK)
         err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation,
                                    kgr_service_mac_use(asked.key.generation), &diag);
+    if (err == KGR_OK)
+        err = kgr_service_spend(service, &asked.key.peer, key->generation,
+                                kgr_budget_blocks_sealed(asked.data.len),
+                                kgr_service_mac_use(asked.key.generation), &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;

@@ -21,6 +21,9 @@ struct kgr_mac_stream {
     uint32_t generation;
     unsigned jobs; /* under way */
     bool listed;   /* may still be named */
+    struct kgr_nid peer;
+    uint64_t key_generation;
+    enum kgr_use use;
     size_t mac_len;
     uint8_t head[KGR_RESERVED_LEN]; /* the first bytes of the input */
     size_t head_len;
@@ -132,7 +135,8 @@ static enum kgr_error finish_start(struct kgr_service_job *base, struct kgr_diag
 }
 
 static struct kgr_mac_stream *stream_new(struct kgr_service *service, struct kgr_call call,
-                                         const struct kgr_ring_key *key)
+                                         const struct kgr_ring_key *key,
+                                         const struct kgr_ipc_key *asked)
 {
     struct kgr_mac_stream *stream = calloc(1, sizeof(*stream));
 
@@ -145,6 +149,9 @@ static struct kgr_mac_stream *stream_new(struct kgr_service *service, struct kgr
     stream->generation = call.generation;
     stream->mac_len = kgr_suite_hash_len(key->suite);
     stream->listed = true;
+    stream->peer = asked->peer;
+    stream->key_generation = key->generation;
+    stream->use = kgr_service_mac_use(asked->generation);
     stream->next = service->streams;
     service->streams = stream;
     return stream;
@@ -169,7 +176,7 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
     if (err == KGR_OK && count(service, request->call) >= service->node->settings->mac_streams)
         err = kgr_diag_set(&diag, KGR_ERR_QUOTA, "too many MAC computations on this connection");
     if (err == KGR_OK) {
-        stream = stream_new(service, request->call, key);
+        stream = stream_new(service, request->call, key, &asked);
         err = stream == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
     }
     if (err != KGR_OK) {
@@ -232,6 +239,8 @@ void kgr_service_mac_update(struct kgr_service *service, const struct kgr_server
     struct kgr_ipc_mac_update asked;
     struct kgr_mac_stream *stream;
     struct stream_job *job;
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
 
     if (kgr_ipc_mac_update_decode(&asked, request->body) != KGR_OK) {
         kgr_service_malformed(service, request);
@@ -246,6 +255,13 @@ void kgr_service_mac_update(struct kgr_service *service, const struct kgr_server
         unlist(service, stream);
         kgr_server_fail(service->server, request->call, KGR_ERR_INVALID,
                         "input that begins like a record is not MACed");
+        return;
+    }
+    err = kgr_service_spend(service, &stream->peer, stream->key_generation,
+                            kgr_budget_blocks_raw(asked.data.len), stream->use, &diag);
+    if (err != KGR_OK) {
+        unlist(service, stream);
+        kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
     }
     job = job_new(service, request->call, stream, asked.data);

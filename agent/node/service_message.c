@@ -79,6 +79,9 @@ void kgr_service_send(struct kgr_service *service, const struct kgr_server_reque
         return;
     }
     err = find_send_key(service, &pair, &key, &asked.peer, &diag);
+    if (err == KGR_OK)
+        err = kgr_service_spend(service, &asked.peer, key->generation,
+                                kgr_budget_blocks_sealed(asked.data.len), KGR_USE_SEND, &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;

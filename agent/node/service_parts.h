@@ -125,6 +125,16 @@ KGR_MUST_CHECK enum kgr_error kgr_service_find_key(struct kgr_service *service,
                                                    const struct kgr_nid *peer, uint64_t generation,
                                                    enum kgr_use use, struct kgr_diag *diag);
 
+/*
+ * kgr_service_spend counts blocks under a generation, on disk first where a step of the budget begins. Errors with
+ * diag: BUDGET (to send, when there is no room for them), those of the database. A generation that was destroyed
+ * meanwhile counts nothing.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_service_spend(struct kgr_service *service,
+                                                const struct kgr_nid *peer, uint64_t generation,
+                                                uint64_t blocks, enum kgr_use use,
+                                                struct kgr_diag *diag);
+
 /* Peer entries. Texts stand in the room. */
 struct kgr_peer_room {
     struct kgr_ipc_peer entry;

@@ -123,7 +123,6 @@ enum kgr_error kgr_record_set_seal(struct kgr_record_job *job, struct kgr_pair *
         .message = message,
         .generation = key->generation,
     };
-    key->used_blocks += asked->data.len / KGR_BLOCK_LEN + 1;
     err = next_sequence(job->job.service, pair, key->generation, &job->header.sequence);
     kgr_wr_init(&wr, job->aad, KGR_RECORD_HEADER_LEN);
     if (err == KGR_OK)
@@ -149,6 +148,9 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
                            KGR_IPC_DATA_MAX);
     if (err == KGR_OK)
         err = kgr_service_find_key(service, &pair, &key, &asked.peer, 0, KGR_USE_SEND, &diag);
+    if (err == KGR_OK)
+        err = kgr_service_spend(service, &asked.peer, key->generation,
+                                kgr_budget_blocks_sealed(asked.data.len), KGR_USE_SEND, &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
@@ -180,6 +182,12 @@ enum kgr_error kgr_record_run_open(struct kgr_service_job *base, struct kgr_tpm 
                : err;
 }
 
+static enum kgr_error spend_opened(const struct kgr_record_job *job, struct kgr_diag *diag)
+{
+    return kgr_service_spend(job->job.service, &job->peer, job->header.generation,
+                             kgr_budget_blocks_sealed(job->out_len), KGR_USE_RECEIVE, diag);
+}
+
 enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_diag *diag)
 {
     struct kgr_service *service = job->job.service;
@@ -194,6 +202,8 @@ enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_di
         return kgr_diag_set(diag, KGR_ERR_NO_KEY, "generation %llu was destroyed",
                             (unsigned long long)job->header.generation);
     err = kgr_record_recv_check(&records->recv, sequence); /* a copy may have come first */
+    if (err == KGR_OK)
+        err = spend_opened(job, diag);
     if (err == KGR_OK && kgr_record_recv_need(&records->recv, sequence, &ceiling)) {
         err = write_ceilings(service, &job->peer, records, records->send.ceiling, ceiling, NULL);
         if (err == KGR_OK)
@@ -210,7 +220,7 @@ enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_di
 static enum kgr_error finish_open(struct kgr_service_job *base, struct kgr_diag *diag)
 {
     struct kgr_record_job *job = (struct kgr_record_job *)base;
-    enum kgr_error err = job->window ? kgr_record_accept(job, diag) : KGR_OK;
+    enum kgr_error err = job->window ? kgr_record_accept(job, diag) : spend_opened(job, diag);
 
     if (err == KGR_OK)
         kgr_service_ok(base->service, base->call, kgr_slice(job->out, job->out_len));
@@ -310,6 +320,10 @@ void kgr_service_store_records(struct kgr_service *service)
             const struct kgr_pair_records *records = &pairs->list[i]->records[j];
 
             /* What failed is in the log; up to the ceiling all counts as used then. */
+            if (records->generation != 0 &&
+                kgr_generation_blocks(service->node->db, &pairs->list[i]->ex.s.peer,
+                                      records->generation, records->budget.used, NULL) != KGR_OK)
+                return;
             if (records->generation != 0 &&
                 write_ceilings(service, &pairs->list[i]->ex.s.peer, records,
                                kgr_record_send_exact(&records->send),

@@ -23,6 +23,7 @@ static const char *const migrations[] = {
     "  generation INTEGER NOT NULL, offer BLOB NOT NULL, enc_public BLOB NOT NULL,"
     "  enc_private BLOB NOT NULL, mac_public BLOB NOT NULL, mac_private BLOB NOT NULL,"
     "  send_ceiling INTEGER NOT NULL, recv_ceiling INTEGER NOT NULL, seen BLOB,"
+    "  blocks INTEGER NOT NULL,"
     "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT ROWID;",
 };
 

@@ -121,7 +121,8 @@ struct kgr_generation_row {
     struct kgr_resident_blobs blobs;
     uint64_t send_ceiling;
     uint64_t recv_ceiling;
-    bool has_seen; /* a clean stop stored the window too */
+    uint64_t blocks; /* reserved of the budget */
+    bool has_seen;   /* a clean stop stored the window too */
     uint64_t seen[KGR_RECORD_WINDOW / 64];
 };
 KGR_MUST_CHECK enum kgr_error kgr_generation_insert(struct kgr_db *db,
@@ -145,6 +146,10 @@ KGR_MUST_CHECK enum kgr_error kgr_generation_ceilings(struct kgr_db *db, const s
                                                       uint64_t generation, uint64_t send_ceiling,
                                                       uint64_t recv_ceiling, const uint64_t *seen,
                                                       struct kgr_diag *diag);
+/* kgr_generation_blocks stores how much of the budget is reserved. */
+KGR_MUST_CHECK enum kgr_error kgr_generation_blocks(struct kgr_db *db, const struct kgr_nid *peer,
+                                                    uint64_t generation, uint64_t blocks,
+                                                    struct kgr_diag *diag);
 /* kgr_generation_each: of each peer the current key, the previous, the candidate, as a ring takes them; row is borrowed for the call. */
 KGR_MUST_CHECK enum kgr_error kgr_generation_each(
     struct kgr_db *db,

@@ -16,8 +16,8 @@ enum kgr_error kgr_generation_insert(struct kgr_db *db, const struct kgr_generat
     enum kgr_error err =
         kgr_db_stmt(&stmt, db,
                     "INSERT INTO generations (peer, place, generation, offer, enc_public,"
-                    " enc_private, mac_public, mac_private, send_ceiling, recv_ceiling)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    " enc_private, mac_public, mac_private, send_ceiling, recv_ceiling,"
+                    " blocks) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                     diag);
 
     if (err != KGR_OK)
@@ -31,6 +31,7 @@ enum kgr_error kgr_generation_insert(struct kgr_db *db, const struct kgr_generat
     kgr_store_bind_blobs(stmt, 5, &row->blobs);
     kgr_stmt_bind_int(stmt, 9, (int64_t)row->send_ceiling);
     kgr_stmt_bind_int(stmt, 10, (int64_t)row->recv_ceiling);
+    kgr_stmt_bind_int(stmt, 11, (int64_t)row->blocks);
     return kgr_stmt_run(stmt, diag);
 }
 
@@ -143,6 +144,21 @@ enum kgr_error kgr_generation_ceilings(struct kgr_db *db, const struct kgr_nid *
     return kgr_stmt_run(stmt, diag);
 }
 
+enum kgr_error kgr_generation_blocks(struct kgr_db *db, const struct kgr_nid *peer,
+                                     uint64_t generation, uint64_t blocks, struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt;
+    enum kgr_error err = kgr_db_stmt(
+        &stmt, db, "UPDATE generations SET blocks = ?3 WHERE peer = ?1 AND generation = ?2", diag);
+
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, peer->s);
+    kgr_stmt_bind_int(stmt, 2, (int64_t)generation);
+    kgr_stmt_bind_int(stmt, 3, (int64_t)blocks);
+    return kgr_stmt_run(stmt, diag);
+}
+
 static enum kgr_error read_seen(struct kgr_stmt *stmt, int column, struct kgr_generation_row *out,
                                 struct kgr_diag *diag)
 {
@@ -178,6 +194,7 @@ static enum kgr_error read_row(struct kgr_stmt *stmt, struct kgr_generation_row 
     out->place = (enum kgr_ring_place)place;
     out->send_ceiling = (uint64_t)kgr_stmt_int(stmt, 8);
     out->recv_ceiling = (uint64_t)kgr_stmt_int(stmt, 9);
+    out->blocks = (uint64_t)kgr_stmt_int(stmt, 11);
     err = kgr_store_read_blobs(stmt, 4, &out->blobs, diag);
     if (err == KGR_OK)
         err = read_seen(stmt, 10, out, diag);
@@ -200,7 +217,7 @@ enum kgr_error kgr_generation_each(struct kgr_db *db,
     /* The candidate is place 0, and comes last. */
     err = kgr_db_stmt(&stmt, db,
                       "SELECT peer, place, generation, offer, enc_public, enc_private, mac_public,"
-                      " mac_private, send_ceiling, recv_ceiling, seen"
+                      " mac_private, send_ceiling, recv_ceiling, seen, blocks"
                       " FROM generations ORDER BY peer, place = 0, place",
                       diag);
     while (err == KGR_OK) {

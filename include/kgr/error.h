@@ -38,6 +38,7 @@ enum kgr_error {
     KGR_ERR_NOT_REGISTERED = 25, /* the node is not enrolled */
     KGR_ERR_SUPERSEDED = 26,     /* another exchange for this pair came first */
     KGR_ERR_EXISTS = 27,         /* it is there already */
+    KGR_ERR_BUDGET = 28,         /* the key has processed all that it may: it sends no more */
     KGR_ERR_COUNT                /* not an error: one more than the last */
 };
 

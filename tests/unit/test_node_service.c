@@ -246,6 +246,60 @@ static void key_past_its_lifetime_is_none(void **state)
                      KGR_OK);
 }
 
+static enum kgr_error seal_some(const struct node_end *end, size_t len)
+{
+    static uint8_t plain[4096];
+    static uint8_t record[8192];
+    size_t record_len = 0;
+
+    return kgr_seal(end->client, node_pair_peer(end), false, NULL, 0, plain, len, record,
+                    sizeof(record), &record_len);
+}
+
+/* What was spent stays spent over a restart, and stops every way to send; receiving goes on. */
+static void spent_budget_stops_sending_only(void **state)
+{
+    struct node_end *end = &ends[0];
+    struct kgr_key key = node_pair_key(end, 0);
+    uint64_t budget = end->settings.budget;
+    uint8_t plain[256] = {0};
+    uint8_t record[256];
+    uint8_t iv[KGR_IV_LEN] = {0};
+    uint32_t id = 0;
+    size_t len = 0;
+    size_t plain_len = 0;
+
+    (void)state;
+    assert_int_equal(kgr_seal(ends[1].client, node_pair_peer(&ends[1]), false, NULL, 0, plain, 16,
+                              record, sizeof(record), &len),
+                     KGR_OK);
+    node_pair_stop();
+    node_pair_open(end);
+    assert_int_equal(kgr_db_exec(end->node.db, "UPDATE generations SET blocks = 0", NULL), KGR_OK);
+    kgr_node_close(&end->node);
+    end->settings.budget = 100;
+    node_pair_start(true);
+    assert_int_equal(seal_some(end, 60 * 16), KGR_OK); /* 61 blocks */
+    assert_int_equal(seal_some(end, 39 * 16), KGR_ERR_BUDGET);
+    assert_int_equal(seal_some(end, 28 * 16), KGR_OK); /* 90 */
+    node_pair_stop();
+    node_pair_start(true);
+    assert_int_equal(seal_some(end, 10 * 16), KGR_ERR_BUDGET);
+    assert_int_equal(kgr_encrypt(end->client, &key, KGR_MODE_ECB, iv, plain, 48, plain), KGR_OK);
+    assert_int_equal(kgr_mac(end->client, &key, plain, 64, record + 128, &plain_len), KGR_OK);
+    assert_int_equal(kgr_mac_start(end->client, &key, &id), KGR_OK);
+    assert_int_equal(kgr_mac_update(end->client, id, plain, 33), KGR_ERR_BUDGET);
+    assert_int_equal(kgr_encrypt(end->client, &key, KGR_MODE_ECB, iv, plain, 48, plain),
+                     KGR_ERR_BUDGET);
+    assert_int_equal(kgr_open(end->client, node_pair_peer(end), false, NULL, 0, record, len, plain,
+                              sizeof(plain), &plain_len),
+                     KGR_OK);
+    node_pair_stop();
+    end->settings.budget = budget;
+    node_pair_start(true);
+    assert_int_equal(seal_some(end, 4096), KGR_OK);
+}
+
 static void strangers_asked_for_in_vain_make_room(void **state)
 {
     char name[32];
@@ -409,6 +463,7 @@ int main(void)
         TEST(request_of_an_unknown_peer_is_asked_for),
         TEST(keys_of_all_three_places_survive_a_restart),
         TEST(key_past_its_lifetime_is_none),
+        TEST(spent_budget_stops_sending_only),
         TEST(strangers_asked_for_in_vain_make_room),
     };
 

@@ -223,9 +223,11 @@ static void ceilings_and_windows_round_trip(void **state)
     assert_true(rows[0].has_seen);
     assert_memory_equal(rows[0].seen, seen, sizeof(seen));
     assert_int_equal(kgr_generation_forget_seen(db, NULL), KGR_OK);
+    assert_int_equal(kgr_generation_blocks(db, &peer, 1, UINT64_C(1) << 32, NULL), KGR_OK);
     read_rows();
     assert_false(rows[0].has_seen);
     assert_true(rows[0].recv_ceiling == 2048);
+    assert_true(rows[0].blocks == UINT64_C(1) << 32);
 }
 
 static void damaged_rows_are_corrupt(void **state)
