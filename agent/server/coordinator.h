@@ -167,6 +167,11 @@ void kgr_coordinator_restart(struct kgr_coordinator *out, const struct kgr_coord
 /* kgr_coordinator_step runs one event; out is overwritten, with 0 actions when nothing is to be done. */
 void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinator_event *event,
                           struct kgr_coordinator_actions *out);
+/*
+ * kgr_coordinator_rekeyed: the node of a side sends under another key_id from now on, and numbers its frames from 1; what it sent
+ * under the one before comes no more. The owner writes the same to its rows.
+ */
+void kgr_coordinator_rekeyed(struct kgr_coordinator *co, uint8_t side);
 /* kgr_coordinator_sent tells the sequence that a SEND of 8, 9 or 11 got: only these can be nacked. */
 void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence);
 

@@ -32,6 +32,20 @@ void kgr_coordinator_restart(struct kgr_coordinator *out, const struct kgr_coord
         out->deadline_ms = now_ms;
 }
 
+static void forget_sequences(struct kgr_coordinator_state *state, uint8_t side)
+{
+    state->seen[side] = 0;
+    for (size_t i = 0; i < KGR_COORDINATOR_ROWS; i++)
+        if (state->rows[i].requester == side)
+            state->rows[i].request_sequence = 0;
+}
+
+void kgr_coordinator_rekeyed(struct kgr_coordinator *co, uint8_t side)
+{
+    forget_sequences(&co->s, side);
+    forget_sequences(&co->persisted, side);
+}
+
 void kgr_coordinator_sent(struct kgr_coordinator *co, uint64_t sequence)
 {
     co->sent[co->num_sent % KGR_COORDINATOR_SENT] = sequence;

@@ -481,6 +481,18 @@ enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks, const struct kgr_nid n
     return act(ks, pair, &event, NULL, diag);
 }
 
+enum kgr_error kgr_ks_exchanges_rekeyed(struct kgr_ks *ks, const struct kgr_nid *nid,
+                                        struct kgr_diag *diag)
+{
+    for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL; pair = pair->next) {
+        uint8_t side = kgr_coordinator_side(&pair->co.s, nid);
+
+        if (kgr_nid_cmp(&pair->co.s.nids[side], nid) == 0)
+            kgr_coordinator_rekeyed(&pair->co, side);
+    }
+    return kgr_ks_pairs_rekeyed(ks->db, nid, diag);
+}
+
 enum kgr_error kgr_ks_exchanges_abort(struct kgr_ks *ks, const struct kgr_nid *nid,
                                       struct kgr_diag *diag)
 {

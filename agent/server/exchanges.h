@@ -18,6 +18,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_sync(struct kgr_ks *ks,
 enum kgr_coordinator_outcome kgr_ks_exchanges_outcome(const struct kgr_ks *ks,
                                                       const struct kgr_nid *nid, const uint8_t *xid,
                                                       uint64_t *out_generation);
+/* kgr_ks_exchanges_rekeyed: a node has another NKSK, under which it numbers its frames anew. Within a transaction. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_rekeyed(struct kgr_ks *ks, const struct kgr_nid *nid,
+                                                       struct kgr_diag *diag);
 /*
  * kgr_ks_exchanges_abort ends what is not committed of every pair of a node: its duplicates are for a storage key that
  * is no more. Within a transaction.

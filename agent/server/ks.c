@@ -8,6 +8,7 @@
 
 #include "agent/base/log.h"
 #include "agent/server/exchanges.h"
+#include "agent/server/nksk_rows.h"
 #include "agent/server/store.h"
 
 /* How often the time is written down, and how often lifetimes are looked at. */
@@ -209,8 +210,13 @@ enum kgr_error kgr_ks_node_add(struct kgr_ks *ks, const struct kgr_ks_record *re
 
 enum kgr_error kgr_ks_node_save(struct kgr_ks *ks, struct kgr_ks_node *node, struct kgr_diag *diag)
 {
+    enum kgr_error err = KGR_OK;
+
     node->r.reg = node->reg.s;
-    return kgr_ks_nodes_save(ks->db, &node->r, diag);
+    /* Without an NKSK nothing of another one stays. */
+    if (!node->r.has_nksk)
+        err = kgr_ks_nksk_erase(ks->db, &node->r.nid, diag);
+    return err == KGR_OK ? kgr_ks_nodes_save(ks->db, &node->r, diag) : err;
 }
 
 /* One of the two keys of a node: the one in the table becomes the one of the record. */

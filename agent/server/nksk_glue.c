@@ -271,6 +271,8 @@ static enum kgr_error promote(struct kgr_ks *ks, struct kgr_ks_node *node,
         kgr_info("nksk", "node=%s state=renewed storage_key=%s", node->r.nid.s,
                  s->request.storage ? "new" : "kept");
     }
+    if (err == KGR_OK)
+        err = kgr_ks_exchanges_rekeyed(ks, &node->r.nid, diag);
     /* Their duplicates are for a storage key that the node is about to evict. */
     if (err == KGR_OK && s->request.storage)
         err = kgr_ks_exchanges_abort(ks, &node->r.nid, diag);
@@ -406,6 +408,8 @@ enum kgr_error kgr_ks_nksk_born(struct kgr_ks *ks, struct kgr_ks_node *node, str
         fill_row(row, node);
         err = kgr_ks_nksk_save(ks->db, row, NULL, diag);
     }
+    if (err == KGR_OK)
+        err = kgr_ks_exchanges_rekeyed(ks, &node->r.nid, diag);
     free(row);
     return err;
 }
@@ -418,6 +422,10 @@ enum kgr_error kgr_ks_nksk_order(struct kgr_ks *ks, struct kgr_ks_node *node, bo
 
     if (err == KGR_OK)
         err = kgr_ks_nksk_load(ks->db, row, &node->r.nid, diag);
+    if (err == KGR_ERR_NO_KEY) {
+        fill_row(row, node);
+        err = KGR_OK;
+    }
     if (err == KGR_OK) {
         row->wanted |= (uint8_t)(KGR_REKEY_WANTED | (storage ? KGR_REKEY_STORAGE : 0));
         err = kgr_ks_nksk_save(ks->db, row, NULL, diag);

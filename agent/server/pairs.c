@@ -328,6 +328,28 @@ enum kgr_error kgr_ks_pairs_engaged(struct kgr_db *db,
     return err;
 }
 
+enum kgr_error kgr_ks_pairs_rekeyed(struct kgr_db *db, const struct kgr_nid *nid,
+                                    struct kgr_diag *diag)
+{
+    static const char *const sql[] = {
+        "UPDATE pairs SET seen_a = 0 WHERE a = ?1",
+        "UPDATE pairs SET seen_b = 0 WHERE b = ?1",
+        "UPDATE exchanges SET asked = 0 WHERE CASE requester WHEN 0 THEN a ELSE b END = ?1",
+    };
+    enum kgr_error err = KGR_OK;
+
+    for (size_t i = 0; i < KGR_ARRAY_LEN(sql) && err == KGR_OK; i++) {
+        struct kgr_stmt *stmt;
+
+        err = kgr_db_stmt(&stmt, db, sql[i], diag);
+        if (err != KGR_OK)
+            break;
+        kgr_stmt_bind_text(stmt, 1, nid->s);
+        err = kgr_stmt_run(stmt, diag);
+    }
+    return err;
+}
+
 enum kgr_error kgr_ks_topic_known(struct kgr_db *db, bool *out, const uint8_t topic[KGR_TOPIC_LEN],
                                   struct kgr_diag *diag)
 {

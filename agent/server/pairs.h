@@ -62,6 +62,10 @@ KGR_MUST_CHECK enum kgr_error
 kgr_ks_pairs_engaged(struct kgr_db *db, enum kgr_error (*fn)(void *arg, const struct kgr_nid *nids),
                      void *arg, struct kgr_diag *diag);
 
+/* kgr_ks_pairs_rekeyed forgets the sequences of a node's frames: those under its new key_id begin at 1. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_pairs_rekeyed(struct kgr_db *db, const struct kgr_nid *nid,
+                                                   struct kgr_diag *diag);
+
 /* kgr_ks_topic_known: these bytes are a topic of a node or of an exchange that the KS remembers. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_topic_known(struct kgr_db *db, bool *out,
                                                  const uint8_t topic[KGR_TOPIC_LEN],

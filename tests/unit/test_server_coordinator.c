@@ -200,6 +200,24 @@ static void coordinator_restart_in_birth_takes_the_next_generation(void **state)
     assert_true(b.born[2] && !b.born[1]);
 }
 
+/* A node with another NKSK numbers its frames from 1 again. */
+static void coordinator_first_request_under_a_new_key_counts(void **state)
+{
+    struct bed b;
+
+    (void)state;
+    commit(&b);
+    step(&b, answer(&b, KGR_COORDINATOR_CONF_ANS, 0, 0, 1, 1));
+    b.sequence[0] = 0;
+    step(&b, key_req(&b, 0, 5));
+    assert_null(kgr_coordinator_open(&b.co.s)); /* late, as it seems */
+    b.sequence[0] = 0;
+    kgr_coordinator_rekeyed(&b.co, 0);
+    b.disk = b.co.s;
+    step(&b, key_req(&b, 0, 5));
+    assert_int_equal(b.bearing, 2);
+}
+
 static void coordinator_late_birth_is_dropped(void **state)
 {
     struct kgr_coordinator_event denied = {.type = KGR_COORDINATOR_DENIED, .reason = 1};
@@ -560,6 +578,7 @@ int main(void)
         cmocka_unit_test(coordinator_straight_way_leaves_nothing),
         cmocka_unit_test(coordinator_retries_get_the_stored_decision),
         cmocka_unit_test(coordinator_restart_in_birth_takes_the_next_generation),
+        cmocka_unit_test(coordinator_first_request_under_a_new_key_counts),
         cmocka_unit_test(coordinator_late_birth_is_dropped),
         cmocka_unit_test(coordinator_birth_of_another_generation_is_dropped),
         cmocka_unit_test(coordinator_first_request_wins),

@@ -16,6 +16,7 @@
 #include "agent/tpm/load.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/policy.h"
+#include "agent/tpm/session.h"
 #include "agent/tpm/slots.h"
 #include "agent/tpm/symmetric.h"
 #include "tests/support/tpm_fixture.h"
@@ -240,6 +241,48 @@ static void import_elsewhere_is_refused(void **state)
                      KGR_ERR_CORRUPT);
 }
 
+/* What the network kept of the time before a node replaced its storage key opens in that TPM no more. */
+static void recorded_duplicate_dies_with_the_storage_key(void **state)
+{
+    struct tpm_fixture *node = &nodes[2];
+    struct kgr_tpm_birth birth = {.parent = &ks.storage,
+                                  .suite = KGR_SUITE_AES128_SHA256,
+                                  .num_targets = 1,
+                                  .targets = {&node->storage_pub}};
+    struct kgr_tpm_object srk = {0}, next = {0}, old = node->storage;
+    struct kgr_tpm_public srk_pub;
+    struct kgr_tpm_blob made, blob;
+    uint32_t handle = 0;
+
+    (void)state;
+    assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(kgr_tpm_srk(node->tpm, &srk, &srk_pub, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_make_storage(node->tpm, &made, &handle, &srk, KGR_TPM_FIRST_HANDLE,
+                                          node->auth, &diag),
+                     KGR_OK);
+    assert_int_not_equal(handle, old.handle);
+    assert_int_equal(kgr_tpm_place(node->tpm, &next, &made, &srk, handle, node->auth, &diag),
+                     KGR_OK);
+    /* The place is taken now, and nothing else is evicted in its name. */
+    assert_int_equal(kgr_tpm_place(node->tpm, &next, &made, &srk, handle, node->auth, &diag),
+                     KGR_ERR_EXISTS);
+    assert_int_equal(kgr_tpm_evict_named(node->tpm, handle, &old.name, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_session_start(node->tpm, &next, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_evict_named(node->tpm, old.handle, &old.name, &diag), KGR_OK);
+    assert_int_equal(kgr_tpm_read_public(node->tpm, &srk_pub, old.handle, NULL), KGR_ERR_NO_KEY);
+    node->storage = next;
+    node->storage_pub = made.pub;
+    memset(&diag, 0, sizeof(diag));
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL),
+                     KGR_ERR_CORRUPT);
+    assert_non_null(strstr(kgr_diag_text(&diag, KGR_ERR_CORRUPT), "0x3df"));
+    /* And what is made for the new one opens. */
+    assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    kgr_tpm_release(node->tpm, &srk);
+}
+
 static void import_of_a_damaged_duplicate_is_refused(void **state)
 {
     struct kgr_tpm_birth birth = birth_for_pair(KGR_SUITE_AES128_SHA256);
@@ -417,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup(births_differ, fresh),
         cmocka_unit_test_setup(kept_keys_agree_with_the_node, fresh),
         cmocka_unit_test_setup(import_elsewhere_is_refused, fresh),
+        cmocka_unit_test_setup(recorded_duplicate_dies_with_the_storage_key, fresh),
         cmocka_unit_test_setup(import_of_a_damaged_duplicate_is_refused, fresh),
         cmocka_unit_test_setup(birth_for_another_template_is_refused, fresh),
         cmocka_unit_test_setup(third_destination_is_refused_even_for_the_ks, fresh),
