@@ -46,7 +46,7 @@ enum kgr_error kgr_p11_token_read(struct kgr_p11_module *module, struct kgr_p11_
         memcpy(token.node, status->node, sizeof(token.node));
         token.node[sizeof(token.node) - 1] = '\0';
         token.registered = status->registered;
-        token.resident = status->tpm_resident;
+        token.resident = status->tpm_resident && !status->sealed;
         token.modes = status->modes;
         status->version[sizeof(status->version) - 1] = '\0';
         token.version = kgr_p11_version(status->version);

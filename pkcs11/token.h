@@ -16,7 +16,7 @@ struct kgr_p11_module;
 struct kgr_p11_token {
     char node[KGR_PEER_MAX + 1]; /* empty before the node is registered */
     bool registered;
-    bool resident;  /* the TPM can hold resident keys */
+    bool resident;  /* keys are in the TPM, and used there */
     uint32_t modes; /* 1 << enum kgr_mode */
     CK_VERSION version;
 };

@@ -139,7 +139,7 @@ static enum kgr_error make_keys(struct kgr_ac *ac, struct kgr_ac_identity *out,
     struct kgr_tpm_object ek = {0};
     enum kgr_error err =
         kgr_tpm_create_storage(ac->tpm, &ac->storage, &out->storage, srk, KGR_TPM_FIRST_HANDLE,
-                               ac->auths[KGR_AC_STORAGE], diag);
+                               KGR_SUITE_AES128_SHA256, ac->auths[KGR_AC_STORAGE], diag);
     if (err == KGR_OK)
         err = kgr_tpm_create_signing(ac->tpm, &ac->signing, &out->signing, srk,
                                      KGR_TPM_FIRST_HANDLE, ac->auths[KGR_AC_SIGNING], diag);

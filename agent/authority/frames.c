@@ -8,7 +8,7 @@
 #include "agent/authority/grant.h"
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/seal/seal.h"
 
 /* The one pair of keys that this process ever loads. */
@@ -27,8 +27,8 @@ enum kgr_error kgr_ac_frames_open(struct kgr_ac_frames *out, struct kgr_ac *ac,
     if (err == KGR_OK)
         err = kgr_ac_nksk_auths(ac, out->nksk->key_id, &enc, &mac, diag);
     if (err == KGR_OK)
-        err = kgr_resident_key_new(&out->key, KGR_SUITE_AES128_SHA256, &ac->storage,
-                                   &out->nksk->blobs, SLOT_ENC, enc, SLOT_MAC, mac);
+        err = kgr_keyset_new(&out->key, KGR_SUITE_AES128_SHA256, &ac->storage, &out->nksk->blobs,
+                             SLOT_ENC, enc, SLOT_MAC, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);
         kgr_secret_free(mac);
@@ -40,8 +40,8 @@ enum kgr_error kgr_ac_frames_open(struct kgr_ac_frames *out, struct kgr_ac *ac,
 void kgr_ac_frames_close(struct kgr_ac_frames *frames)
 {
     if (frames->key != NULL)
-        kgr_resident_key_unload(frames->key, frames->ac->tpm);
-    kgr_resident_key_free(frames->key);
+        kgr_keyset_unload(frames->key, frames->ac->tpm);
+    kgr_keyset_free(frames->key);
     free(frames->nksk);
     frames->key = NULL;
     frames->nksk = NULL;
@@ -51,8 +51,8 @@ enum kgr_error kgr_ac_frames_seal(struct kgr_ac_frames *frames, struct kgr_wr *w
                                   const uint8_t xid[KGR_XID_LEN], struct kgr_slice order,
                                   struct kgr_diag *diag)
 {
-    struct kgr_resident_use use = {frames->ac->tpm, frames->key, diag};
-    struct kgr_seal_key seal = kgr_resident_use_seal(&use);
+    struct kgr_keyset_use use = {frames->ac->tpm, frames->key, diag};
+    struct kgr_seal_key seal = kgr_keyset_use_seal(&use);
     struct kgr_frame_layout layout;
     struct kgr_frame_header header = {
         .type = KGR_FRAME_ORDER,
@@ -90,8 +90,8 @@ enum kgr_error kgr_ac_frames_unseal(struct kgr_ac_frames *frames, uint8_t *out, 
                                     uint8_t *out_type, const uint8_t xid[KGR_XID_LEN],
                                     struct kgr_slice bytes, struct kgr_diag *diag)
 {
-    struct kgr_resident_use use = {frames->ac->tpm, frames->key, diag};
-    struct kgr_seal_key seal = kgr_resident_use_seal(&use);
+    struct kgr_keyset_use use = {frames->ac->tpm, frames->key, diag};
+    struct kgr_seal_key seal = kgr_keyset_use_seal(&use);
     struct kgr_frame frame;
     enum kgr_error err = check(frames, &frame, xid, bytes);
     if (err == KGR_OK)

@@ -9,7 +9,7 @@
 #include "agent/wire/frame.h"
 
 struct kgr_ac;
-struct kgr_resident_key;
+struct kgr_keyset;
 
 /*
  * Frames of the AC: orders out, results in (docs/protocol.md, section 9.2). Begin with a zeroed struct; kgr_ac_frames_close on
@@ -18,7 +18,7 @@ struct kgr_resident_key;
 struct kgr_ac_frames {
     struct kgr_ac *ac; /* borrowed */
     struct kgr_ac_nksk *nksk;
-    struct kgr_resident_key *key;
+    struct kgr_keyset *key;
     uint32_t counter; /* of the last frame of this run */
 };
 

@@ -4,7 +4,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/blobs.h"
 #include "agent/tpm/types.h"
 #include "agent/wire/window.h"
 
@@ -26,7 +26,7 @@ struct kgr_ac_nksk {
     uint8_t key_id[16];
     uint8_t topic1[KGR_TOPIC_LEN]; /* where the KS listens */
     uint8_t topic2[KGR_TOPIC_LEN]; /* where the AC listens */
-    struct kgr_resident_blobs blobs;
+    struct kgr_key_blobs blobs;
     struct kgr_window window; /* of what the KS sends */
 };
 

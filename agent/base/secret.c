@@ -2,11 +2,13 @@
 #include "agent/base/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/base/clock.h"
@@ -50,36 +52,61 @@ bool kgr_equal_ct(const void *a, const void *b, size_t len)
 }
 
 /*
+ * Memory that the kernel itself does not map (memfd_secret): not root's debugger, not /proc, not a core dump
+ * reads it. Locked by its nature. false: this kernel has none, does not give any, or the caller does not want it.
+ */
+static bool map_secret(uint8_t *at, size_t len)
+{
+    const char *wish = secure_getenv("KGR_ARENA");
+    int fd;
+    bool ok;
+
+    if (wish != NULL && strcmp(wish, "mlock") == 0)
+        return false;
+    fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ok = ftruncate(fd, (off_t)len) == 0 &&
+         mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    (void)close(fd);
+    return ok;
+}
+
+/* Ordinary memory, locked and kept out of dumps. Returns NULL, or the step that failed. */
+static const char *map_locked(uint8_t *at, size_t len)
+{
+    if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
+        return "map";
+    if (madvise(at, len, MADV_DONTDUMP) != 0)
+        return "keep out of dumps";
+    if (mlock(at, len) != 0)
+        return "lock (raise LimitMEMLOCK or ulimit -l)";
+    return NULL;
+}
+
+/*
  * Address space for len bytes that is guarded on both sides, locked, and neither dumped nor
- * inherited: a child that touches it dies, where zeroes would quietly become its keys. The one
- * place to change for another kind of memory.
+ * inherited: a child that touches it dies, where zeroes (MADV_WIPEONFORK) would quietly become its keys.
  */
 static enum kgr_error map_guarded(uint8_t **out, size_t len, size_t page)
 {
     size_t total = len + 2 * page;
     uint8_t *map = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    const char *step;
+    const char *step = NULL;
 
     if (map == MAP_FAILED) {
         kgr_error_log("arena_map", "bytes=%zu errno=%d", total, errno);
         return KGR_ERR_NO_MEMORY;
     }
-    step = "protect";
-    if (mprotect(map + page, len, PROT_READ | PROT_WRITE) != 0)
-        goto fail;
-    step = "keep out of dumps";
-    if (madvise(map + page, len, MADV_DONTDUMP) != 0)
-        goto fail;
-    step = "keep out of children";
-    if (madvise(map + page, len, MADV_DONTFORK) != 0)
-        goto fail;
-    step = "lock (raise LimitMEMLOCK or ulimit -l)";
-    if (mlock(map + page, len) != 0)
-        goto fail;
-    *out = map + page;
-    return KGR_OK;
-
-fail:
+    if (!map_secret(map + page, len))
+        step = map_locked(map + page, len);
+    if (step == NULL && madvise(map + page, len, MADV_DONTFORK) != 0)
+        step = "keep out of children";
+    if (step == NULL) {
+        *out = map + page;
+        return KGR_OK;
+    }
     kgr_error_log("arena_protect", "step=\"%s\" bytes=%zu errno=%d", step, len, errno);
     (void)munmap(map, total);
     return KGR_ERR_NO_MEMORY;

@@ -8,7 +8,9 @@
 
 /*
  * The guarded arena: the only process memory where a key, an authorisation value or NTAG may stand.
- * One per process, between guard pages, locked, kept out of core dumps and out of children.
+ * One per process, between guard pages, locked, kept out of core dumps and out of children; where the kernel gives
+ * it, memory of memfd_secret, which nobody else can read, the kernel not either. KGR_ARENA=mlock in the environment asks
+ * for ordinary memory, so that a test can look for keys where they are.
  * Thread-safe after kgr_arena_init.
  */
 

@@ -30,6 +30,7 @@ static void copy_status(struct kgr_status *out, const struct kgr_ipc_status *in)
     out->epoch = in->epoch;
     out->num_peers = in->num_peers;
     out->tpm_resident = in->resident;
+    out->sealed = in->sealed;
     out->modes = in->modes;
     out->frames_refused = in->frames_refused;
     out->messages_sent = in->messages_sent;

@@ -43,8 +43,9 @@ static json_t *json_messages(const struct kgr_status *s)
 
 static int print_json(const struct kgr_status *s)
 {
-    json_t *tpm = json_pack("{s:o, s:b, s:o}", "name", kgr_json_text(s->tpm), "resident",
-                            (int)s->tpm_resident, "modes", json_modes(s->modes));
+    json_t *tpm = json_pack("{s:o, s:b, s:s, s:o}", "name", kgr_json_text(s->tpm), "resident",
+                            (int)s->tpm_resident, "custody", s->sealed ? "sealed" : "resident",
+                            "modes", json_modes(s->modes));
 
     return kgr_json_print(json_pack(
         "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "version",
@@ -116,7 +117,7 @@ static int print_text(const struct kgr_status *s)
     (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
     print_messages(s);
     print_line("TPM", s->tpm);
-    print_line("resident keys", s->tpm_resident ? "yes" : "no");
+    print_line("custody", s->sealed ? "sealed" : "resident");
     (void)printf("%-16s", "cipher modes");
     for (size_t i = 0; i < NUM_MODES; i++)
         if ((s->modes >> modes[i].mode & 1) != 0)

@@ -27,6 +27,8 @@ static enum kgr_error fill(struct half *half, enum kgr_suite suite, enum kgr_tpm
 {
     enum kgr_error err = kgr_tpm_check_resident(&blob->pub, suite, kind);
 
+    if (err != KGR_OK)
+        err = kgr_tpm_check_form(&blob->pub, suite, kind, KGR_TPM_KEY);
     if (err == KGR_OK)
         err = kgr_tpm_public_name(&half->name, &blob->pub);
     half->id = id;
@@ -36,7 +38,7 @@ static enum kgr_error fill(struct half *half, enum kgr_suite suite, enum kgr_tpm
 
 enum kgr_error kgr_resident_key_new(struct kgr_resident_key **out, enum kgr_suite suite,
                                     const struct kgr_tpm_object *parent,
-                                    const struct kgr_resident_blobs *blobs, uint64_t id_enc,
+                                    const struct kgr_key_blobs *blobs, uint64_t id_enc,
                                     struct kgr_tpm_auth *auth_enc, uint64_t id_mac,
                                     struct kgr_tpm_auth *auth_mac)
 {
@@ -178,50 +180,4 @@ enum kgr_error kgr_resident_hmac_start(struct kgr_resident_use *use,
     struct kgr_tpm_loadable key = loadable(use->key, &use->key->mac);
 
     return kgr_tpm_use_key(use->tpm, &key, do_start, out, use->diag);
-}
-
-/*
- * The construction takes KGR_ERR_CORRUPT from a primitive for its own verdict on the data; here it
- * would be one on the blob, which is another matter.
- */
-static enum kgr_error not_corrupt(enum kgr_error err)
-{
-    return err == KGR_ERR_CORRUPT ? KGR_ERR_TPM : err;
-}
-
-static enum kgr_error seal_cbc(struct kgr_resident_use *use, enum kgr_tpm_direction direction,
-                               const uint8_t iv[KGR_IV_LEN], const uint8_t *in, size_t len,
-                               uint8_t *out)
-{
-    uint8_t chain[KGR_IV_LEN];
-
-    memcpy(chain, iv, sizeof(chain));
-    return not_corrupt(kgr_resident_cipher(use, KGR_TPM_CBC, direction, chain, in, len, out));
-}
-
-static enum kgr_error seal_encrypt(void *ctx, const uint8_t iv[KGR_IV_LEN], const uint8_t *in,
-                                   size_t len, uint8_t *out)
-{
-    return seal_cbc(ctx, KGR_TPM_ENCRYPT, iv, in, len, out);
-}
-
-static enum kgr_error seal_decrypt(void *ctx, const uint8_t iv[KGR_IV_LEN], const uint8_t *in,
-                                   size_t len, uint8_t *out)
-{
-    return seal_cbc(ctx, KGR_TPM_DECRYPT, iv, in, len, out);
-}
-
-static enum kgr_error seal_hmac(void *ctx, const struct kgr_slice *parts, size_t num_parts,
-                                uint8_t *out)
-{
-    return not_corrupt(kgr_resident_hmac(ctx, parts, num_parts, out));
-}
-
-struct kgr_seal_key kgr_resident_use_seal(struct kgr_resident_use *use)
-{
-    static const struct kgr_seal_vtable vtable = {
-        .cbc_encrypt = seal_encrypt, .cbc_decrypt = seal_decrypt, .hmac = seal_hmac};
-    struct kgr_seal_key key = {.vt = &vtable, .ctx = use, .suite = use->key->suite};
-
-    return key;
 }

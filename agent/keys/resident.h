@@ -2,22 +2,18 @@
 #pragma once
 
 #include "agent/base/diag.h"
-#include "agent/seal/seal.h"
+#include "agent/base/suite.h"
+#include "agent/keys/blobs.h"
 #include "agent/tpm/slots.h"
 #include "agent/tpm/symmetric.h"
 #include "agent/tpm/types.h"
 
 /*
  * A pair of keys that live in the TPM: an AES key and an HMAC key, reached through the slot
- * cache, offered to agent/seal as its primitives. Every function but new and free runs where the
+ * cache. Every function but new and free runs where the
  * TPM may be used: on the worker.
  */
 struct kgr_resident_key;
-
-struct kgr_resident_blobs {
-    struct kgr_tpm_blob enc;
-    struct kgr_tpm_blob mac;
-};
 
 /*
  * kgr_resident_key_new copies blobs and takes over both authorisation values (kgr_secret_alloc)
@@ -28,7 +24,7 @@ struct kgr_resident_blobs {
 KGR_MUST_CHECK enum kgr_error kgr_resident_key_new(struct kgr_resident_key **out,
                                                    enum kgr_suite suite,
                                                    const struct kgr_tpm_object *parent,
-                                                   const struct kgr_resident_blobs *blobs,
+                                                   const struct kgr_key_blobs *blobs,
                                                    uint64_t id_enc, struct kgr_tpm_auth *auth_enc,
                                                    uint64_t id_mac, struct kgr_tpm_auth *auth_mac);
 /*
@@ -45,15 +41,13 @@ const struct kgr_tpm_name *kgr_resident_key_enc_name(const struct kgr_resident_k
 const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_key *key);
 
 /*
- * What a kgr_seal_key needs for one use on the worker: the TPM, the key, and where to say why it
- * failed. It stands on the caller's stack: kgr_resident_use_seal(&use) borrows it.
+ * What one use on the worker needs: the TPM, the key, and where to say why it failed.
  */
 struct kgr_resident_use {
     struct kgr_tpm *tpm;
     struct kgr_resident_key *key;
     struct kgr_diag *diag;
 };
-struct kgr_seal_key kgr_resident_use_seal(struct kgr_resident_use *use);
 
 /* The raw doors: one cipher call, one HMAC, and an HMAC that grows (agent/tpm/symmetric.h). */
 KGR_MUST_CHECK enum kgr_error kgr_resident_cipher(struct kgr_resident_use *use,

@@ -20,7 +20,7 @@ void kgr_ring_key_free(struct kgr_ring_key *key)
 {
     if (key == NULL)
         return;
-    kgr_resident_key_free(key->resident);
+    kgr_keyset_free(key->keys);
     free(key);
 }
 

@@ -7,7 +7,7 @@
 
 #include "agent/base/suite.h"
 #include "agent/base/text.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 
 /*
  * The key ring of a node: for every peer the generations that it holds. Data only: no clock, TPM
@@ -40,8 +40,8 @@ struct kgr_ring_key {
     uint8_t kc_own[KGR_HASH_MAX];
     uint64_t born_ms; /* CLOCK_BOOTTIME */
     uint32_t lifetime_s;
-    uint64_t row;                      /* of the caller's database */
-    struct kgr_resident_key *resident; /* owned */
+    uint64_t row;            /* of the caller's database */
+    struct kgr_keyset *keys; /* owned */
 };
 
 /* kgr_ring_key_free frees what the key owns, and it; accepts NULL. */

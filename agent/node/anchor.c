@@ -49,7 +49,7 @@ static enum kgr_error save(const struct kgr_anchor *anchor, struct kgr_diag *dia
 }
 
 static enum kgr_error create_storage(struct kgr_anchor *anchor, struct kgr_tpm *tpm,
-                                     struct kgr_diag *diag)
+                                     enum kgr_suite best, struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
     struct kgr_tpm_public srk_public;
@@ -57,7 +57,7 @@ static enum kgr_error create_storage(struct kgr_anchor *anchor, struct kgr_tpm *
 
     if (err == KGR_OK)
         err = kgr_tpm_create_storage(tpm, &anchor->storages[0], &anchor->storage_public, &srk,
-                                     KGR_TPM_FIRST_HANDLE, anchor->storage_auth, diag);
+                                     KGR_TPM_FIRST_HANDLE, best, anchor->storage_auth, diag);
     kgr_tpm_release(tpm, &srk);
     if (err != KGR_OK)
         return err;
@@ -67,7 +67,8 @@ static enum kgr_error create_storage(struct kgr_anchor *anchor, struct kgr_tpm *
     return err;
 }
 
-enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char *folder, struct kgr_diag *diag)
+enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char *folder, enum kgr_suite best,
+                                 struct kgr_diag *diag)
 {
     struct kgr_anchor *anchor = calloc(1, sizeof(*anchor));
     uint64_t handle = 0;
@@ -84,7 +85,7 @@ enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char *folder, struct
         if (err == KGR_OK)
             err = kgr_diag_set(diag, KGR_ERR_EXISTS, "this node is initialised already");
         else if (err == KGR_ERR_NO_KEY)
-            err = create_storage(anchor, tpm, diag);
+            err = create_storage(anchor, tpm, best, diag);
     }
     kgr_anchor_deinit(anchor);
     free(anchor);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/base/diag.h"
+#include "agent/base/suite.h"
 #include "agent/keys/auth.h"
 #include "agent/keys/vault.h"
 #include "agent/store/state.h"
@@ -34,10 +35,11 @@ struct kgr_anchor { /* stays in its place while open, as its state does */
 
 /*
  * kgr_anchor_create makes it all in the TPM and the state folder, or what a run that was cut off did not come to.
+ * best is the highest suite whose keys the storage key is to protect.
  * KGR_ERR_EXISTS when it was done before.
  */
 KGR_MUST_CHECK enum kgr_error kgr_anchor_create(struct kgr_tpm *tpm, const char *folder,
-                                                struct kgr_diag *diag);
+                                                enum kgr_suite best, struct kgr_diag *diag);
 /*
  * kgr_anchor_open finds it again, opens the database, and starts the salted session with the storage key. KGR_ERR_CONFIG
  * when there is nothing, KGR_ERR_CORRUPT when the TPM is not the one of this state, or the state was changed by
@@ -52,8 +54,8 @@ KGR_MUST_CHECK enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr
  * save_dead writes what must be evicted, and drop_next forgets the next one.
  */
 KGR_MUST_CHECK enum kgr_error kgr_anchor_make(const struct kgr_anchor *anchor, struct kgr_tpm *tpm,
-                                              struct kgr_tpm_blob *out, uint32_t *out_handle,
-                                              struct kgr_diag *diag);
+                                              enum kgr_suite best, struct kgr_tpm_blob *out,
+                                              uint32_t *out_handle, struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_anchor_save_next(struct kgr_db *db,
                                                    const struct kgr_tpm_public *pub,
                                                    uint32_t handle, struct kgr_diag *diag);

@@ -10,7 +10,7 @@
 /* The storage key that is to come, and the one that was. What is on disk says at any time which of them may stand. */
 
 enum kgr_error kgr_anchor_make(const struct kgr_anchor *anchor, struct kgr_tpm *tpm,
-                               struct kgr_tpm_blob *out, uint32_t *out_handle,
+                               enum kgr_suite best, struct kgr_tpm_blob *out, uint32_t *out_handle,
                                struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
@@ -18,7 +18,7 @@ enum kgr_error kgr_anchor_make(const struct kgr_anchor *anchor, struct kgr_tpm *
     enum kgr_error err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
 
     if (err == KGR_OK)
-        err = kgr_tpm_make_storage(tpm, out, out_handle, &srk, KGR_TPM_FIRST_HANDLE,
+        err = kgr_tpm_make_storage(tpm, out, out_handle, &srk, KGR_TPM_FIRST_HANDLE, best,
                                    anchor->storage_auth, diag);
     kgr_tpm_release(tpm, &srk);
     return err;

@@ -3,6 +3,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/keys/inner.h"
 #include "agent/node/node.h"
 #include "agent/seal/digest.h"
 #include "agent/tpm/credential.h"
@@ -19,6 +20,7 @@ struct challenge_job {
     uint8_t xid[KGR_XID_LEN];
     uint8_t req_hash[KGR_DIGEST_LEN];
     struct kgr_challenge out; /* its chal borrows body */
+    enum kgr_tpm_form form;
     struct kgr_tpm_credential credential;
     struct kgr_tpm_auth *auth[2]; /* owned */
     size_t body_len;
@@ -82,7 +84,7 @@ static enum kgr_error check_signature(struct challenge_job *job, struct kgr_diag
 }
 
 static enum kgr_error import(struct challenge_job *job, struct kgr_tpm *tpm, size_t i,
-                             const uint8_t *inner, struct kgr_diag *diag)
+                             struct kgr_slice inner, struct kgr_diag *diag)
 {
     const struct kgr_wire_object *object = i == 0 ? &job->out.chal.nksk : &job->out.chal.nksksign;
     struct kgr_tpm_public pub;
@@ -91,6 +93,7 @@ static enum kgr_error import(struct challenge_job *job, struct kgr_tpm *tpm, siz
         .parent = job->args.parent,
         .suite = (enum kgr_suite)job->out.chal.suite,
         .kind = i == 0 ? KGR_TPM_ENC : KGR_TPM_MAC,
+        .form = job->form,
         .pub = &pub,
         .duplicate = &duplicate,
         .inner = inner,
@@ -111,16 +114,22 @@ static enum kgr_error import(struct challenge_job *job, struct kgr_tpm *tpm, siz
 static enum kgr_error import_both(struct challenge_job *job, struct kgr_tpm *tpm,
                                   struct kgr_diag *diag)
 {
-    uint8_t *inner = kgr_secret_alloc(2 * KGR_TPM_INNER_LEN);
-    enum kgr_error err = inner == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    enum kgr_suite suite = (enum kgr_suite)job->out.chal.suite;
+    size_t len = kgr_suite_enc_key_len(suite);
+    uint8_t *secret = kgr_secret_alloc(KGR_INNER_SECRET_LEN);
+    uint8_t *inner = kgr_secret_alloc(2 * len);
+    enum kgr_error err = secret == NULL || inner == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
     if (err == KGR_OK)
-        err = kgr_tpm_activate_credential(tpm, inner, 2 * KGR_TPM_INNER_LEN, job->args.parent,
+        err = kgr_tpm_activate_credential(tpm, secret, KGR_INNER_SECRET_LEN, job->args.parent,
                                           &job->credential, diag);
     if (err == KGR_OK)
-        err = import(job, tpm, 0, inner, diag);
+        err = kgr_inner_keys(inner, suite, secret, job->out.chal.key_id);
     if (err == KGR_OK)
-        err = import(job, tpm, 1, inner + KGR_TPM_INNER_LEN, diag);
+        err = import(job, tpm, 0, kgr_slice(inner, len), diag);
+    if (err == KGR_OK)
+        err = import(job, tpm, 1, kgr_slice(inner + len, len), diag);
+    kgr_secret_free(secret);
     kgr_secret_free(inner);
     return err;
 }
@@ -170,8 +179,8 @@ static enum kgr_error prepare(struct challenge_job *job)
 
     if (err != KGR_OK)
         return err;
-    if (job->out.chal.custody != KGR_WIRE_RESIDENT ||
-        (node->tpm_suites & KGR_MASK(job->out.chal.suite)) == 0)
+    if (!kgr_custody_form(&node->custody, job->out.chal.custody, &job->form) ||
+        (node->custody.wanted & KGR_MASK(job->out.chal.suite)) == 0)
         return KGR_ERR_UNSUPPORTED;
     credential->len = (uint16_t)job->out.chal.credential.len;
     kgr_copy(credential->bytes, job->out.chal.credential.p, job->out.chal.credential.len);

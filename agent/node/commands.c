@@ -25,14 +25,15 @@
 enum kgr_error kgr_cmd_init(const struct kgr_settings *settings, struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
+    struct kgr_custody_choice custody = {.sealed = false};
     /* The TPM first: without one nothing is left behind. */
     enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
 
-    if (err == KGR_OK && !kgr_tpm_capability(tpm)->can_resident)
-        err = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
-                           "this TPM has no AES or HMAC commands that resident keys need");
     if (err == KGR_OK)
-        err = kgr_anchor_create(tpm, settings->state, diag);
+        err = kgr_custody_choose(&custody, settings->custody, settings->suites,
+                                 kgr_tpm_capability(tpm), NULL, diag);
+    if (err == KGR_OK)
+        err = kgr_anchor_create(tpm, settings->state, kgr_custody_best(custody.suites), diag);
     if (err == KGR_OK)
         printf("initialised: state in %s, storage key and counter in the TPM\n", settings->state);
     kgr_tpm_close(tpm);

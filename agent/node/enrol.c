@@ -37,8 +37,8 @@ static enum kgr_error encode_req(struct kgr_node *node, struct kgr_wr *wr, uint8
     size_t certificate_len = 0;
     struct kgr_reg_req req = {
         .node = node->self,
-        .suites = node->tpm_suites & KGR_SUITES_MASK,
-        .custodies = KGR_MASK(KGR_WIRE_RESIDENT),
+        .suites = node->custody.suites,
+        .custodies = kgr_custody_mask(&node->custody),
     };
     enum kgr_error err = kgr_tpm_ek(node->tpm, &ek, &ek_public, diag);
 

@@ -30,14 +30,17 @@ static void set_head(struct kgr_exchange_event *event, const struct kgr_exchange
 static void set_keys(const struct kgr_node *node, struct kgr_exchange_event *event,
                      const struct kgr_key_ans *keys)
 {
+    enum kgr_tpm_form form;
+
     set_head(event, &keys->head);
     event->suite = keys->suite;
     event->custody = keys->custody;
     event->lifetime_s = keys->lifetime_s;
     event->iv = keys->iv;
-    if (keys->custody != KGR_WIRE_RESIDENT)
+    if (!kgr_custody_form(&node->custody, keys->custody, &form) ||
+        (node->settings->min_custody != 0 && keys->custody > node->settings->min_custody))
         event->refuse = KGR_NACK_CUSTODY;
-    else if ((node->tpm_suites & KGR_MASK(keys->suite)) == 0)
+    else if ((node->custody.suites & KGR_MASK(keys->suite)) == 0)
         event->refuse = KGR_NACK_SUITE;
 }
 

@@ -31,11 +31,12 @@ struct import_job {
     struct kgr_pair *pair;
     uint64_t generation;
     enum kgr_suite suite;
+    enum kgr_tpm_form form;
     const struct kgr_tpm_object *parent; /* the storage key in force when the job began */
     struct kgr_tpm_public pub[2];
     struct kgr_tpm_duplicate duplicate[2];
     struct kgr_tpm_auth *auth[2]; /* owned */
-    struct kgr_resident_blobs blobs;
+    struct kgr_key_blobs blobs;
 };
 
 static void import_free(struct import_job *job)
@@ -57,6 +58,7 @@ static enum kgr_error run_import(struct kgr_tpm *tpm, void *ctx, struct kgr_diag
             .parent = job->parent,
             .suite = job->suite,
             .kind = kinds[i],
+            .form = job->form,
             .pub = &job->pub[i],
             .duplicate = &job->duplicate[i],
             .auth = job->auth[i],
@@ -72,7 +74,7 @@ static enum kgr_error stage(struct import_job *job)
 {
     struct kgr_node *node = job->node;
     struct kgr_pair *pair = job->pair;
-    struct kgr_resident_blobs *blobs;
+    struct kgr_key_blobs *blobs;
     struct kgr_ring_key *key = NULL;
     enum kgr_error err;
 
@@ -134,8 +136,11 @@ void kgr_exchange_import(struct kgr_node *node, struct kgr_pair *pair,
         job->generation = keys->head.generation;
         job->suite = (enum kgr_suite)keys->suite;
         job->parent = node->anchor.storage;
-        err = copy_object(&job->pub[0], &job->duplicate[0], &keys->nnsk);
+        if (!kgr_custody_form(&node->custody, keys->custody, &job->form))
+            err = KGR_ERR_UNSUPPORTED;
     }
+    if (err == KGR_OK)
+        err = copy_object(&job->pub[0], &job->duplicate[0], &keys->nnsk);
     if (err == KGR_OK)
         err = copy_object(&job->pub[1], &job->duplicate[1], &keys->nnsksign);
     if (err == KGR_OK)
@@ -159,7 +164,7 @@ struct kc_job {
     struct kgr_node *node;
     struct kgr_pair *pair;
     uint64_t generation;
-    struct kgr_resident_key *key;       /* borrowed: buried after this job */
+    struct kgr_keyset *key;             /* borrowed: buried after this job */
     uint8_t input[2][KGR_KC_INPUT_MAX]; /* of this node, of the peer */
     size_t input_len[2];
     uint8_t kc[2][KGR_HASH_MAX];
@@ -169,13 +174,13 @@ struct kc_job {
 static enum kgr_error run_kc(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
 {
     struct kc_job *job = ctx;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
     enum kgr_error err = KGR_OK;
 
     for (size_t i = 0; i < 2 && err == KGR_OK; i++) {
         struct kgr_slice part = kgr_slice(job->input[i], job->input_len[i]);
 
-        err = kgr_resident_hmac(&use, &part, 1, job->kc[i]);
+        err = kgr_keyset_hmac(&use, &part, 1, job->kc[i]);
     }
     return err;
 }
@@ -201,15 +206,13 @@ static void done_kc(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
 
 static enum kgr_error kc_input(struct kc_job *job, const struct kgr_exchange *ex, size_t i)
 {
-    const struct kgr_tpm_name *enc = kgr_resident_key_enc_name(job->key);
-    const struct kgr_tpm_name *mac = kgr_resident_key_mac_name(job->key);
     uint8_t own = kgr_exchange_role(&ex->s);
     struct kgr_kc kc = {
         .role = i == 0 ? own : (uint8_t)(3 - own),
         .generation = ex->offer.generation,
         .suite = ex->offer.suite,
-        .name_enc = kgr_slice(enc->bytes, enc->len),
-        .name_mac = kgr_slice(mac->bytes, mac->len),
+        .name_enc = kgr_keyset_id(job->key, KGR_TPM_ENC),
+        .name_mac = kgr_keyset_id(job->key, KGR_TPM_MAC),
     };
     struct kgr_wr wr;
     enum kgr_error err;
@@ -239,7 +242,7 @@ void kgr_exchange_confirm(struct kgr_node *node, struct kgr_pair *pair)
         job->node = node;
         job->pair = pair;
         job->generation = key->generation;
-        job->key = key->resident;
+        job->key = key->keys;
         job->kc_len = kgr_suite_hash_len(key->suite);
         err = kc_input(job, &pair->ex, 0);
     }
@@ -263,7 +266,7 @@ static enum kgr_error run_bury(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *
     struct kgr_ring_key *key = ctx;
 
     (void)diag;
-    kgr_resident_key_unload(key->resident, tpm);
+    kgr_keyset_unload(key->keys, tpm);
     return KGR_OK;
 }
 

@@ -3,7 +3,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/node/store.h"
 #include "agent/seal/seal.h"
 #include "agent/seal/software.h"
@@ -22,7 +22,7 @@ struct kgr_frame_key {
     uint8_t key_id[KGR_KEY_ID_LEN];
     uint8_t suite;
     enum kgr_frame_set set;
-    struct kgr_resident_key *resident; /* owned; one of the two */
+    struct kgr_keyset *keys; /* owned; one of the two */
     struct kgr_software_key *software;
     struct kgr_window window;
     struct kgr_bucket bucket;
@@ -37,7 +37,7 @@ static const char *const causes[KGR_REFUSED_NUM_CAUSES] = {
 
 static void key_free(struct kgr_frame_key *key)
 {
-    kgr_resident_key_free(key->resident);
+    kgr_keyset_free(key->keys);
     kgr_software_key_free(key->software);
     free(key);
 }
@@ -47,7 +47,7 @@ static enum kgr_error run_unload(struct kgr_tpm *tpm, void *ctx, struct kgr_diag
     struct kgr_frame_key *key = ctx;
 
     (void)diag;
-    kgr_resident_key_unload(key->resident, tpm);
+    kgr_keyset_unload(key->keys, tpm);
     return KGR_OK;
 }
 
@@ -65,7 +65,7 @@ static void key_unref(struct kgr_frames *frames, struct kgr_frame_key *key)
     if (key == NULL || --key->refs > 0)
         return;
     /* When the queue is full the slot cache pushes the key out by itself. */
-    if (key->resident == NULL || frames->owner.worker == NULL ||
+    if (key->keys == NULL || frames->owner.worker == NULL ||
         kgr_tpm_worker_submit(frames->owner.worker, KGR_TPM_CONTROL, &job) != KGR_OK)
         key_free(key);
 }
@@ -90,9 +90,9 @@ static enum kgr_error with_key(const struct kgr_frame_key *key, struct kgr_tpm *
                                enum kgr_error (*fn)(const struct kgr_seal_key *key, void *arg),
                                void *arg)
 {
-    struct kgr_resident_use use = {.tpm = tpm, .key = key->resident, .diag = diag};
+    struct kgr_keyset_use use = {.tpm = tpm, .key = key->keys, .diag = diag};
     struct kgr_seal_key seal =
-        key->software != NULL ? kgr_software_key_seal(key->software) : kgr_resident_use_seal(&use);
+        key->software != NULL ? kgr_software_key_seal(key->software) : kgr_keyset_use_seal(&use);
 
     return fn(&seal, arg);
 }
@@ -397,16 +397,16 @@ static enum kgr_error install(struct kgr_frames *frames, enum kgr_frame_set set,
     return KGR_OK;
 }
 
-enum kgr_error kgr_frames_set_resident(struct kgr_frames *frames, enum kgr_frame_set set,
-                                       const uint8_t key_id[KGR_KEY_ID_LEN],
-                                       struct kgr_resident_key *resident, struct kgr_diag *diag)
+enum kgr_error kgr_frames_set_keys(struct kgr_frames *frames, enum kgr_frame_set set,
+                                   const uint8_t key_id[KGR_KEY_ID_LEN], struct kgr_keyset *keys,
+                                   struct kgr_diag *diag)
 {
-    enum kgr_suite suite = kgr_resident_key_suite(resident);
+    enum kgr_suite suite = kgr_keyset_suite(keys);
     struct kgr_frame_key *key;
     enum kgr_error err = install(frames, set, (uint8_t)suite, key_id, &key, diag);
 
     if (err == KGR_OK)
-        key->resident = resident;
+        key->keys = keys;
     return err;
 }
 

@@ -12,7 +12,7 @@
 #include "agent/wire/frame.h"
 
 struct kgr_db;
-struct kgr_resident_key;
+struct kgr_keyset;
 struct kgr_software_key;
 struct kgr_tpm_worker;
 
@@ -76,14 +76,12 @@ void kgr_frames_init(struct kgr_frames *out, const struct kgr_frames_owner *owne
 void kgr_frames_deinit(struct kgr_frames *frames);
 
 /*
- * kgr_frames_set_resident and kgr_frames_set_software take over the key of a set when they succeed, and replace the
+ * kgr_frames_set_keys and kgr_frames_set_software take over the key of a set when they succeed, and replace the
  * one before; the window of key_id is read from the database.
  */
-KGR_MUST_CHECK enum kgr_error kgr_frames_set_resident(struct kgr_frames *frames,
-                                                      enum kgr_frame_set set,
-                                                      const uint8_t key_id[KGR_KEY_ID_LEN],
-                                                      struct kgr_resident_key *key,
-                                                      struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_frames_set_keys(struct kgr_frames *frames, enum kgr_frame_set set,
+                                                  const uint8_t key_id[KGR_KEY_ID_LEN],
+                                                  struct kgr_keyset *key, struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_frames_set_software(struct kgr_frames *frames,
                                                       enum kgr_frame_set set, uint8_t suite,
                                                       const uint8_t key_id[KGR_KEY_ID_LEN],

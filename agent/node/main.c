@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARENA_BYTES (512u * 1024u)
+#define ARENA_BYTES (1024u * 1024u)
 
 enum { CMD_INIT, CMD_IDENTITY, CMD_ENROLL, CMD_RUN, CMD_WIPE };
 

@@ -187,13 +187,13 @@ static enum kgr_error load_next(struct kgr_node *node, const struct kgr_nksk_row
 {
     const struct kgr_tpm_object *parent =
         node->renewal.s.storage ? node->anchor.next : node->anchor.storage;
-    struct kgr_resident_key *key = NULL;
+    struct kgr_keyset *key = NULL;
     enum kgr_error err = kgr_node_make_nksk(node, &key, row, parent);
 
     if (err == KGR_OK)
-        err = kgr_frames_set_resident(&node->frames, KGR_FRAME_NEXT, row->key_id, key, diag);
+        err = kgr_frames_set_keys(&node->frames, KGR_FRAME_NEXT, row->key_id, key, diag);
     if (err != KGR_OK)
-        kgr_resident_key_free(key);
+        kgr_keyset_free(key);
     return err;
 }
 

@@ -19,8 +19,8 @@ static enum kgr_error finish(struct kgr_nksk_making *making)
     uint8_t hash[KGR_DIGEST_LEN];
     struct kgr_nksk_req req = {
         .node = node->self,
-        .suites = node->tpm_suites & KGR_SUITES_MASK,
-        .custodies = KGR_MASK(KGR_WIRE_RESIDENT),
+        .suites = node->custody.suites,
+        .custodies = kgr_custody_mask(&node->custody),
     };
     struct kgr_nksk_source source = {.making = making};
     struct kgr_nksk_event event = {
@@ -39,6 +39,8 @@ static enum kgr_error finish(struct kgr_nksk_making *making)
     kgr_random(req.topic2, sizeof(req.topic2));
     kgr_random(req.nonce_n, sizeof(req.nonce_n));
     if (making->storage)
+        req.suites = kgr_custody_below(&node->custody, &making->blob.pub);
+    if (making->storage)
         req.storage = kgr_slice(making->blob.pub.bytes, making->blob.pub.len);
     kgr_wr_init(&wr, making->body, sizeof(making->body));
     err = kgr_nksk_req_encode(&wr, &req);
@@ -53,7 +55,9 @@ static enum kgr_error run_make(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *
 {
     struct kgr_nksk_making *making = ctx;
 
-    return kgr_anchor_make(&making->node->anchor, tpm, &making->blob, &making->handle, diag);
+    return kgr_anchor_make(&making->node->anchor, tpm,
+                           kgr_custody_best(making->node->custody.wanted), &making->blob,
+                           &making->handle, diag);
 }
 
 static void done_make(void *ctx, enum kgr_error err, const struct kgr_diag *diag)

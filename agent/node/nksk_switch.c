@@ -87,6 +87,7 @@ void kgr_nksk_switch(struct kgr_node *node, const struct kgr_nksk_state *state)
     if (!state->storage)
         return;
     kgr_anchor_switch(&node->anchor);
+    node->custody.suites = kgr_custody_below(&node->custody, &node->anchor.storage_public);
     for (size_t i = 0; i < node->pairs.num; i++) {
         forget_keys(node, node->pairs.list[i]);
         kgr_service_pair_changed(node->service, node->pairs.list[i]);

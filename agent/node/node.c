@@ -51,10 +51,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void kgr_node_reschedule(struct kgr_node *node)
 {
+    uint64_t now = kgr_clock_boot_ms();
     uint64_t deadline;
 
     if (node->stopping)
         return;
+    kgr_pairs_close_unusable(&node->pairs, kgr_sync_has_lease(&node->sync, now));
     /* First: its callbacks set other deadlines. */
     deadline = node->mqtt != NULL ? kgr_mqtt_drain(node->mqtt) : UINT64_MAX;
     if (node->revoked != 0) {
@@ -71,6 +73,8 @@ void kgr_node_reschedule(struct kgr_node *node)
                                              node->pairs.list[i]->renewal.deadline_ms));
     if (node->service != NULL)
         deadline = earlier(deadline, kgr_service_deadline(node->service));
+    if (node->service != NULL && node->sync.lease_ms > now)
+        deadline = earlier(deadline, node->sync.lease_ms);
     kgr_timer_start_at(node->timer, deadline);
 }
 
@@ -310,7 +314,7 @@ enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *di
     return err;
 }
 
-enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_resident_key **out,
+enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_keyset **out,
                                   const struct kgr_nksk_row *row,
                                   const struct kgr_tpm_object *parent)
 {
@@ -319,8 +323,8 @@ enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_resident_key
     enum kgr_error err = kgr_node_nksk_auths(node, row->key_id, &enc, &mac);
 
     if (err == KGR_OK)
-        err = kgr_resident_key_new(out, (enum kgr_suite)row->suite, parent, &row->blobs,
-                                   node->next_key_id, enc, node->next_key_id + 1, mac);
+        err = kgr_keyset_new(out, (enum kgr_suite)row->suite, parent, &row->blobs,
+                             node->next_key_id, enc, node->next_key_id + 1, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);
         kgr_secret_free(mac);
@@ -364,18 +368,35 @@ static enum kgr_error load_nksk_row(struct kgr_node *node, struct kgr_nksk_row *
                : err;
 }
 
+/* The KS knows what this node was registered with, and makes keys for that. */
+static enum kgr_error check_custody(struct kgr_node *node, const struct kgr_keyset *nksk,
+                                    struct kgr_diag *diag)
+{
+    bool sealed = kgr_keyset_is_sealed(nksk);
+
+    if (sealed != node->custody.sealed && node->settings->custody != KGR_CUSTODY_AUTO)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "custody is \"%s\", but this node was registered with \"%s\": set "
+                            "that, or remove the node at the AC and enrol it again",
+                            sealed ? "resident" : "sealed", sealed ? "sealed" : "resident");
+    node->custody.sealed = sealed;
+    return KGR_OK;
+}
+
 enum kgr_error kgr_node_load_nksk(struct kgr_node *node, struct kgr_diag *diag)
 {
     struct kgr_nksk_row *row = malloc(sizeof(*row));
-    struct kgr_resident_key *key = NULL;
+    struct kgr_keyset *key = NULL;
     enum kgr_error err = row == NULL ? KGR_ERR_NO_MEMORY : load_nksk_row(node, row, diag);
 
     if (err == KGR_OK)
         err = kgr_node_make_nksk(node, &key, row, node->anchor.storage);
     if (err == KGR_OK)
-        err = kgr_frames_set_resident(&node->frames, KGR_FRAME_NKSK, row->key_id, key, diag);
+        err = check_custody(node, key, diag);
+    if (err == KGR_OK)
+        err = kgr_frames_set_keys(&node->frames, KGR_FRAME_NKSK, row->key_id, key, diag);
     if (err != KGR_OK)
-        kgr_resident_key_free(key);
+        kgr_keyset_free(key);
     free(row);
     return err;
 }
@@ -385,7 +406,6 @@ static void note_capability(struct kgr_node *node)
     const struct kgr_tpm_capability *capability = kgr_tpm_capability(node->tpm);
 
     node->tpm_resident = capability->can_resident;
-    node->tpm_suites = capability->suites;
     /* A mask of bit (mode - 1) there, of 1 << mode for applications (include/kgr/client.h). */
     node->tpm_modes = (uint32_t)capability->modes << 1;
     (void)kgr_tpm_summary(node->tpm, node->tpm_summary);
@@ -457,10 +477,9 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
         err = check_registered(node->anchor.state.db, diag); /* before an epoch is spent */
     if (err == KGR_OK)
         note_capability(node);
-    if (err == KGR_OK && !node->tpm_resident)
-        err = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
-                           "this TPM cannot hold resident keys (%s), and no other custody is built",
-                           node->tpm_summary);
+    if (err == KGR_OK)
+        err = kgr_custody_choose(&node->custody, settings->custody, settings->suites,
+                                 kgr_tpm_capability(node->tpm), &node->anchor.storage_public, diag);
     if (err == KGR_OK)
         err =
             kgr_anchor_new_epoch(&node->anchor, node->tpm, &node->epoch, &node->rolled_back, diag);

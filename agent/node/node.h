@@ -43,7 +43,7 @@ struct kgr_node {
 
     /* What the TPM can. */
     bool tpm_resident;
-    uint8_t tpm_suites; /* mask */
+    struct kgr_custody_choice custody;
     uint32_t tpm_modes; /* 1 << mode */
     char tpm_summary[128];
 
@@ -108,8 +108,7 @@ KGR_MUST_CHECK enum kgr_error kgr_node_nksk_auths(const struct kgr_node *node,
                                                   const uint8_t key_id[KGR_KEY_ID_LEN],
                                                   struct kgr_tpm_auth **out_enc,
                                                   struct kgr_tpm_auth **out_mac);
-KGR_MUST_CHECK enum kgr_error kgr_node_make_nksk(struct kgr_node *node,
-                                                 struct kgr_resident_key **out,
+KGR_MUST_CHECK enum kgr_error kgr_node_make_nksk(struct kgr_node *node, struct kgr_keyset **out,
                                                  const struct kgr_nksk_row *row,
                                                  const struct kgr_tpm_object *parent);
 /* kgr_node_load_nksk puts the node's NKSK in place. */

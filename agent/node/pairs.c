@@ -139,6 +139,23 @@ void kgr_pairs_deinit(struct kgr_pairs *pairs)
     *pairs = (struct kgr_pairs){0};
 }
 
+void kgr_pairs_close_unusable(struct kgr_pairs *pairs, bool lease)
+{
+    for (size_t i = 0; i < pairs->num; i++) {
+        const struct kgr_pair *pair = pairs->list[i];
+
+        if (lease && pair->status == KGR_PAIR_ALLOWED)
+            continue;
+        for (int place = 0; place < KGR_RING_NUM_PLACES; place++) {
+            struct kgr_ring_key *key =
+                kgr_ring_at(pairs->ring, &pair->ex.s.peer, (enum kgr_ring_place)place);
+
+            if (key != NULL && kgr_keyset_is_ready(key->keys))
+                kgr_keyset_close(key->keys);
+        }
+    }
+}
+
 void kgr_pair_row_of(const struct kgr_pair *pair, struct kgr_pair_row *out)
 {
     out->state = pair->ex.s;
@@ -179,8 +196,8 @@ enum kgr_error kgr_pair_auths(const struct kgr_anchor *anchor, const struct kgr_
 enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **out,
                                  const struct kgr_exchange_state *state,
                                  const struct kgr_exchange_offer *offer,
-                                 const struct kgr_resident_blobs *blobs,
-                                 const struct kgr_anchor *anchor, uint64_t now_ms)
+                                 const struct kgr_key_blobs *blobs, const struct kgr_anchor *anchor,
+                                 uint64_t now_ms)
 {
     static const uint8_t unknown[KGR_TOPIC_LEN];
     struct kgr_tpm_auth *enc = NULL;
@@ -191,8 +208,8 @@ enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **
     if (err == KGR_OK)
         err = kgr_pair_auths(anchor, &state->peer, offer->generation, &enc, &mac);
     if (err == KGR_OK)
-        err = kgr_resident_key_new(&key->resident, (enum kgr_suite)offer->suite, anchor->storage,
-                                   blobs, pairs->next_key_id, enc, pairs->next_key_id + 1, mac);
+        err = kgr_keyset_new(&key->keys, (enum kgr_suite)offer->suite, anchor->storage, blobs,
+                             pairs->next_key_id, enc, pairs->next_key_id + 1, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);
         kgr_secret_free(mac);

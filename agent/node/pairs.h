@@ -47,13 +47,13 @@ struct kgr_pair_told {
 struct kgr_pair {
     struct kgr_exchange ex;
     enum kgr_pair_status status;
-    uint64_t word;                    /* number of what the KS said last */
-    uint64_t floor;                   /* generations up to this one are revoked */
-    bool named;                       /* by the synchronisation under way */
-    unsigned jobs;                    /* of the TPM for this pair, under way */
-    uint64_t requested_ms;            /* of the exchange under way */
-    struct kgr_ring_key *staged;      /* imported, not yet a candidate; owned */
-    struct kgr_resident_blobs *blobs; /* of staged; owned */
+    uint64_t word;               /* number of what the KS said last */
+    uint64_t floor;              /* generations up to this one are revoked */
+    bool named;                  /* by the synchronisation under way */
+    unsigned jobs;               /* of the TPM for this pair, under way */
+    uint64_t requested_ms;       /* of the exchange under way */
+    struct kgr_ring_key *staged; /* imported, not yet a candidate; owned */
+    struct kgr_key_blobs *blobs; /* of staged; owned */
     struct kgr_pair_records records[KGR_RING_NUM_PLACES];
     struct kgr_renewal renewal;
     uint64_t peer_generation;    /* the latest under which the peer is known to send; 0: unknown */
@@ -94,6 +94,12 @@ KGR_MUST_CHECK enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct k
 /* kgr_pairs_remove frees a pair without keys and jobs. */
 void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair);
 
+/*
+ * kgr_pairs_close_unusable takes out of memory what may not be used now: in sealed custody the keys of pairs that are not
+ * allowed, or of all when there is no lease.
+ */
+void kgr_pairs_close_unusable(struct kgr_pairs *pairs, bool lease);
+
 /* kgr_pair_row_of is what the database keeps of pair. */
 void kgr_pair_row_of(const struct kgr_pair *pair, struct kgr_pair_row *out);
 
@@ -106,7 +112,7 @@ KGR_MUST_CHECK enum kgr_error kgr_pair_auths(const struct kgr_anchor *anchor,
 KGR_MUST_CHECK enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **out,
                                                 const struct kgr_exchange_state *state,
                                                 const struct kgr_exchange_offer *offer,
-                                                const struct kgr_resident_blobs *blobs,
+                                                const struct kgr_key_blobs *blobs,
                                                 const struct kgr_anchor *anchor, uint64_t now_ms);
 
 /* kgr_pair_records finds the sequences of a generation, NULL when it is none of the pair's. */

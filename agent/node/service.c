@@ -91,8 +91,15 @@ bool kgr_service_job_try(struct kgr_service_job *job)
 
 void kgr_service_job_start(struct kgr_service_job *job)
 {
-    enum kgr_error err = submit(job);
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
 
+    if (job->ready) {
+        err = job->run(job, NULL, &diag);
+        done(job, err, &diag);
+        return;
+    }
+    err = submit(job);
     if (err != KGR_OK)
         kgr_service_job_fail(job, err, NULL);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/node/service_parts.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/record.h"
 
 #include <string.h>
 
-/* cipher and mac: the raw doors. Every block and every HMAC is computed by the TPM. */
+/* cipher and mac: the raw doors. In resident custody every block and every HMAC is computed by the TPM. */
 
 bool kgr_service_is_reserved(struct kgr_slice data)
 {
@@ -17,7 +17,7 @@ bool kgr_service_is_reserved(struct kgr_slice data)
 
 struct cipher_job {
     struct kgr_service_job job;
-    struct kgr_resident_key *key; /* borrowed: buried after this job */
+    struct kgr_keyset *key; /* borrowed: buried after this job */
     enum kgr_tpm_mode mode;
     enum kgr_tpm_direction direction;
     uint8_t iv[KGR_IV_LEN];
@@ -29,12 +29,12 @@ static enum kgr_error run_cipher(struct kgr_service_job *base, struct kgr_tpm *t
                                  struct kgr_diag *diag)
 {
     struct cipher_job *job = (struct cipher_job *)base;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
 
     if (job->len == 0)
         return KGR_OK;
-    return kgr_resident_cipher(&use, job->mode, job->direction, job->iv, job->data, job->len,
-                               job->data);
+    return kgr_keyset_cipher(&use, job->mode, job->direction, job->iv, job->data, job->len,
+                             job->data);
 }
 
 static enum kgr_error finish_cipher(struct kgr_service_job *base, struct kgr_diag *diag)
@@ -54,12 +54,12 @@ static enum kgr_error finish_cipher(struct kgr_service_job *base, struct kgr_dia
     return err;
 }
 
-static enum kgr_error check_cipher(const struct kgr_service *service,
+static enum kgr_error check_cipher(const struct kgr_service *service, const struct kgr_keyset *keys,
                                    const struct kgr_ipc_cipher *asked, struct kgr_diag *diag)
 {
     bool blocks = asked->mode == KGR_TPM_ECB || asked->mode == KGR_TPM_CBC;
 
-    if ((service->node->tpm_modes >> asked->mode & 1) == 0)
+    if (!kgr_keyset_is_sealed(keys) && (service->node->tpm_modes >> asked->mode & 1) == 0)
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "this TPM has no such cipher mode");
     if (blocks && asked->data.len % KGR_BLOCK_LEN != 0)
         return kgr_diag_set(diag, KGR_ERR_INVALID, "ECB and CBC take whole blocks of 16 bytes");
@@ -81,10 +81,10 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         return;
     }
     use = asked.direction == KGR_TPM_ENCRYPT ? KGR_USE_SEND : KGR_USE_RECEIVE;
-    err = check_cipher(service, &asked, &diag);
+    err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation, use,
+                               &diag);
     if (err == KGR_OK)
-        err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation, use,
-                                   &diag);
+        err = check_cipher(service, key->keys, &asked, &diag);
     if (err == KGR_OK)
         err = kgr_service_spend(service, &asked.key.peer, key->generation,
                                 kgr_budget_blocks_raw(asked.data.len), use, &diag);
@@ -97,7 +97,8 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         return;
     job->job.run = run_cipher;
     job->job.finish = finish_cipher;
-    job->key = key->resident;
+    job->key = key->keys;
+    job->job.ready = kgr_keyset_is_ready(job->key);
     job->mode = (enum kgr_tpm_mode)asked.mode;
     job->direction = (enum kgr_tpm_direction)asked.direction;
     memcpy(job->iv, asked.iv, KGR_IV_LEN);
@@ -108,7 +109,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
 
 struct mac_job {
     struct kgr_service_job job;
-    struct kgr_resident_key *key; /* borrowed: buried after this job */
+    struct kgr_keyset *key; /* borrowed: buried after this job */
     uint8_t mac[KGR_HASH_MAX];
     size_t mac_len;
     size_t len;
@@ -119,10 +120,10 @@ static enum kgr_error run_mac(struct kgr_service_job *base, struct kgr_tpm *tpm,
                               struct kgr_diag *diag)
 {
     struct mac_job *job = (struct mac_job *)base;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
     struct kgr_slice part = kgr_slice(job->data, job->len);
 
-    return kgr_resident_hmac(&use, &part, 1, job->mac);
+    return kgr_keyset_hmac(&use, &part, 1, job->mac);
 }
 
 static enum kgr_error finish_mac(struct kgr_service_job *base, struct kgr_diag *diag)
@@ -166,7 +167,8 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
         return;
     job->job.run = run_mac;
     job->job.finish = finish_mac;
-    job->key = key->resident;
+    job->key = key->keys;
+    job->job.ready = kgr_keyset_is_ready(job->key);
     job->mac_len = kgr_suite_hash_len(key->suite);
     job->len = asked.data.len;
     kgr_copy(job->data, asked.data.p, asked.data.len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/node/service_parts.h"
 #include "agent/tpm/symmetric.h"
 
@@ -8,7 +8,7 @@
 
 /*
  * mac_start, mac_update, mac_final, mac_abort: an HMAC over any length. Between requests it is a saved context of the
- * TPM. It belongs to its connection: others cannot name it, and it dies with it. Jobs run in order, so that
+ * TPM, or in sealed custody the state of a hash. It belongs to its connection: others cannot name it, and it dies with it. Jobs run in order, so that
  * requests of a stream may be pipelined.
  *
  * A stream of which any part was lost is dead: its MAC would be over something else than what was given, and its
@@ -27,15 +27,14 @@ struct kgr_mac_stream {
     size_t mac_len;
     uint8_t head[KGR_RESERVED_LEN]; /* the first bytes of the input */
     size_t head_len;
-    struct kgr_tpm_hmac_stream
-        *hmac; /* touched by jobs only, but when there are none; NULL: dead */
+    struct kgr_keyset_stream *hmac; /* touched by jobs only, but when there are none; NULL: dead */
 };
 
 static void stream_release(struct kgr_mac_stream *stream)
 {
     if (stream->listed || stream->jobs > 0)
         return;
-    kgr_tpm_hmac_stream_free(stream->hmac);
+    kgr_keyset_stream_free(stream->hmac);
     free(stream);
 }
 
@@ -73,8 +72,8 @@ static size_t count(const struct kgr_service *service, struct kgr_call call)
 struct stream_job {
     struct kgr_service_job job;
     struct kgr_mac_stream *stream;
-    struct kgr_resident_key *key; /* start; borrowed: buried after this job */
-    bool done;                    /* it succeeded */
+    struct kgr_keyset *key; /* start; borrowed: buried after this job */
+    bool done;              /* it succeeded */
     uint8_t mac[KGR_HASH_MAX];
     size_t len;
     uint8_t data[];
@@ -100,6 +99,9 @@ static struct stream_job *job_new(struct kgr_service *service, struct kgr_call c
     if (job == NULL)
         return NULL;
     stream->jobs++;
+    /* Not past those that wait for the TPM. */
+    job->job.ready =
+        stream->jobs == 1 && stream->hmac != NULL && kgr_keyset_stream_is_ready(stream->hmac);
     job->stream = stream;
     job->job.release = release_job;
     job->len = data.len;
@@ -113,9 +115,9 @@ static enum kgr_error run_start(struct kgr_service_job *base, struct kgr_tpm *tp
                                 struct kgr_diag *diag)
 {
     struct stream_job *job = (struct stream_job *)base;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
 
-    return kgr_resident_hmac_start(&use, &job->stream->hmac);
+    return kgr_keyset_stream_start(&use, &job->stream->hmac);
 }
 
 static enum kgr_error finish_start(struct kgr_service_job *base, struct kgr_diag *diag)
@@ -188,7 +190,8 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
         unlist(service, stream);
         return;
     }
-    job->key = key->resident;
+    job->key = key->keys;
+    job->job.ready = kgr_keyset_is_ready(job->key);
     job->job.run = run_start;
     job->job.finish = finish_start;
     kgr_service_job_start(&job->job);
@@ -205,9 +208,9 @@ static enum kgr_error run_update(struct kgr_service_job *base, struct kgr_tpm *t
 
     if (job->stream->hmac == NULL)
         return kgr_diag_set(diag, KGR_ERR_STATE, "no such MAC computation");
-    err = kgr_tpm_hmac_update(tpm, job->stream->hmac, kgr_slice(job->data, job->len), diag);
+    err = kgr_keyset_stream_update(tpm, job->stream->hmac, kgr_slice(job->data, job->len), diag);
     if (err != KGR_OK) { /* for those that wait behind it too */
-        kgr_tpm_hmac_stream_free(job->stream->hmac);
+        kgr_keyset_stream_free(job->stream->hmac);
         job->stream->hmac = NULL;
     }
     return err;
@@ -283,7 +286,7 @@ static enum kgr_error run_final(struct kgr_service_job *base, struct kgr_tpm *tp
 
     if (job->stream->hmac == NULL)
         return kgr_diag_set(diag, KGR_ERR_STATE, "no such MAC computation");
-    return kgr_tpm_hmac_final(tpm, job->stream->hmac, job->mac, job->stream->mac_len, diag);
+    return kgr_keyset_stream_final(tpm, job->stream->hmac, job->mac, job->stream->mac_len, diag);
 }
 
 static enum kgr_error finish_final(struct kgr_service_job *base, struct kgr_diag *diag)

@@ -85,7 +85,8 @@ struct kgr_service_job {
     struct kgr_service *service;
     struct kgr_call call;
     size_t size; /* of the whole struct */
-    /* On the worker. */
+    bool ready; /* run needs no TPM (tpm is NULL then) and not long: it runs at once, on the loop */
+    /* On the worker, unless it is ready. */
     enum kgr_error (*run)(struct kgr_service_job *job, struct kgr_tpm *tpm, struct kgr_diag *diag);
     /* On the loop, when run succeeded: answers, or returns an error to be answered. */
     enum kgr_error (*finish)(struct kgr_service_job *job, struct kgr_diag *diag);

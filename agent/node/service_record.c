@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/node/service_record.h"
 #include "agent/seal/seal.h"
 #include "agent/wire/record.h"
@@ -29,7 +29,8 @@ static void job_set(struct kgr_record_job *job, const struct kgr_pair *pair,
 {
     struct kgr_wr wr;
 
-    job->key = key->resident;
+    job->key = key->keys;
+    job->job.ready = kgr_keyset_is_ready(job->key);
     job->suite = key->suite;
     job->peer = pair->ex.s.peer;
     kgr_wr_init(&wr, job->aad + KGR_RECORD_HEADER_LEN, sizeof(job->aad) - KGR_RECORD_HEADER_LEN);
@@ -43,8 +44,8 @@ enum kgr_error kgr_record_run_seal(struct kgr_service_job *base, struct kgr_tpm 
                                    struct kgr_diag *diag)
 {
     struct kgr_record_job *job = (struct kgr_record_job *)base;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
-    struct kgr_seal_key key = kgr_resident_use_seal(&use);
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_seal_key key = kgr_keyset_use_seal(&use);
 
     return kgr_seal_encrypt(&key, job->out, job->tag, job->iv, kgr_slice(job->aad, job->aad_len),
                             kgr_slice(job->in, job->in_len));
@@ -171,8 +172,8 @@ enum kgr_error kgr_record_run_open(struct kgr_service_job *base, struct kgr_tpm 
                                    struct kgr_diag *diag)
 {
     struct kgr_record_job *job = (struct kgr_record_job *)base;
-    struct kgr_resident_use use = {.tpm = tpm, .key = job->key, .diag = diag};
-    struct kgr_seal_key key = kgr_resident_use_seal(&use);
+    struct kgr_keyset_use use = {.tpm = tpm, .key = job->key, .diag = diag};
+    struct kgr_seal_key key = kgr_keyset_use_seal(&use);
     enum kgr_error err = kgr_seal_decrypt(
         &key, job->out, &job->out_len, job->iv, kgr_slice(job->aad, job->aad_len),
         kgr_slice(job->in, job->in_len), kgr_slice(job->tag, kgr_suite_tag_len(job->suite)));

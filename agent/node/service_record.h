@@ -11,7 +11,7 @@
 /* The pair may be revoked and the key destroyed while a job runs: what a job needs later it finds again. */
 struct kgr_record_job {
     struct kgr_service_job job;
-    struct kgr_resident_key *key; /* borrowed: buried after this job */
+    struct kgr_keyset *key; /* borrowed: buried after this job */
     enum kgr_suite suite;
     struct kgr_nid peer;
     struct kgr_record_header header;

@@ -204,6 +204,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         .registered = node->revoked == 0,
         .broker_connected = node->mqtt != NULL && kgr_mqtt_is_ready(node->mqtt),
         .resident = node->tpm_resident,
+        .sealed = node->custody.sealed,
         .node = text(node->self.s),
         .version = text(KGR_VERSION),
         .ks_answer_age_s = KGR_IPC_NONE_S,
@@ -211,7 +212,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         .epoch = node->epoch,
         .num_peers = (uint32_t)node->pairs.num,
         .tpm = text(node->tpm_summary),
-        .modes = node->tpm_modes,
+        .modes = node->custody.sealed ? KGR_KEYSET_MODES : node->tpm_modes,
         .frames_refused = refused < UINT32_MAX ? (uint32_t)refused : UINT32_MAX,
     };
     struct kgr_wr wr;

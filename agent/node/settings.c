@@ -3,7 +3,12 @@
 
 #include "agent/daemon/config.h"
 
-static const char *const custodies[] = {"auto", "resident", NULL};
+#include <string.h>
+
+static const char *const custodies[] = {"auto", "resident", "sealed", NULL};
+static const char *const suites[] = {"AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMAC-SHA384", NULL};
+static const char *const minima[] = {"any", "resident", "mixed",
+                                     NULL}; /* as numbered on the wire */
 static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -44,6 +49,8 @@ static const struct kgr_config_key schema[] = {
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
+    {.name = "min_custody", .type = KGR_CONFIG_TEXT, .choices = minima, .def_text = "any"},
+    {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
     {.name = "establish", .type = KGR_CONFIG_TEXT, .choices = establishes, .def_text = "on-demand"},
     {.name = "renew_at", .type = KGR_CONFIG_INT, .min = 10, .max = 95, .def = 75},
     {.name = "overlap", .type = KGR_CONFIG_INT, .min = 1, .max = 30 * 86400, .def = 3600},
@@ -71,11 +78,23 @@ static enum kgr_error check_path(struct kgr_config_group root, const char *name,
     return kgr_config_error(diag, root, name, "must be an absolute path");
 }
 
+/* Bit (suite - 1) for each that is named. */
+static uint8_t read_suites(struct kgr_config_group root)
+{
+    uint8_t mask = 0;
+
+    for (size_t i = 0; i < kgr_config_count(root, "suites"); i++)
+        mask |= strcmp(kgr_config_text_at(root, "suites", i), suites[0]) == 0 ? 1 : 2;
+    return mask;
+}
+
 enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
 {
     struct kgr_config *config = NULL;
     struct kgr_config_group root;
     struct kgr_config_group limits;
+    size_t custody;
+    size_t min_custody;
     size_t level;
     size_t establish;
     enum kgr_error err = kgr_config_load(&config, path, schema, diag);
@@ -92,12 +111,17 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     }
     limits = kgr_config_group(root, "limits");
     establish = kgr_config_choice(root, "establish");
+    custody = kgr_config_choice(root, "custody");
+    min_custody = kgr_config_choice(root, "min_custody");
     level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     *out = (struct kgr_settings){
         .config = config,
         .state = kgr_config_text(root, "state"),
         .socket = kgr_config_text(root, "socket"),
         .tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti"),
+        .custody = (enum kgr_custody_wish)custody,
+        .min_custody = (uint8_t)min_custody,
+        .suites = read_suites(root),
         .nksk_lifetime_s = (uint64_t)kgr_config_int(root, "nksk_lifetime"),
         .establish = (enum kgr_establish)establish,
         .renew_at = (uint32_t)kgr_config_int(root, "renew_at"),

@@ -6,6 +6,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/log.h"
+#include "agent/node/custody.h"
 
 struct kgr_config;
 
@@ -24,6 +25,9 @@ struct kgr_settings {
     const char *tcti;
     const char *broker_host; /* NULL: as the credential says */
     uint16_t broker_port;
+    enum kgr_custody_wish custody;
+    uint8_t min_custody; /* of a pair that this node takes part in; 0: any, 1 resident, 2 mixed */
+    uint8_t suites;      /* mask: bit (suite - 1); 0: the default */
     uint64_t nksk_lifetime_s; /* NKSK is renewed before it is so old */
     enum kgr_establish establish;
     uint32_t renew_at;          /* share of lifetime and budget, in 1/100 */

@@ -143,7 +143,7 @@ enum kgr_error kgr_meta_erase(struct kgr_db *db, const char *name, struct kgr_di
 
 /* NKSK and windows */
 
-void kgr_store_bind_blobs(struct kgr_stmt *stmt, int first, const struct kgr_resident_blobs *blobs)
+void kgr_store_bind_blobs(struct kgr_stmt *stmt, int first, const struct kgr_key_blobs *blobs)
 {
     kgr_stmt_bind_blob(stmt, first, kgr_slice(blobs->enc.pub.bytes, blobs->enc.pub.len));
     kgr_stmt_bind_blob(stmt, first + 1, kgr_slice(blobs->enc.priv.bytes, blobs->enc.priv.len));
@@ -163,8 +163,8 @@ static enum kgr_error read_blob(struct kgr_stmt *stmt, int column, uint8_t *out,
     return KGR_OK;
 }
 
-enum kgr_error kgr_store_read_blobs(struct kgr_stmt *stmt, int first,
-                                    struct kgr_resident_blobs *out, struct kgr_diag *diag)
+enum kgr_error kgr_store_read_blobs(struct kgr_stmt *stmt, int first, struct kgr_key_blobs *out,
+                                    struct kgr_diag *diag)
 {
     struct kgr_tpm_blob *blob[] = {&out->enc, &out->mac};
     enum kgr_error err = KGR_OK;

@@ -6,7 +6,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/blobs.h"
 #include "agent/keys/ring.h"
 #include "agent/node/exchange.h"
 #include "agent/node/records.h"
@@ -73,7 +73,7 @@ struct kgr_nksk_row {
     uint8_t key_id[KGR_KEY_ID_LEN];
     uint8_t suite;
     uint8_t custody;
-    struct kgr_resident_blobs blobs;
+    struct kgr_key_blobs blobs;
 };
 KGR_MUST_CHECK enum kgr_error kgr_nksk_save(struct kgr_db *db, const struct kgr_nksk_row *row,
                                             struct kgr_diag *diag);
@@ -118,7 +118,7 @@ struct kgr_generation_row {
     struct kgr_nid peer;
     enum kgr_ring_place place;
     struct kgr_exchange_offer offer;
-    struct kgr_resident_blobs blobs;
+    struct kgr_key_blobs blobs;
     uint64_t send_ceiling;
     uint64_t recv_ceiling;
     uint64_t blocks; /* reserved of the budget */

@@ -134,6 +134,120 @@ static enum kgr_error hmac(void *arg, const struct kgr_slice *parts, size_t num_
     return ok ? KGR_OK : KGR_ERR_FAILED;
 }
 
+enum kgr_error kgr_software_cipher(const struct kgr_software_key *key, int mode, bool encrypt,
+                                   uint8_t iv[KGR_IV_LEN], const uint8_t *in, size_t len,
+                                   uint8_t *out)
+{
+    static const char *const narrow[] = {NULL,          "AES-128-ECB", "AES-128-CBC",
+                                         "AES-128-CTR", "AES-128-CFB", "AES-128-OFB"};
+    static const char *const wide[] = {NULL,          "AES-256-ECB", "AES-256-CBC",
+                                       "AES-256-CTR", "AES-256-CFB", "AES-256-OFB"};
+    enum kgr_error err = KGR_ERR_FAILED;
+    EVP_CIPHER *cipher;
+    EVP_CIPHER_CTX *ctx;
+    int n = 0;
+
+    if (mode < 1 || (size_t)mode >= KGR_ARRAY_LEN(narrow))
+        return KGR_ERR_UNSUPPORTED;
+    if (len > INT_MAX)
+        return KGR_ERR_TOO_LARGE;
+    cipher =
+        EVP_CIPHER_fetch(kgr_crypto_library(),
+                         key->suite == KGR_SUITE_AES256_SHA384 ? wide[mode] : narrow[mode], NULL);
+    ctx = EVP_CIPHER_CTX_new();
+    if (cipher != NULL && ctx != NULL &&
+        EVP_CipherInit_ex2(ctx, cipher, key->enc_key, iv, encrypt ? 1 : 0, NULL) == 1 &&
+        EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
+        EVP_CipherUpdate(ctx, out, &n, in, (int)len) == 1 && (size_t)n == len &&
+        (EVP_CIPHER_get_iv_length(cipher) == 0 ||
+         EVP_CIPHER_CTX_get_updated_iv(ctx, iv, KGR_IV_LEN) == 1))
+        err = KGR_OK;
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_CIPHER_free(cipher);
+    return err;
+}
+
+struct kgr_software_stream {
+    EVP_MD_CTX *inner; /* owned; NULL: ended */
+    EVP_MD_CTX *outer; /* owned */
+    size_t hash_len;
+};
+
+/* A hash that has taken the key, padded to a block and masked: whole blocks leave no trace in its buffer. */
+static EVP_MD_CTX *masked(const struct kgr_software_key *key, EVP_MD *md, uint8_t mask)
+{
+    size_t len = (size_t)EVP_MD_get_block_size(md);
+    uint8_t *block = kgr_secret_alloc(len);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = block != NULL && ctx != NULL && key->mac_key_len <= len;
+
+    for (size_t i = 0; ok && i < len; i++)
+        block[i] = (uint8_t)((i < key->mac_key_len ? key->mac_key[i] : 0) ^ mask);
+    ok = ok && EVP_DigestInit_ex2(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, block, len) == 1;
+    kgr_secret_free(block);
+    if (ok)
+        return ctx;
+    EVP_MD_CTX_free(ctx);
+    return NULL;
+}
+
+enum kgr_error kgr_software_stream_start(const struct kgr_software_key *key,
+                                         struct kgr_software_stream **out)
+{
+    struct kgr_software_stream *stream = calloc(1, sizeof(*stream));
+    EVP_MD *md = EVP_MD_fetch(kgr_crypto_library(),
+                              key->suite == KGR_SUITE_AES256_SHA384 ? "SHA384" : "SHA256", NULL);
+
+    if (stream != NULL && md != NULL) {
+        stream->hash_len = kgr_suite_hash_len(key->suite);
+        stream->inner = masked(key, md, 0x36);
+        stream->outer = masked(key, md, 0x5c);
+    }
+    EVP_MD_free(md);
+    if (stream == NULL || stream->inner == NULL || stream->outer == NULL) {
+        kgr_software_stream_free(stream);
+        return KGR_ERR_NO_MEMORY;
+    }
+    *out = stream;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_software_stream_update(struct kgr_software_stream *stream, struct kgr_slice data)
+{
+    if (stream->inner == NULL)
+        return KGR_ERR_STATE;
+    return data.len == 0 || EVP_DigestUpdate(stream->inner, data.p, data.len) == 1 ? KGR_OK
+                                                                                   : KGR_ERR_FAILED;
+}
+
+enum kgr_error kgr_software_stream_final(struct kgr_software_stream *stream, uint8_t *out,
+                                         size_t out_len)
+{
+    uint8_t hash[KGR_HASH_MAX];
+    bool ok;
+
+    if (stream->inner == NULL)
+        return KGR_ERR_STATE;
+    if (out_len != stream->hash_len)
+        return KGR_ERR_INVALID;
+    ok = EVP_DigestFinal_ex(stream->inner, hash, NULL) == 1 &&
+         EVP_DigestUpdate(stream->outer, hash, stream->hash_len) == 1 &&
+         EVP_DigestFinal_ex(stream->outer, out, NULL) == 1;
+    kgr_cleanse(hash, sizeof(hash));
+    EVP_MD_CTX_free(stream->inner);
+    stream->inner = NULL;
+    return ok ? KGR_OK : KGR_ERR_FAILED;
+}
+
+void kgr_software_stream_free(struct kgr_software_stream *stream)
+{
+    if (stream == NULL)
+        return;
+    EVP_MD_CTX_free(stream->inner);
+    EVP_MD_CTX_free(stream->outer);
+    free(stream);
+}
+
 struct kgr_seal_key kgr_software_key_seal(struct kgr_software_key *key)
 {
     static const struct kgr_seal_vtable vt = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
+
 #include "agent/seal/seal.h"
 
 /*
@@ -19,5 +21,31 @@ KGR_MUST_CHECK enum kgr_error kgr_software_key_new(struct kgr_software_key **out
                                                    struct kgr_slice mac);
 /* kgr_software_key_free cleanses; NULL is accepted. */
 void kgr_software_key_free(struct kgr_software_key *key);
+/*
+ * kgr_software_cipher encrypts or decrypts len bytes (any number up to INT_MAX; ECB and CBC: a multiple of 16) in a mode
+ * of the local protocol (docs/protocol.md, section 11: 1 ECB 2 CBC 3 CTR 4 CFB 5 OFB), without padding. iv, unused for
+ * ECB, is replaced by what continues the stream if len is a multiple of 16. in may equal out. Thread-safe.
+ * KGR_ERR_UNSUPPORTED for another mode.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_software_cipher(const struct kgr_software_key *key, int mode,
+                                                  bool encrypt, uint8_t iv[KGR_IV_LEN],
+                                                  const uint8_t *in, size_t len, uint8_t *out);
+
+/*
+ * An HMAC that grows over many calls. It outlives its key; between calls it has no byte of it, only the states of the
+ * hash that follow from it (RFC 2104, section 4). final ends it, also on failure; it is still to be freed. One
+ * thread at a time.
+ */
+struct kgr_software_stream;
+KGR_MUST_CHECK enum kgr_error kgr_software_stream_start(const struct kgr_software_key *key,
+                                                        struct kgr_software_stream **out);
+KGR_MUST_CHECK enum kgr_error kgr_software_stream_update(struct kgr_software_stream *stream,
+                                                         struct kgr_slice data);
+/* out takes out_len bytes: the length of the suite's hash, or KGR_ERR_INVALID. */
+KGR_MUST_CHECK enum kgr_error kgr_software_stream_final(struct kgr_software_stream *stream,
+                                                        uint8_t *out, size_t out_len);
+/* kgr_software_stream_free cleanses; accepts NULL. */
+void kgr_software_stream_free(struct kgr_software_stream *stream);
+
 /* kgr_software_key_seal returns the key as kgr_seal_* take it, borrowing key. Thread-safe. */
 struct kgr_seal_key kgr_software_key_seal(struct kgr_software_key *key);

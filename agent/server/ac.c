@@ -9,6 +9,7 @@
 #include "agent/server/challenge.h"
 #include "agent/server/ks.h"
 #include "agent/server/order_rows.h"
+#include "agent/tpm/capability.h"
 #include "agent/tpm/sign.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/body_registration.h"
@@ -78,6 +79,7 @@ static enum kgr_error encode_grant(struct kgr_ks_ac_keys *keys, const struct kgr
 enum kgr_error kgr_ks_ac_make(struct kgr_ks_ac_keys *keys, const struct kgr_ks_identity *id,
                               struct kgr_tpm *tpm, struct kgr_diag *diag)
 {
+    bool resident = kgr_tpm_capability(tpm)->can_resident;
     struct kgr_ks_challenge *chal = calloc(1, sizeof *chal);
     enum kgr_error err;
 
@@ -88,7 +90,9 @@ enum kgr_error kgr_ks_ac_make(struct kgr_ks_ac_keys *keys, const struct kgr_ks_i
     chal->ek = keys->ek;
     chal->storage = keys->storage;
     chal->suite = KGR_SUITE_AES128_SHA256;
-    chal->custody = KGR_WIRE_RESIDENT;
+    chal->custody = resident ? KGR_WIRE_RESIDENT : KGR_WIRE_MIXED;
+    chal->form = resident ? KGR_TPM_BORN : KGR_TPM_KEY;
+    chal->own_form = resident ? KGR_TPM_BORN : KGR_TPM_DATA;
     memcpy(chal->topic1, keys->topic1, sizeof chal->topic1);
     memcpy(chal->key_id, keys->key_id, sizeof chal->key_id);
     err = kgr_ks_challenge_make(chal, id, tpm, diag);
@@ -102,7 +106,7 @@ enum kgr_error kgr_ks_ac_make(struct kgr_ks_ac_keys *keys, const struct kgr_ks_i
 enum kgr_error kgr_ks_ac_save(struct kgr_db *db, enum kgr_ks_ac_slot slot, struct kgr_slice file,
                               const struct kgr_ks_ac_keys *keys, struct kgr_diag *diag)
 {
-    const struct kgr_resident_blobs *b = &keys->nksk;
+    const struct kgr_key_blobs *b = &keys->nksk;
     const struct kgr_slice columns[] = {
         file,
         kgr_slice(keys->key_id, sizeof keys->key_id),

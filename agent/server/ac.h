@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "agent/base/diag.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/blobs.h"
 #include "agent/server/identity.h"
 #include "agent/server/orders.h"
 #include "agent/store/db.h"
@@ -33,7 +33,7 @@ struct kgr_ks_ac_keys {
     uint8_t topic1[KGR_TOPIC_LEN];
     uint8_t topic2[KGR_TOPIC_LEN];
     /* Out. */
-    struct kgr_resident_blobs nksk;
+    struct kgr_key_blobs nksk;
     uint8_t grant[KGR_AC_GRANT_MAX]; /* encoded */
     size_t grant_len;
 };

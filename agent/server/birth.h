@@ -17,7 +17,9 @@ struct kgr_tpm;
 struct kgr_ks_birth {
     /* In; targets by side. */
     enum kgr_suite suite;
+    uint8_t custody; /* of the pair */
     struct kgr_tpm_public targets[2];
+    uint8_t custodies[2]; /* masks of what the ends can do */
     /* Out. */
     uint8_t iv[KGR_IV_LEN];
     uint8_t objects[2][KGR_KS_OBJECTS_MAX]; /* NNSK and NNSKsign, duplicated for each side */

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "agent/base/secret.h"
+#include "agent/keys/inner.h"
 #include "agent/seal/digest.h"
+#include "agent/server/forge.h"
 #include "agent/server/framekey.h"
 #include "agent/tpm/credential.h"
 #include "agent/tpm/duplicate.h"
+#include "agent/tpm/import.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/random.h"
 #include "agent/tpm/template.h"
@@ -35,12 +38,11 @@ static enum kgr_error digest(uint8_t out[32], const uint8_t *p, size_t len)
     return kgr_sha256(out, &part, 1);
 }
 
-static struct kgr_wire_object object_of(const struct kgr_tpm_newborn *born)
+static struct kgr_wire_object object_of(const struct kgr_tpm_public *pub,
+                                        const struct kgr_tpm_duplicate *d)
 {
-    const struct kgr_tpm_duplicate *d = &born->duplicates[0];
-
     return (struct kgr_wire_object){
-        .pub = kgr_slice(born->pub.bytes, born->pub.len),
+        .pub = kgr_slice(pub->bytes, pub->len),
         .duplicate = kgr_slice(d->bytes, d->len),
         .seed = kgr_slice(d->seed, d->seed_len),
     };
@@ -51,37 +53,80 @@ struct work {
     struct kgr_tpm_credential credential;
     struct kgr_tpm_newborn enc;
     struct kgr_tpm_newborn mac;
+    struct kgr_ks_parcel parcels[2]; /* of the node, of the KS */
+    struct kgr_tpm_auth *auths[2];   /* of the KS's end; owned */
 };
 
+/* Both ends resident. */
 static enum kgr_error give_birth(struct work *w, struct kgr_ks_challenge *chal,
                                  const struct kgr_ks_identity *id, struct kgr_tpm *tpm,
                                  const uint8_t *inner, struct kgr_diag *diag)
 {
-    struct kgr_tpm_auth *keep_enc = NULL, *keep_mac = NULL;
-    enum kgr_error err = kgr_ks_nksk_auth(id->root, &keep_enc, &keep_mac, chal->key_id);
+    size_t len = kgr_suite_enc_key_len(chal->suite);
+    struct kgr_tpm_birth birth = {
+        .parent = &id->storage,
+        .suite = chal->suite,
+        .num_targets = 1,
+        .targets = {&chal->storage},
+        .inner_enc = kgr_slice(inner, len),
+        .inner_mac = kgr_slice(inner + len, len),
+        .keep_enc = w->auths[0],
+        .keep_mac = w->auths[1],
+    };
+    enum kgr_error err = kgr_tpm_give_birth(tpm, &w->enc, &w->mac, &birth, diag);
 
-    if (err == KGR_OK) {
-        struct kgr_tpm_birth birth = {
-            .parent = &id->storage,
-            .suite = chal->suite,
-            .num_targets = 1,
-            .targets = {&chal->storage},
-            .inner_enc = inner,
-            .inner_mac = inner + KGR_TPM_INNER_LEN,
-            .keep_enc = keep_enc,
-            .keep_mac = keep_mac,
-        };
-        err = kgr_tpm_give_birth(tpm, &w->enc, &w->mac, &birth, diag);
-    }
-    kgr_secret_free(keep_enc);
-    kgr_secret_free(keep_mac);
-    if (err == KGR_OK) {
-        chal->nksk.enc.pub = w->enc.pub;
-        chal->nksk.enc.priv = w->enc.kept;
-        chal->nksk.mac.pub = w->mac.pub;
-        chal->nksk.mac.priv = w->mac.kept;
-    }
-    return err;
+    if (err != KGR_OK)
+        return err;
+    chal->nksk.enc.pub = w->enc.pub;
+    chal->nksk.enc.priv = w->enc.kept;
+    chal->nksk.mac.pub = w->mac.pub;
+    chal->nksk.mac.priv = w->mac.kept;
+    w->parcels[0].enc_pub = w->enc.pub;
+    w->parcels[0].enc = w->enc.duplicates[0];
+    w->parcels[0].mac_pub = w->mac.pub;
+    w->parcels[0].mac = w->mac.duplicates[0];
+    return KGR_OK;
+}
+
+/* The KS takes its own end as a node would. */
+static enum kgr_error take(struct work *w, struct kgr_ks_challenge *chal,
+                           const struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                           enum kgr_tpm_kind kind, struct kgr_diag *diag)
+{
+    const struct kgr_ks_parcel *own = &w->parcels[1];
+    bool enc = kind == KGR_TPM_ENC;
+    struct kgr_tpm_import import = {
+        .parent = &id->storage,
+        .suite = chal->suite,
+        .kind = kind,
+        .form = chal->own_form,
+        .pub = enc ? &own->enc_pub : &own->mac_pub,
+        .duplicate = enc ? &own->enc : &own->mac,
+        .auth = w->auths[enc ? 0 : 1],
+    };
+
+    return kgr_tpm_import(tpm, enc ? &chal->nksk.enc : &chal->nksk.mac, &import, diag);
+}
+
+static enum kgr_error forge(struct work *w, struct kgr_ks_challenge *chal,
+                            const struct kgr_ks_identity *id, struct kgr_tpm *tpm,
+                            const uint8_t *inner, struct kgr_diag *diag)
+{
+    size_t len = kgr_suite_enc_key_len(chal->suite);
+    struct kgr_ks_end ends[] = {
+        {
+            .storage = chal->storage,
+            .form = chal->form,
+            .inner_enc = kgr_slice(inner, len),
+            .inner_mac = kgr_slice(inner + len, len),
+        },
+        {.storage = id->storage_pub, .form = chal->own_form},
+    };
+    enum kgr_error err = kgr_ks_forge(w->parcels, ends, 2, chal->suite, tpm, diag);
+
+    if (err == KGR_OK)
+        err = take(w, chal, id, tpm, KGR_TPM_ENC, diag);
+    return err == KGR_OK ? take(w, chal, id, tpm, KGR_TPM_MAC, diag) : err;
 }
 
 /* The credential comes first: nothing is duplicated to a storage key that could not be challenged. */
@@ -89,20 +134,27 @@ static enum kgr_error make_keys(struct work *w, struct kgr_ks_challenge *chal,
                                 const struct kgr_ks_identity *id, struct kgr_tpm *tpm,
                                 struct kgr_diag *diag)
 {
-    const size_t inner_len = 2 * KGR_TPM_INNER_LEN;
-    uint8_t *inner = kgr_secret_alloc(inner_len);
+    uint8_t *secret = kgr_secret_alloc(KGR_INNER_SECRET_LEN);
+    uint8_t *inner = kgr_secret_alloc(2 * kgr_suite_enc_key_len(chal->suite));
     struct kgr_tpm_name name;
-    enum kgr_error err = inner == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    enum kgr_error err = secret == NULL || inner == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
     if (err == KGR_OK)
         err = kgr_tpm_public_name(&name, &chal->storage);
     if (err == KGR_OK)
-        err = kgr_tpm_random(tpm, inner, inner_len, diag);
+        err = kgr_tpm_random(tpm, secret, KGR_INNER_SECRET_LEN, diag);
     if (err == KGR_OK)
         err = kgr_tpm_make_credential(tpm, &w->credential, &chal->ek, &name,
-                                      kgr_slice(inner, inner_len), diag);
+                                      kgr_slice(secret, KGR_INNER_SECRET_LEN), diag);
     if (err == KGR_OK)
+        err = kgr_inner_keys(inner, chal->suite, secret, chal->key_id);
+    if (err == KGR_OK)
+        err = kgr_ks_nksk_auth(id->root, &w->auths[0], &w->auths[1], chal->key_id);
+    if (err == KGR_OK && chal->form == KGR_TPM_BORN)
         err = give_birth(w, chal, id, tpm, inner, diag);
+    else if (err == KGR_OK)
+        err = forge(w, chal, id, tpm, inner, diag);
+    kgr_secret_free(secret);
     kgr_secret_free(inner);
     return err;
 }
@@ -116,8 +168,8 @@ static enum kgr_error encode(struct kgr_ks_challenge *chal, const struct work *w
         .custody = chal->custody,
         .credential = kgr_slice(w->credential.bytes, w->credential.len),
         .secret = kgr_slice(w->credential.secret, w->credential.secret_len),
-        .nksk = object_of(&w->enc),
-        .nksksign = object_of(&w->mac),
+        .nksk = object_of(&w->parcels[0].enc_pub, &w->parcels[0].enc),
+        .nksksign = object_of(&w->parcels[0].mac_pub, &w->parcels[0].mac),
     };
     struct kgr_wr wr;
     enum kgr_error err;
@@ -168,6 +220,8 @@ enum kgr_error kgr_ks_challenge_make(struct kgr_ks_challenge *chal,
     err = make_keys(w, chal, id, tpm, diag);
     if (err == KGR_OK)
         err = sign(chal, w, id, tpm, diag);
+    kgr_secret_free(w->auths[0]);
+    kgr_secret_free(w->auths[1]);
     free(w);
     return err;
 }

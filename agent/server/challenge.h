@@ -9,6 +9,7 @@
 #include "agent/base/text.h"
 #include "agent/server/identity.h"
 #include "agent/server/nodes.h"
+#include "agent/tpm/template.h"
 #include "agent/tpm/types.h"
 #include "agent/wire/body_registration.h"
 
@@ -28,6 +29,8 @@ struct kgr_ks_challenge {
     struct kgr_tpm_public storage;
     enum kgr_suite suite;
     uint8_t custody;
+    enum kgr_tpm_form form;     /* of the node's end */
+    enum kgr_tpm_form own_form; /* of the KS's */
     uint8_t xid[16];
     uint8_t request[32]; /* H(reg_req body) */
     uint8_t nonce_n[32];
@@ -36,7 +39,7 @@ struct kgr_ks_challenge {
     uint8_t topic2[KGR_TOPIC_LEN]; /* for the owner */
     uint8_t key_id[16];
     /* Out. */
-    struct kgr_resident_blobs nksk; /* kept by the KS */
+    struct kgr_key_blobs nksk; /* kept by the KS */
     uint8_t body[KGR_KS_CHAL_MAX];
     size_t body_len;
     uint8_t proof[32]; /* transcript that reg_proof must have */

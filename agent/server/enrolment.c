@@ -13,10 +13,6 @@
 #include "agent/wire/body_registration.h"
 #include "agent/wire/frame.h"
 
-/* What this KS can make: suite 1, resident keys. */
-#define OWN_SUITES    0x01u
-#define OWN_CUSTODIES 0x01u
-
 static const char *const phases[] = {
     [KGR_REGISTRY_ISSUED] = "issued",         [KGR_REGISTRY_CHALLENGED] = "challenged",
     [KGR_REGISTRY_REGISTERED] = "registered", [KGR_REGISTRY_REVOKED] = "revoked",
@@ -111,6 +107,8 @@ static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
     m->chal.storage = node->r.storage;
     m->chal.suite = (enum kgr_suite)node->reg.s.suite;
     m->chal.custody = node->reg.s.custody;
+    m->chal.form = kgr_ks_form(node->reg.s.custody, node->r.custodies);
+    m->chal.own_form = kgr_ks_form(node->reg.s.custody, kgr_ks_custody_own(&ks->custody));
     memcpy(m->chal.xid, node->reg.s.xid, sizeof m->chal.xid);
     memcpy(m->chal.request, node->reg.s.request, sizeof m->chal.request);
     memcpy(m->chal.nonce_n, request->nonce_n, sizeof m->chal.nonce_n);
@@ -284,8 +282,8 @@ enum kgr_error kgr_ks_enrolment_request(struct kgr_ks *ks, const struct kgr_ks_f
         .type = KGR_REGISTRY_REQ,
         .now_s = kgr_ks_now_s(ks),
         .xid = frame->xid,
-        .own_suites = OWN_SUITES,
-        .own_custodies = OWN_CUSTODIES,
+        .own_suites = ks->custody.suites,
+        .own_custodies = kgr_ks_custody_own(&ks->custody),
     };
     uint8_t request_hash[32], ek_hash[32] = {0}, storage_hash[32] = {0};
     struct kgr_tpm_public ek, storage;
@@ -309,7 +307,7 @@ enum kgr_error kgr_ks_enrolment_request(struct kgr_ks *ks, const struct kgr_ks_f
     event.request = request_hash;
     event.ek = ek_hash;
     event.storage = storage_hash;
-    event.suites = request.suites;
+    event.suites = request.suites & kgr_tpm_storage_suites(&storage);
     event.custodies = request.custodies;
     if (event.wellformed && !node->reg.s.bound) {
         /* If the machine binds them, they are saved with it. */

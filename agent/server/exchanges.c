@@ -9,13 +9,10 @@
 #include "agent/server/birth.h"
 #include "agent/server/bodies.h"
 #include "agent/server/pairset.h"
+#include "agent/tpm/template.h"
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
-
-/* What this KS can make: suite 1, resident keys. */
-#define OWN_SUITES    0x01u
-#define OWN_CUSTODIES 0x01u
 
 static const char *const phases[] = {
     [KGR_COORDINATOR_FREE] = "none",
@@ -119,11 +116,14 @@ static enum kgr_error begin_birth(struct kgr_ks *ks, struct kgr_ks_pair *pair,
     b->pair = pair;
     b->generation = row->generation;
     b->birth.suite = (enum kgr_suite)row->suite;
+    b->birth.custody = row->custody;
     for (size_t side = 0; side < 2; side++) {
         struct kgr_ks_node *node = kgr_ks_node_find(ks, &pair->co.s.nids[side]);
 
-        if (node != NULL && kgr_ks_node_ready(node)) /* otherwise the birth fails for good */
-            b->birth.targets[side] = node->r.storage;
+        if (node == NULL || !kgr_ks_node_ready(node))
+            continue; /* the birth fails for good */
+        b->birth.targets[side] = node->r.storage;
+        b->birth.custodies[side] = node->r.custodies;
     }
     pair->births++;
     kgr_ks_later(ks, &b->after);
@@ -233,8 +233,8 @@ static enum kgr_error grant(struct kgr_ks *ks, const struct kgr_nid nids[2],
 {
     struct kgr_coordinator_state *state = malloc(sizeof *state);
     struct kgr_grant_parties parties = {
-        .own_suites = OWN_SUITES,
-        .own_custodies = OWN_CUSTODIES,
+        .own_suites = ks->custody.suites,
+        .own_custodies = kgr_ks_custody_pairs(&ks->custody),
         .lifetime_s = ks->settings.lifetime_s,
     };
     struct kgr_ks_policy policy;
@@ -254,7 +254,7 @@ static enum kgr_error grant(struct kgr_ks *ks, const struct kgr_nid nids[2],
         if (node == NULL || (node != requester && !kgr_ks_node_ready(node))) {
             parties.peer_ready = false;
         } else {
-            parties.suites[side] = node->r.suites;
+            parties.suites[side] = node->r.suites & kgr_tpm_storage_suites(&node->r.storage);
             parties.custodies[side] = node->r.custodies;
         }
     }

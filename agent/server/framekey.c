@@ -44,7 +44,7 @@ enum kgr_error kgr_ks_key_new_ntag(struct kgr_ks_key **out, const uint8_t key_id
 }
 
 enum kgr_error kgr_ks_key_new_nksk(struct kgr_ks_key **out, const uint8_t key_id[KGR_KS_KEY_ID_LEN],
-                                   enum kgr_suite suite, const struct kgr_resident_blobs *blobs,
+                                   enum kgr_suite suite, const struct kgr_key_blobs *blobs,
                                    const struct kgr_tpm_object *storage,
                                    const struct kgr_auth_root *root, uint64_t first_slot_id,
                                    uint64_t now_ms)
@@ -56,8 +56,8 @@ enum kgr_error kgr_ks_key_new_nksk(struct kgr_ks_key **out, const uint8_t key_id
     if (err == KGR_OK)
         err = kgr_ks_nksk_auth(root, &enc, &mac, key_id);
     if (err == KGR_OK)
-        err = kgr_resident_key_new(&key->resident, suite, storage, blobs, first_slot_id, enc,
-                                   first_slot_id + 1, mac);
+        err = kgr_keyset_new(&key->keys, suite, storage, blobs, first_slot_id, enc,
+                             first_slot_id + 1, mac);
     if (err != KGR_OK) {
         kgr_secret_free(enc);
         kgr_secret_free(mac);
@@ -83,7 +83,7 @@ void kgr_ks_key_free(struct kgr_ks_key *key)
 {
     if (key == NULL)
         return;
-    kgr_resident_key_free(key->resident);
+    kgr_keyset_free(key->keys);
     free(key);
 }
 
@@ -198,8 +198,8 @@ enum kgr_error kgr_ks_crypt_open(struct kgr_ks_crypt *out, struct kgr_ks_key *ke
     *out = (struct kgr_ks_crypt){0};
     if (key->is_ntag)
         return open_ntag(out, key, storage, root, tpm, diag);
-    out->use = (struct kgr_resident_use){.tpm = tpm, .key = key->resident, .diag = diag};
-    out->seal = kgr_resident_use_seal(&out->use);
+    out->use = (struct kgr_keyset_use){.tpm = tpm, .key = key->keys, .diag = diag};
+    out->seal = kgr_keyset_use_seal(&out->use);
     return KGR_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/diag.h"
 #include "agent/keys/auth.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/keyset.h"
 #include "agent/seal/seal.h"
 #include "agent/seal/software.h"
 #include "agent/wire/window.h"
@@ -29,9 +29,9 @@ struct kgr_ks_key {
     bool is_ntag;
     struct kgr_window window;
     struct kgr_bucket bucket;
-    uint32_t counter;                  /* of the last frame sent */
-    struct kgr_resident_key *resident; /* NKSK */
-    struct kgr_tpm_blob ntag;          /* NTAG, sealed */
+    uint32_t counter;         /* of the last frame sent */
+    struct kgr_keyset *keys;  /* NKSK */
+    struct kgr_tpm_blob ntag; /* NTAG, sealed */
     unsigned int refs;
 };
 
@@ -48,7 +48,7 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_key_new_ntag(struct kgr_ks_key **out,
 /* kgr_ks_key_new_nksk derives the authorisation values from root. storage is borrowed for ever. */
 KGR_MUST_CHECK enum kgr_error
 kgr_ks_key_new_nksk(struct kgr_ks_key **out, const uint8_t key_id[KGR_KS_KEY_ID_LEN],
-                    enum kgr_suite suite, const struct kgr_resident_blobs *blobs,
+                    enum kgr_suite suite, const struct kgr_key_blobs *blobs,
                     const struct kgr_tpm_object *storage, const struct kgr_auth_root *root,
                     uint64_t first_slot_id, uint64_t now_ms);
 void kgr_ks_key_ref(struct kgr_ks_key *key);
@@ -78,7 +78,7 @@ struct kgr_ks_key *kgr_ks_keys_find(struct kgr_ks_keys *keys,
 /* A key ready for one use on the worker. */
 struct kgr_ks_crypt {
     struct kgr_seal_key seal;
-    struct kgr_resident_use use;
+    struct kgr_keyset_use use;
     struct kgr_software_key *software;
 };
 KGR_MUST_CHECK enum kgr_error kgr_ks_crypt_open(struct kgr_ks_crypt *out, struct kgr_ks_key *key,

@@ -21,7 +21,7 @@ struct kgr_grant kgr_grant_decide(const struct kgr_grant_parties *parties)
             suite = s;
     if (suite == 0)
         return deny(KGR_REASON_BAD_SUITE, 0);
-    if ((parties->custodies[0] & parties->custodies[1] & resident) != 0)
+    if ((parties->custodies[0] & parties->custodies[1] & parties->own_custodies & resident) != 0)
         custody = 1;
     else if (((parties->custodies[0] | parties->custodies[1]) & resident) != 0)
         custody = 2;

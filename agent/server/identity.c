@@ -58,7 +58,8 @@ static enum kgr_error open_state(struct kgr_ks_identity *id, struct kgr_tpm *tpm
 }
 
 static enum kgr_error create_keys(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
-                                  const struct kgr_tpm_object *srk, struct kgr_diag *diag)
+                                  const struct kgr_tpm_object *srk, enum kgr_suite best,
+                                  struct kgr_diag *diag)
 {
     struct kgr_tpm_object ek = {0};
     enum kgr_error err = kgr_tpm_ek(tpm, &ek, &id->ek_pub, diag);
@@ -67,7 +68,7 @@ static enum kgr_error create_keys(struct kgr_ks_identity *id, struct kgr_tpm *tp
         return err;
     kgr_tpm_release(tpm, &ek);
     err = kgr_tpm_create_storage(tpm, &id->storage, &id->storage_pub, srk, KGR_TPM_FIRST_HANDLE,
-                                 id->auths[STORAGE], diag);
+                                 best, id->auths[STORAGE], diag);
     if (err == KGR_OK)
         err = kgr_tpm_create_signing(tpm, &id->signing, &id->signing_pub, srk, KGR_TPM_FIRST_HANDLE,
                                      id->auths[SIGNING], diag);
@@ -113,7 +114,7 @@ static enum kgr_error save(const struct kgr_ks_identity *id, struct kgr_diag *di
 
 static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
                                  struct kgr_slice file, struct kgr_ks_ac_keys *ac,
-                                 struct kgr_diag *diag)
+                                 enum kgr_suite best, struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
     struct kgr_tpm_public srk_pub;
@@ -123,7 +124,7 @@ static enum kgr_error create_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm
     if (err == KGR_OK)
         err = kgr_db_begin(db, diag);
     if (err == KGR_OK)
-        err = create_keys(id, tpm, &srk, diag);
+        err = create_keys(id, tpm, &srk, best, diag);
     if (err == KGR_OK)
         err = kgr_tpm_random(tpm, id->topic0, sizeof id->topic0, diag);
     if (err == KGR_OK)
@@ -150,7 +151,8 @@ static bool is_made(struct kgr_db *db)
 }
 
 enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder,
-                                      struct kgr_slice file, struct kgr_diag *diag)
+                                      struct kgr_slice file, enum kgr_suite best,
+                                      struct kgr_diag *diag)
 {
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
     struct kgr_ks_ac_keys *ac = calloc(1, sizeof *ac);
@@ -169,7 +171,7 @@ enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder,
                            "this KS is initialised already; for another ks.pub: kgr-ks ac replace "
                            "ac.pub -o ks.pub");
     if (err == KGR_OK)
-        err = create_all(id, tpm, file, ac, diag);
+        err = create_all(id, tpm, file, ac, best, diag);
     free(ac);
     if (id != NULL)
         kgr_ks_identity_close(id);

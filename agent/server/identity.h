@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/base/diag.h"
+#include "agent/base/suite.h"
 #include "agent/base/text.h"
 #include "agent/keys/auth.h"
 #include "agent/keys/vault.h"
@@ -36,10 +37,11 @@ struct kgr_ks_identity { /* stays in its place while open, as its state does */
 
 /*
  * kgr_ks_identity_create makes all of it in tpm and the state folder, obeying the AC of the identity file ac (bytes of
- * ac.pub), or goes on where a run was cut off. KGR_ERR_EXISTS when there is an identity; KGR_ERR_CORRUPT when ac is damaged.
+ * ac.pub), or goes on where a run was cut off. best is the highest suite whose keys the storage key is to protect. KGR_ERR_EXISTS when there is an identity; KGR_ERR_CORRUPT when ac is damaged.
  */
 KGR_MUST_CHECK enum kgr_error kgr_ks_identity_create(struct kgr_tpm *tpm, const char *folder,
-                                                     struct kgr_slice ac, struct kgr_diag *diag);
+                                                     struct kgr_slice ac, enum kgr_suite best,
+                                                     struct kgr_diag *diag);
 /*
  * kgr_ks_identity_open finds everything again, opens the database, checks every pinned Name, and starts the session salted by
  * the storage key. id is zeroed before. KGR_ERR_STATE when there is no identity, KGR_ERR_CORRUPT when the TPM is another

@@ -288,7 +288,7 @@ static enum kgr_error run_unload(struct kgr_tpm *tpm, void *ctx, struct kgr_diag
     struct kgr_ks_key *key = ctx;
 
     (void)diag;
-    kgr_resident_key_unload(key->resident, tpm);
+    kgr_keyset_unload(key->keys, tpm);
     return KGR_OK;
 }
 
@@ -306,7 +306,7 @@ void kgr_ks_key_release(struct kgr_ks *ks, struct kgr_ks_key *key)
     if (!kgr_ks_key_unref(key))
         return;
     /* When the queue is full the slot cache pushes the key out by itself. */
-    if (key->resident == NULL || ks->worker == NULL ||
+    if (key->keys == NULL || ks->worker == NULL ||
         kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL, &job) != KGR_OK)
         kgr_ks_key_free(key);
 }

@@ -12,6 +12,7 @@
 #include "agent/server/age.h"
 #include "agent/server/audit_gate.h"
 #include "agent/server/coordinator.h"
+#include "agent/server/custody.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
 #include "agent/server/nksk_renewal.h"
@@ -40,6 +41,8 @@ struct kgr_ks_settings {
     uint32_t lifetime_s;
     uint32_t lease_s;
     uint32_t advert_keep_s;
+    enum kgr_ks_custody_wish custody;
+    uint8_t suites; /* mask; 0: all */
 };
 
 struct kgr_ks_node {
@@ -98,6 +101,7 @@ struct kgr_ks_after {
 struct kgr_ks {
     struct kgr_ks_settings settings;
     struct kgr_ks_identity id;
+    struct kgr_ks_custody custody;
     uint32_t epoch;
     char tpm_summary[128];
     struct kgr_db *db; /* of id */

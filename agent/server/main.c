@@ -19,6 +19,7 @@
 #include "agent/server/store.h"
 #include "agent/server/wipe.h"
 #include "agent/tpm/template.h"
+#include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
 #include "agent/wire/credential.h"
 
@@ -43,6 +44,9 @@ static const struct kgr_config_key log_keys[] = {
     {0},
 };
 
+static const char *const custodies[] = {"auto", "resident", "sealed", NULL};
+static const char *const suites[] = {"AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMAC-SHA384", NULL};
+
 static const struct kgr_config_key schema[] = {
     {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ks"},
     {.name = "socket", .type = KGR_CONFIG_TEXT, .def_text = "/run/kgr/ks.sock"},
@@ -55,6 +59,8 @@ static const struct kgr_config_key schema[] = {
      .def = 30 * 86400},
     {.name = "lease", .type = KGR_CONFIG_INT, .min = 3, .max = 366 * 86400, .def = 86400},
     {.name = "advert_keep", .type = KGR_CONFIG_INT, .min = 1, .max = 366 * 86400, .def = 86400},
+    {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
+    {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {0},
 };
@@ -171,6 +177,34 @@ static enum kgr_error export_identity(const struct app *app, const char *path,
     return err;
 }
 
+/* Bit (suite - 1) for each that is named. */
+static uint8_t read_suites(struct kgr_config_group root)
+{
+    uint8_t mask = 0;
+
+    for (size_t i = 0; i < kgr_config_count(root, "suites"); i++)
+        mask |= strcmp(kgr_config_text_at(root, "suites", i), suites[0]) == 0 ? 1 : 2;
+    return mask;
+}
+
+static enum kgr_error create_identity(const struct app *app, struct kgr_tpm *tpm,
+                                      struct kgr_slice ac, struct kgr_diag *diag)
+{
+    struct kgr_config_group root = kgr_config_root(app->config);
+    struct kgr_ks_custody custody;
+    size_t wish = kgr_config_choice(root, "custody");
+    enum kgr_error err =
+        kgr_ks_custody_choose(&custody, (enum kgr_ks_custody_wish)wish, read_suites(root),
+                              kgr_tpm_capability(tpm), NULL, diag);
+
+    return err == KGR_OK
+               ? kgr_ks_identity_create(tpm, app->state, ac,
+                                        (custody.suites & 2u) != 0 ? KGR_SUITE_AES256_SHA384
+                                                                   : KGR_SUITE_AES128_SHA256,
+                                        diag)
+               : err;
+}
+
 static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
 {
     const char *ac = app->options.values[INIT_AC], *out = app->options.values[INIT_OUT];
@@ -187,7 +221,7 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_tpm_open(&tpm, app->tcti, diag);
     if (err == KGR_OK)
-        err = kgr_ks_identity_create(tpm, app->state, kgr_slice(bytes, len), diag);
+        err = create_identity(app, tpm, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
     if (err == KGR_OK)
         err = export_identity(app, out, diag);
@@ -238,6 +272,7 @@ static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
 {
     struct kgr_config_group root = kgr_config_root(app->config);
     struct kgr_config_group broker = kgr_config_group(root, "broker");
+    size_t custody = kgr_config_choice(root, "custody");
     struct kgr_ks_settings settings = {
         .socket = kgr_config_text(root, "socket"),
         .host = kgr_config_text(broker, "host"),
@@ -245,6 +280,8 @@ static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
         .lifetime_s = (uint32_t)kgr_config_int(root, "lifetime"),
         .lease_s = (uint32_t)kgr_config_int(root, "lease"),
         .advert_keep_s = (uint32_t)kgr_config_int(root, "advert_keep"),
+        .custody = (enum kgr_ks_custody_wish)custody,
+        .suites = read_suites(root),
     };
 
     return kgr_ks_service_run(app->state, app->tcti, &settings, diag);

@@ -14,10 +14,6 @@
 #include "agent/wire/body_nksk.h"
 #include "agent/wire/frame.h"
 
-/* What this KS can make: suite 1, resident keys. */
-#define OWN_SUITES    0x01u
-#define OWN_CUSTODIES 0x01u
-
 /* A challenge being made. */
 struct making {
     struct kgr_ks_after after;
@@ -108,6 +104,8 @@ static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
     }
     m->chal.suite = (enum kgr_suite)m->request.suite;
     m->chal.custody = m->request.custody;
+    m->chal.form = kgr_ks_form(m->request.custody, m->request.custodies);
+    m->chal.own_form = kgr_ks_form(m->request.custody, kgr_ks_custody_own(&ks->custody));
     memcpy(m->chal.xid, m->request.xid, sizeof m->chal.xid);
     memcpy(m->chal.request, m->request.hash, sizeof m->chal.request);
     memcpy(m->chal.nonce_n, request->nonce_n, sizeof m->chal.nonce_n);
@@ -324,10 +322,10 @@ static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
 
 static enum kgr_error is_wellformed(struct kgr_ks *ks, const struct kgr_ks_node *node,
                                     const struct kgr_nksk_req *request, const uint8_t *hash,
-                                    bool *out, struct kgr_diag *diag)
+                                    bool *out, uint8_t *out_suites, struct kgr_diag *diag)
 {
     const struct kgr_ks_nksk_state *s = &node->renewal.s;
-    struct kgr_tpm_public storage;
+    struct kgr_tpm_public storage = node->r.storage;
     bool known = false;
     enum kgr_error err = KGR_OK;
 
@@ -338,6 +336,7 @@ static enum kgr_error is_wellformed(struct kgr_ks *ks, const struct kgr_ks_node 
     if (request->storage.len != 0 && (kgr_tpm_public_set(&storage, request->storage) != KGR_OK ||
                                       kgr_tpm_check_storage(&storage) != KGR_OK))
         *out = false;
+    *out_suites = request->suites & kgr_tpm_storage_suites(&storage);
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
 
@@ -349,8 +348,8 @@ enum kgr_error kgr_ks_nksk_request(struct kgr_ks *ks, const struct kgr_ks_frame 
     struct kgr_ks_nksk_event event = {
         .type = KGR_KS_NKSK_REQ,
         .request = &request,
-        .own_suites = OWN_SUITES,
-        .own_custodies = OWN_CUSTODIES,
+        .own_suites = ks->custody.suites,
+        .own_custodies = kgr_ks_custody_own(&ks->custody),
     };
     struct kgr_nksk_req body;
     struct step step = {.frame = frame, .request = &body};
@@ -360,11 +359,11 @@ enum kgr_error kgr_ks_nksk_request(struct kgr_ks *ks, const struct kgr_ks_frame 
         return KGR_ERR_CORRUPT;
     memcpy(request.xid, frame->xid, sizeof request.xid);
     request.storage = body.storage.len != 0;
-    request.suites = body.suites;
     request.custodies = body.custodies;
     err = kgr_sha256(request.hash, &frame->body, 1);
     if (err == KGR_OK)
-        err = is_wellformed(ks, node, &body, request.hash, &event.wellformed, diag);
+        err =
+            is_wellformed(ks, node, &body, request.hash, &event.wellformed, &request.suites, diag);
     if (err == KGR_OK && !event.wellformed)
         kgr_warn("nksk",
                  "node=%s state=refused reason=\"no storage key by template, or a known "

@@ -28,7 +28,7 @@ static enum kgr_ks_nksk_action on_req(struct kgr_ks_nksk *renewal,
         return KGR_KS_NKSK_DO_IGNORE;
     *out_reason =
         kgr_registry_choose(&request.suite, &request.custody, request.suites & event->own_suites,
-                            request.custodies & event->own_custodies);
+                            request.custodies, event->own_custodies);
     if (*out_reason != 0)
         return KGR_KS_NKSK_DO_NACK;
     renewal->job = true;

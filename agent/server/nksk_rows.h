@@ -6,7 +6,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/blobs.h"
 #include "agent/server/nksk_renewal.h"
 #include "agent/server/store.h"
 #include "agent/tpm/types.h"
@@ -22,7 +22,7 @@ struct kgr_ks_nksk_row {
     uint8_t topic2[KGR_TOPIC_LEN];
     struct kgr_tpm_public storage; /* len 0: that in force */
     uint8_t key_id[KGR_KS_KEY_ID_LEN];
-    struct kgr_resident_blobs blobs;
+    struct kgr_key_blobs blobs;
 };
 
 /* kgr_ks_nksk_save keeps the body that stands beside the row; body NULL leaves it as it is. */

@@ -7,7 +7,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
-#include "agent/keys/resident.h"
+#include "agent/keys/blobs.h"
 #include "agent/server/registry.h"
 #include "agent/server/store.h"
 #include "agent/tpm/types.h"
@@ -30,7 +30,7 @@ struct kgr_ks_record {
     struct kgr_tpm_blob ntag; /* sealed by the KS's TPM */
     bool has_nksk;            /* from the challenge on */
     uint8_t nksk_key_id[KGR_KS_KEY_ID_LEN];
-    struct kgr_resident_blobs nksk;
+    struct kgr_key_blobs nksk;
 };
 
 KGR_MUST_CHECK enum kgr_error

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { NACK_EXPIRED = 3, NACK_SUITE = 4, NACK_CUSTODY = 5 };
-enum { RESIDENT = 1, SEALED = 3 };
+enum { RESIDENT = 1, MIXED = 2, SEALED = 3 };
 
 typedef const struct kgr_registry_event event_t;
 typedef struct kgr_registry_actions actions_t;
@@ -53,14 +53,19 @@ static bool may_bind(const struct kgr_registry *reg, event_t *event)
 }
 
 uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_custody, uint8_t suites,
-                            uint8_t custodies)
+                            uint8_t custodies, uint8_t own_custodies)
 {
+    const uint8_t resident = 1u << (RESIDENT - 1);
+
     if (suites == 0)
         return NACK_SUITE;
-    if ((custodies & (1u << (RESIDENT - 1) | 1u << (SEALED - 1))) == 0)
+    if ((custodies & (resident | 1u << (SEALED - 1))) == 0)
         return NACK_CUSTODY;
     *out_suite = (suites & 2u) != 0 ? 2 : 1;
-    *out_custody = (custodies & 1u << (RESIDENT - 1)) != 0 ? RESIDENT : SEALED;
+    if ((custodies & own_custodies & resident) != 0)
+        *out_custody = RESIDENT;
+    else
+        *out_custody = ((custodies | own_custodies) & resident) != 0 ? MIXED : SEALED;
     return 0;
 }
 
@@ -86,7 +91,7 @@ static void on_req(struct kgr_registry *reg, event_t *event, actions_t *out)
         return;
     }
     reason = kgr_registry_choose(&reg->s.suite, &reg->s.custody, event->suites & event->own_suites,
-                                 event->custodies & event->own_custodies);
+                                 event->custodies, event->own_custodies);
     if (reason != 0) {
         nack(out, reason);
         return;

@@ -66,7 +66,7 @@ struct kgr_registry_event {
     uint8_t suites;            /* REQ: masks of what the node can do */
     uint8_t custodies;         /* REQ */
     uint8_t own_suites;        /* REQ: masks of what the KS can do */
-    uint8_t own_custodies;     /* REQ */
+    uint8_t own_custodies;     /* REQ: mask of where it can keep its own end */
     const uint8_t *nonce_ks;   /* MADE; PROOF: as the body has it */
     const uint8_t *transcript; /* MADE: what the proof must have; PROOF: as the body has it */
 };
@@ -95,11 +95,11 @@ struct kgr_registry_actions {
 };
 
 /*
- * kgr_registry_choose fills suite and custody of an NKSK with the best of the masks that both ends can do, or returns the reason
- * of a nack (docs/protocol.md, section 7).
+ * kgr_registry_choose fills the suite of an NKSK, the best of suites, and its custody, that of both ends together, or returns the
+ * reason of a nack. suites is the mask that both ends can do, the other masks say what each can do with its end.
  */
 KGR_MUST_CHECK uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_custody, uint8_t suites,
-                                           uint8_t custodies);
+                                           uint8_t custodies, uint8_t own_custodies);
 /* kgr_registry_init makes the machine of a new credential; ek_hash of 32 bytes or NULL. */
 void kgr_registry_init(struct kgr_registry *out, uint64_t expires_s, const uint8_t *ek_hash);
 /*

@@ -98,9 +98,9 @@ static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir, const char *t
 
     if (err == KGR_OK)
         err = kgr_ks_identity_open(&ks->id, tpm, dir, diag);
-    if (err == KGR_OK && (kgr_tpm_capability(tpm)->suites & 1u) == 0)
-        err = kgr_diag_set(diag, KGR_ERR_TPM,
-                           "this TPM cannot encrypt (TPM2_EncryptDecrypt2) and cannot serve a KS");
+    if (err == KGR_OK)
+        err = kgr_ks_custody_choose(&ks->custody, ks->settings.custody, ks->settings.suites,
+                                    kgr_tpm_capability(tpm), &ks->id.storage_pub, diag);
     if (err == KGR_OK)
         err = kgr_ks_identity_start(&ks->id, tpm, &ks->epoch, &restored, diag);
     if (err == KGR_OK) {

@@ -32,7 +32,8 @@ static enum kgr_error get(struct kgr_tpm *tpm, bool *out_more, TPM2_CAP capabili
 /* What was found on the way through the lists. */
 struct found {
     bool symcipher, aes, cbc, ctr, cfb, ofb, ecb;
-    bool keyedhash, hmac, sha256;
+    bool keyedhash, hmac, sha256, sha384, p384, aes_256;
+    bool cmd_unseal, cmd_duplicate, cmd_select, cmd_test;
     bool cmd_cipher, cmd_hmac, cmd_start, cmd_update, cmd_complete, cmd_import;
 };
 
@@ -69,6 +70,9 @@ static void note_algorithm(struct found *found, TPM2_ALG_ID alg)
     case TPM2_ALG_SHA256:
         found->sha256 = true;
         break;
+    case TPM2_ALG_SHA384:
+        found->sha384 = true;
+        break;
     default:
         break;
     }
@@ -94,6 +98,18 @@ static void note_command(struct found *found, TPM2_CC code)
         break;
     case TPM2_CC_Import:
         found->cmd_import = true;
+        break;
+    case TPM2_CC_Unseal:
+        found->cmd_unseal = true;
+        break;
+    case TPM2_CC_Duplicate:
+        found->cmd_duplicate = true;
+        break;
+    case TPM2_CC_PolicyDuplicationSelect:
+        found->cmd_select = true;
+        break;
+    case TPM2_CC_TestParms:
+        found->cmd_test = true;
         break;
     default:
         break;
@@ -201,6 +217,46 @@ static void note_property(struct kgr_tpm_capability *c, TPM2_PT property, UINT32
     }
 }
 
+static enum kgr_error read_curves(struct kgr_tpm *tpm, struct found *found, struct kgr_diag *diag)
+{
+    const TPML_ECC_CURVE *list = &tpm->scratch.capability.data.eccCurves;
+    UINT32 next = 1;
+    bool more = true;
+
+    while (more) {
+        enum kgr_error err = get(tpm, &more, TPM2_CAP_ECC_CURVES, next, TPM2_MAX_ECC_CURVES, diag);
+
+        if (err != KGR_OK)
+            return err;
+        if (list->count == 0 || list->count > KGR_ARRAY_LEN(list->eccCurves))
+            break;
+        for (UINT32 i = 0; i < list->count; i++)
+            found->p384 = found->p384 || list->eccCurves[i] == TPM2_ECC_NIST_P384;
+        more = more && go_on(&next, (UINT32)list->eccCurves[list->count - 1] + 1);
+    }
+    return KGR_OK;
+}
+
+/* The lists name algorithms without their key sizes; TPM2_TestParms is the way to ask for these. */
+static void ask_aes_256(struct kgr_tpm *tpm, struct found *found)
+{
+    static const TPMT_PUBLIC_PARMS parms = {
+        .type = TPM2_ALG_SYMCIPHER,
+        .parameters.symDetail.sym = {.algorithm = TPM2_ALG_AES,
+                                     .keyBits.aes = 256,
+                                     .mode.aes = TPM2_ALG_CFB},
+    };
+    struct kgr_tpm_command cmd = {.name = "TPM2_TestParms", .code = TPM2_CC_TestParms};
+    TSS2_RC rc;
+
+    if (!found->cmd_test || !found->symcipher || !found->aes)
+        return;
+    do {
+        rc = Tss2_Sys_TestParms_Prepare(tpm->sys, &parms);
+    } while (kgr_tpm_again(tpm, &cmd, rc, NULL));
+    found->aes_256 = cmd.err == KGR_OK;
+}
+
 static enum kgr_error read_properties(struct kgr_tpm *tpm, UINT32 first, UINT32 end,
                                       struct kgr_diag *diag)
 {
@@ -238,8 +294,12 @@ static void judge(struct kgr_tpm_capability *c, const struct found *found)
     }
     c->can_resident = cipher && found->cbc && found->keyedhash && found->hmac && found->sha256 &&
                       found->cmd_hmac && c->can_hmac_sequence && found->cmd_import;
-    /* AES-256 with SHA-384 needs a storage key as strong; ours are P-256 with AES-128. */
-    c->suites = c->can_resident ? 1u << (KGR_SUITE_AES128_SHA256 - 1) : 0;
+    c->can_seal = found->keyedhash && found->sha256 && found->cmd_import && found->cmd_unseal;
+    c->can_bear = found->symcipher && found->aes && found->keyedhash && found->hmac &&
+                  found->sha256 && found->cmd_duplicate && found->cmd_select;
+    c->suites = 1u << (KGR_SUITE_AES128_SHA256 - 1);
+    if (found->p384 && found->sha384 && found->aes_256)
+        c->suites |= 1u << (KGR_SUITE_AES256_SHA384 - 1);
 }
 
 enum kgr_error kgr_tpm_probe(struct kgr_tpm *tpm, struct kgr_diag *diag)
@@ -255,8 +315,11 @@ enum kgr_error kgr_tpm_probe(struct kgr_tpm *tpm, struct kgr_diag *diag)
         err = read_algorithms(tpm, &found, diag);
     if (err == KGR_OK)
         err = read_commands(tpm, &found, diag);
+    if (err == KGR_OK)
+        err = read_curves(tpm, &found, diag);
     if (err != KGR_OK)
         return err;
+    ask_aes_256(tpm, &found);
     if (tpm->capability.slots < 3 || tpm->capability.max_buffer < 64)
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
                             "the TPM has %u transient slots and a buffer of %u bytes: too small",

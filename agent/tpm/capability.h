@@ -12,7 +12,10 @@ struct kgr_tpm;
 struct kgr_tpm_capability {
     bool can_resident; /* AES in the TPM with CBC, and HMAC, commands and algorithms */
     bool can_hmac_sequence;
-    uint8_t suites;      /* mask of suites it can hold resident: bit (suite - 1) */
+    bool can_seal; /* TPM2_Import and TPM2_Unseal of data objects: sealed custody */
+    bool
+        can_bear; /* AES and HMAC keys made and duplicated under a policy: resident pairs of others */
+    uint8_t suites;      /* mask of suites that a storage key of its can protect: bit (suite - 1) */
     uint8_t modes;       /* mask of cipher modes: bit (enum kgr_tpm_mode - 1) */
     uint8_t slots;       /* transient objects loaded at once (TPM2_PT_HR_TRANSIENT_MIN) */
     uint16_t max_buffer; /* bytes in one TPM2_EncryptDecrypt2 or TPM2_HMAC */

@@ -173,6 +173,17 @@ static enum kgr_error decrypt_first(struct kgr_tpm *tpm, const struct area *area
     return err;
 }
 
+void kgr_tpm_scrub(struct kgr_tpm *tpm)
+{
+    static const uint8_t zeroes[TPM2_MAX_DIGEST_BUFFER];
+    const uint8_t *p = NULL;
+    size_t len = 0;
+
+    if (Tss2_Sys_GetEncryptParam(tpm->sys, &len, &p) == TSS2_RC_SUCCESS && len <= sizeof(zeroes) &&
+        Tss2_Sys_SetEncryptParam(tpm->sys, len, zeroes) != TSS2_RC_SUCCESS)
+        kgr_warn("tpm_answer_kept", "length=%zu", len);
+}
+
 /*
  * The HMAC of our session over a parameter hash (TPM 2.0 Part 1, "Session-based
  * authorizations").

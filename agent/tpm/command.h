@@ -56,6 +56,11 @@ KGR_MUST_CHECK bool kgr_tpm_again(struct kgr_tpm *tpm, struct kgr_tpm_command *c
 /* kgr_tpm_completed judges Tss2_Sys_*_Complete. */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_completed(const struct kgr_tpm_command *cmd, TSS2_RC rc,
                                                 struct kgr_diag *diag);
+/*
+ * kgr_tpm_scrub overwrites the first parameter of the answer: of a command with KGR_TPM_SECRET_OUT, after it was
+ * completed, or the secret stays in the context until the next command.
+ */
+void kgr_tpm_scrub(struct kgr_tpm *tpm);
 /* kgr_tpm_translate turns a TSS2_RC into our error, and says so in diag. */
 enum kgr_error kgr_tpm_translate(const char *command, TSS2_RC rc, struct kgr_diag *diag);
 /*

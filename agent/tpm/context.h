@@ -7,6 +7,7 @@
 
 #include "agent/tpm/capability.h"
 #include "agent/tpm/crypto.h"
+#include "agent/tpm/ecc.h"
 #include "agent/tpm/tpm.h"
 
 /* Internal to agent/tpm: what a struct kgr_tpm is made of. All of it stands in the arena. */
@@ -26,8 +27,7 @@ struct kgr_tpm_session {
 struct kgr_tpm_salt_key {
     bool pinned;
     TPM2_HANDLE handle;
-    uint8_t x[KGR_P256_LEN];
-    uint8_t y[KGR_P256_LEN];
+    struct kgr_tpm_point point;
 };
 
 struct kgr_tpm_slots;

@@ -123,6 +123,7 @@ static enum kgr_error activate(struct kgr_tpm *tpm, uint8_t *out, size_t out_len
         err = kgr_diag_set(diag, err, "%s", own.text);
     } else {
         err = kgr_tpm_completed(&cmd, Tss2_Sys_ActivateCredential_Complete(tpm->sys, secret), diag);
+        kgr_tpm_scrub(tpm);
     }
     if (err == KGR_OK && secret->size != out_len)
         err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the credential holds %u bytes, not %zu",

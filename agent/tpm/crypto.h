@@ -13,12 +13,19 @@
  */
 struct kgr_tpm_crypto;
 
+/*
+ * kgr_tpm_library is libcrypto's context of our own, or NULL when there is none: never pass that on, for to
+ * libcrypto it means the host's. Thread-safe.
+ */
+struct ossl_lib_ctx_st *kgr_tpm_library(void);
+
 KGR_MUST_CHECK enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out);
 void kgr_tpm_crypto_free(struct kgr_tpm_crypto *crypto);
 
-/* kgr_tpm_digest256 is SHA-256 of one piece; from any thread. */
+/* kgr_tpm_digest256 and kgr_tpm_digest384 are SHA-256 and SHA-384 of one piece; from any thread. */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_digest256(uint8_t out[KGR_TPM_HASH_LEN],
                                                 struct kgr_slice data);
+KGR_MUST_CHECK enum kgr_error kgr_tpm_digest384(uint8_t out[48], struct kgr_slice data);
 KGR_MUST_CHECK enum kgr_error kgr_tpm_sha256(struct kgr_tpm_crypto *crypto,
                                              uint8_t out[KGR_TPM_HASH_LEN],
                                              const struct kgr_slice *parts, size_t num_parts);
@@ -34,21 +41,3 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_kdfa256(struct kgr_tpm_crypto *crypto,
 KGR_MUST_CHECK enum kgr_error kgr_tpm_cfb128(struct kgr_tpm_crypto *crypto, bool encrypt,
                                              const uint8_t key[16], const uint8_t iv[16],
                                              uint8_t *data, size_t len);
-/*
- * kgr_tpm_p256_salt agrees on a secret with the P-256 point (x, y): an ephemeral key, ECDH, KDFe
- * with SHA-256 and label "SECRET" (TPM 2.0 Part 1, "Secret sharing", ECC). out_x and out_y are
- * the ephemeral point.
- */
-#define KGR_P256_LEN 32
-KGR_MUST_CHECK enum kgr_error
-kgr_tpm_p256_salt(struct kgr_tpm_crypto *crypto, uint8_t out_salt[KGR_TPM_HASH_LEN],
-                  uint8_t out_x[KGR_P256_LEN], uint8_t out_y[KGR_P256_LEN],
-                  const uint8_t x[KGR_P256_LEN], const uint8_t y[KGR_P256_LEN]);
-/*
- * kgr_tpm_p256_verify: KGR_ERR_CORRUPT when r || s is no signature of digest under (x, y).
- * Thread-safe.
- */
-KGR_MUST_CHECK enum kgr_error kgr_tpm_p256_verify(const uint8_t x[KGR_P256_LEN],
-                                                  const uint8_t y[KGR_P256_LEN],
-                                                  const uint8_t digest[KGR_TPM_HASH_LEN],
-                                                  const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);

@@ -83,8 +83,10 @@ static enum kgr_error hmac(struct kgr_tpm *tpm, uint8_t out[KGR_TPM_HASH_LEN],
         rc = Tss2_Sys_HMAC_Prepare(tpm->sys, key->handle, in, TPM2_ALG_NULL);
     } while (kgr_tpm_again(tpm, &cmd, rc, diag));
     err = cmd.err;
-    if (err == KGR_OK)
+    if (err == KGR_OK) {
         err = kgr_tpm_completed(&cmd, Tss2_Sys_HMAC_Complete(tpm->sys, digest), diag);
+        kgr_tpm_scrub(tpm);
+    }
     if (err == KGR_OK && digest->size != KGR_TPM_HASH_LEN)
         err = kgr_diag_set(diag, KGR_ERR_TPM, "the TPM's HMAC has a wrong length");
     if (err == KGR_OK)

@@ -42,6 +42,11 @@ enum kgr_error kgr_tpm_birth_policy(uint8_t out[KGR_TPM_HASH_LEN], const struct 
     return KGR_OK;
 }
 
+static bool inner_fits(const struct kgr_tpm_birth *birth, struct kgr_slice inner)
+{
+    return inner.len == 0 || inner.len == kgr_suite_enc_key_len(birth->suite);
+}
+
 static enum kgr_error prepare(struct labour *labour, const struct kgr_tpm_birth *birth,
                               struct kgr_diag *diag)
 {
@@ -49,7 +54,8 @@ static enum kgr_error prepare(struct labour *labour, const struct kgr_tpm_birth 
     enum kgr_error err = KGR_OK;
 
     if (birth->num_targets == 0 || birth->num_targets > KGR_TPM_TARGETS_MAX ||
-        !kgr_suite_known(birth->suite))
+        !kgr_suite_known(birth->suite) || !inner_fits(birth, birth->inner_enc) ||
+        !inner_fits(birth, birth->inner_mac))
         return kgr_diag_set(diag, KGR_ERR_INVALID, "a key is born for one or two nodes");
     labour->birth = birth;
     for (size_t i = 0; i < birth->num_targets; i++) {
@@ -84,23 +90,24 @@ static enum kgr_error assert_policy(struct kgr_tpm *tpm, const struct labour *la
     return err;
 }
 
-void kgr_tpm_inner_wrapper(TPM2B_DATA *out_key, TPMT_SYM_DEF_OBJECT *out_sym, const uint8_t *inner)
+void kgr_tpm_inner_wrapper(TPM2B_DATA *out_key, TPMT_SYM_DEF_OBJECT *out_sym,
+                           struct kgr_slice inner)
 {
     memset(out_sym, 0, sizeof(*out_sym));
-    out_key->size = inner == NULL ? 0 : KGR_TPM_INNER_LEN;
+    out_key->size = (UINT16)inner.len;
     out_sym->algorithm = TPM2_ALG_NULL;
-    if (inner == NULL)
+    if (inner.len == 0)
         return;
-    memcpy(out_key->buffer, inner, KGR_TPM_INNER_LEN);
+    memcpy(out_key->buffer, inner.p, inner.len);
     out_sym->algorithm = TPM2_ALG_AES;
-    out_sym->keyBits.aes = 128;
+    out_sym->keyBits.aes = (TPMI_AES_KEY_BITS)(8 * inner.len);
     out_sym->mode.aes = TPM2_ALG_CFB;
 }
 
 static enum kgr_error duplicate_to(struct kgr_tpm *tpm, struct kgr_tpm_duplicate *out,
                                    const struct kgr_tpm_object *key,
                                    const struct kgr_tpm_object *target, TPM2_HANDLE session,
-                                   const uint8_t *inner, struct kgr_diag *diag)
+                                   struct kgr_slice inner, struct kgr_diag *diag)
 {
     struct kgr_tpm_command cmd = {
         .name = "TPM2_Duplicate",
@@ -146,7 +153,7 @@ static enum kgr_error duplicate_to(struct kgr_tpm *tpm, struct kgr_tpm_duplicate
 
 static enum kgr_error duplicate_all(struct kgr_tpm *tpm, struct kgr_tpm_newborn *out,
                                     const struct labour *labour, const struct kgr_tpm_object *key,
-                                    const uint8_t *inner, struct kgr_diag *diag)
+                                    struct kgr_slice inner, struct kgr_diag *diag)
 {
     enum kgr_error err = KGR_OK;
 
@@ -170,7 +177,7 @@ static enum kgr_error bear(struct kgr_tpm *tpm, struct kgr_tpm_newborn *out,
 {
     const struct kgr_tpm_birth *birth = labour->birth;
     const struct kgr_tpm_auth *keep = kind == KGR_TPM_ENC ? birth->keep_enc : birth->keep_mac;
-    const uint8_t *inner = kind == KGR_TPM_ENC ? birth->inner_enc : birth->inner_mac;
+    struct kgr_slice inner = kind == KGR_TPM_ENC ? birth->inner_enc : birth->inner_mac;
     TPM2B_PUBLIC template;
     struct kgr_tpm_create create = {.template = &template};
     struct kgr_tpm_object key = {.handle = 0};

@@ -21,9 +21,9 @@ struct kgr_tpm_birth {
     size_t num_targets; /* 1 or 2 */
     /* Storage keys that kgr_tpm_check_storage accepts and whose place in a TPM was proven. */
     const struct kgr_tpm_public *targets[KGR_TPM_TARGETS_MAX];
-    /* KGR_TPM_INNER_LEN bytes in the arena, or NULL for no inner wrapper. */
-    const uint8_t *inner_enc;
-    const uint8_t *inner_mac;
+    /* Keys of the inner wrappers in the arena, as long as the suite's AES key; empty: no such wrapper. */
+    struct kgr_slice inner_enc;
+    struct kgr_slice inner_mac;
     /* Not NULL: the KS keeps the keys itself, under these values (NKSK and NKSKsign). */
     const struct kgr_tpm_auth *keep_enc;
     const struct kgr_tpm_auth *keep_mac;

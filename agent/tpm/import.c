@@ -39,7 +39,7 @@ static enum kgr_error import_duplicate(struct kgr_tpm *tpm, struct kgr_tpm_priva
                                   .handles = {import->parent},
                                   .num_handles = 1,
                                   .num_auths = 1,
-                                  .flags = import->inner == NULL ? 0 : KGR_TPM_SECRET_IN};
+                                  .flags = import->inner.len == 0 ? 0 : KGR_TPM_SECRET_IN};
     const struct kgr_tpm_duplicate *dup = import->duplicate;
     TPM2B_PUBLIC *pub = &tpm->scratch.object.in;
     TPM2B_PRIVATE *priv = &tpm->scratch.object.priv;
@@ -91,7 +91,7 @@ enum kgr_error kgr_tpm_import(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
     struct kgr_tpm_object key = {.handle = 0};
     struct kgr_tpm_private last;
     struct kgr_tpm_blob *blob;
-    enum kgr_error err = kgr_tpm_check_resident(import->pub, import->suite, import->kind);
+    enum kgr_error err = kgr_tpm_check_form(import->pub, import->suite, import->kind, import->form);
 
     if (err != KGR_OK)
         return kgr_diag_set(diag, err, "the key offered is not of the kind agreed on");

@@ -235,18 +235,9 @@ static enum kgr_error make(struct kgr_tpm *tpm, struct kgr_tpm_blob *out, uint32
     return err == KGR_OK ? kgr_tpm_free_handle(tpm, out_handle, first_handle, diag) : err;
 }
 
-enum kgr_error kgr_tpm_make_storage(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
-                                    uint32_t *out_handle, const struct kgr_tpm_object *parent,
-                                    uint32_t first_handle, const struct kgr_tpm_auth *auth,
-                                    struct kgr_diag *diag)
-{
-    return make(tpm, out, out_handle, parent, first_handle, auth, kgr_tpm_template_storage, diag);
-}
-
-enum kgr_error kgr_tpm_place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
-                             const struct kgr_tpm_blob *blob, const struct kgr_tpm_object *parent,
-                             uint32_t handle, const struct kgr_tpm_auth *auth,
-                             struct kgr_diag *diag)
+static enum kgr_error place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                            const struct kgr_tpm_blob *blob, const struct kgr_tpm_object *parent,
+                            uint32_t handle, const struct kgr_tpm_auth *auth, struct kgr_diag *diag)
 {
     struct kgr_tpm_object loaded = {.handle = 0};
     TPM2_HANDLE free_handle = 0;
@@ -280,20 +271,81 @@ static enum kgr_error create_persistent(struct kgr_tpm *tpm, struct kgr_tpm_obje
     enum kgr_error err = make(tpm, &blob, &handle, parent, first_handle, auth, template, diag);
 
     if (err == KGR_OK)
-        err = kgr_tpm_place(tpm, out, &blob, parent, handle, auth, diag);
+        err = place(tpm, out, &blob, parent, handle, auth, diag);
     if (err == KGR_OK)
         *out_pub = blob.pub;
     kgr_cleanse(&blob, sizeof(blob));
     return err;
 }
 
+/*
+ * A storage key that is fixed has the algorithms of its parent: below the SRK it would be as narrow as that. Made from a
+ * template, so that it is the same every time; takes a slot.
+ */
+static enum kgr_error wide_parent(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                                  struct kgr_diag *diag)
+{
+    struct kgr_tpm_public pub;
+
+    kgr_tpm_slots_limit(tpm, 0);
+    return create_primary(tpm, out, &pub, KGR_TPM_OWNER, kgr_tpm_template_wide_storage, diag);
+}
+
 enum kgr_error kgr_tpm_create_storage(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                       struct kgr_tpm_public *out_pub,
                                       const struct kgr_tpm_object *parent, uint32_t first_handle,
-                                      const struct kgr_tpm_auth *auth, struct kgr_diag *diag)
+                                      enum kgr_suite best, const struct kgr_tpm_auth *auth,
+                                      struct kgr_diag *diag)
 {
-    return create_persistent(tpm, out, out_pub, parent, first_handle, auth,
-                             kgr_tpm_template_storage, diag);
+    struct kgr_tpm_object wide = {.handle = 0};
+    enum kgr_error err;
+
+    if (best != KGR_SUITE_AES256_SHA384)
+        return create_persistent(tpm, out, out_pub, parent, first_handle, auth,
+                                 kgr_tpm_template_storage, diag);
+    err = wide_parent(tpm, &wide, diag);
+    if (err == KGR_OK)
+        err = create_persistent(tpm, out, out_pub, &wide, first_handle, auth,
+                                kgr_tpm_template_wide_storage, diag);
+    kgr_tpm_release(tpm, &wide);
+    return err;
+}
+
+enum kgr_error kgr_tpm_make_storage(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
+                                    uint32_t *out_handle, const struct kgr_tpm_object *parent,
+                                    uint32_t first_handle, enum kgr_suite best,
+                                    const struct kgr_tpm_auth *auth, struct kgr_diag *diag)
+{
+    struct kgr_tpm_object wide = {.handle = 0};
+    enum kgr_error err;
+
+    if (best != KGR_SUITE_AES256_SHA384)
+        return make(tpm, out, out_handle, parent, first_handle, auth, kgr_tpm_template_storage,
+                    diag);
+    err = wide_parent(tpm, &wide, diag);
+    if (err == KGR_OK)
+        err = make(tpm, out, out_handle, &wide, first_handle, auth, kgr_tpm_template_wide_storage,
+                   diag);
+    kgr_tpm_release(tpm, &wide);
+    return err;
+}
+
+enum kgr_error kgr_tpm_place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
+                             const struct kgr_tpm_blob *blob, const struct kgr_tpm_object *parent,
+                             uint32_t handle, const struct kgr_tpm_auth *auth,
+                             struct kgr_diag *diag)
+{
+    const uint8_t both = 3;
+    struct kgr_tpm_object wide = {.handle = 0};
+    enum kgr_error err;
+
+    if (kgr_tpm_storage_suites(&blob->pub) != both)
+        return place(tpm, out, blob, parent, handle, auth, diag);
+    err = wide_parent(tpm, &wide, diag);
+    if (err == KGR_OK)
+        err = place(tpm, out, blob, &wide, handle, auth, diag);
+    kgr_tpm_release(tpm, &wide);
+    return err;
 }
 
 enum kgr_error kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,

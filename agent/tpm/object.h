@@ -5,6 +5,7 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/base/suite.h"
 #include "agent/tpm/sealed.h"
 #include "agent/tpm/sign.h"
 #include "agent/tpm/types.h"
@@ -37,12 +38,13 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_
  * kgr_tpm_create_storage and kgr_tpm_create_signing make a random key below parent by
  * TPM2_Create with the authorisation value auth, make it persistent at *out->handle, a free one
  * from first_handle on, and drop its private blob: there is no second copy anywhere. *out
- * borrows auth.
+ * borrows auth. A storage key is P-256, or P-384 when it is to protect keys of suite best = AES-256 with SHA-384;
+ * that one protects those of the other suite too, and stands below a primary key of its own kind, not below parent.
  */
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_create_storage(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                        struct kgr_tpm_public *out_pub, const struct kgr_tpm_object *parent,
-                       uint32_t first_handle, const struct kgr_tpm_auth *auth,
+                       uint32_t first_handle, enum kgr_suite best, const struct kgr_tpm_auth *auth,
                        struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
@@ -57,7 +59,7 @@ kgr_tpm_create_signing(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
 KGR_MUST_CHECK enum kgr_error
 kgr_tpm_make_storage(struct kgr_tpm *tpm, struct kgr_tpm_blob *out, uint32_t *out_handle,
                      const struct kgr_tpm_object *parent, uint32_t first_handle,
-                     const struct kgr_tpm_auth *auth, struct kgr_diag *diag);
+                     enum kgr_suite best, const struct kgr_tpm_auth *auth, struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error kgr_tpm_place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,
                                             const struct kgr_tpm_blob *blob,
                                             const struct kgr_tpm_object *parent, uint32_t handle,

@@ -33,8 +33,10 @@ enum kgr_error kgr_tpm_random(struct kgr_tpm *tpm, uint8_t *out, size_t len, str
         } while (kgr_tpm_again(tpm, &cmd, rc, diag));
         err = cmd.err;
         bytes->size = 0;
-        if (err == KGR_OK)
+        if (err == KGR_OK) {
             err = kgr_tpm_completed(&cmd, Tss2_Sys_GetRandom_Complete(tpm->sys, bytes), diag);
+            kgr_tpm_scrub(tpm);
+        }
         if (err == KGR_OK && (bytes->size == 0 || bytes->size > want))
             err = kgr_diag_set(diag, KGR_ERR_TPM, "TPM2_GetRandom: %zu bytes asked, %u answered",
                                want, bytes->size);

@@ -49,8 +49,10 @@ static enum kgr_error unseal_loaded(struct kgr_tpm *tpm, uint8_t *out, size_t ou
         rc = Tss2_Sys_Unseal_Prepare(tpm->sys, object->handle);
     } while (kgr_tpm_again(tpm, &cmd, rc, diag));
     err = cmd.err;
-    if (err == KGR_OK)
+    if (err == KGR_OK) {
         err = kgr_tpm_completed(&cmd, Tss2_Sys_Unseal_Complete(tpm->sys, data), diag);
+        kgr_tpm_scrub(tpm);
+    }
     if (err == KGR_OK && data->size != out_len)
         err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the sealed data has another length");
     if (err == KGR_OK)

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <tss2/tss2_mu.h>
-
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
 #include "agent/tpm/command.h"
@@ -40,22 +38,22 @@ static enum kgr_error start(struct kgr_tpm *tpm, TPM2_HANDLE *out, TPM2B_NONCE *
                              diag);
 }
 
-static enum kgr_error make_salt(struct kgr_tpm *tpm, uint8_t out[KGR_TPM_HASH_LEN],
+/* out has room for KGR_TPM_ECC_MAX bytes in the arena; *out_len follows from the salt key. */
+static enum kgr_error make_salt(struct kgr_tpm *tpm, uint8_t *out, size_t *out_len,
                                 TPM2B_ENCRYPTED_SECRET *out_secret)
 {
-    const struct kgr_tpm_salt_key *key = &tpm->salt_key;
-    TPMS_ECC_POINT point = {.x = {.size = KGR_P256_LEN}, .y = {.size = KGR_P256_LEN}};
-    size_t offset = 0;
-    enum kgr_error err =
-        kgr_tpm_p256_salt(tpm->crypto, out, point.x.buffer, point.y.buffer, key->x, key->y);
+    struct kgr_tpm_point ephemeral;
+    struct kgr_wr wr;
+    enum kgr_error err = kgr_tpm_share(out, &ephemeral, &tpm->salt_key.point, "SECRET");
 
     if (err != KGR_OK)
         return err;
-    if (Tss2_MU_TPMS_ECC_POINT_Marshal(&point, out_secret->secret, sizeof(out_secret->secret),
-                                       &offset) != TSS2_RC_SUCCESS)
-        return KGR_ERR_FAILED;
-    out_secret->size = (UINT16)offset;
-    return KGR_OK;
+    *out_len = kgr_tpm_curve_len(ephemeral.curve);
+    kgr_wr_init(&wr, out_secret->secret, sizeof(out_secret->secret));
+    kgr_wr_vec16(&wr, kgr_slice(ephemeral.x, *out_len));
+    kgr_wr_vec16(&wr, kgr_slice(ephemeral.y, *out_len));
+    out_secret->size = (UINT16)wr.len;
+    return kgr_wr_ok(&wr) ? KGR_OK : KGR_ERR_FAILED;
 }
 
 enum kgr_error kgr_tpm_session_begin(struct kgr_tpm *tpm, struct kgr_diag *diag)
@@ -65,7 +63,8 @@ enum kgr_error kgr_tpm_session_begin(struct kgr_tpm *tpm, struct kgr_diag *diag)
     TPM2B_NONCE nonce = {.size = KGR_TPM_NONCE_LEN};
     TPM2B_NONCE nonce_tpm = {.size = 0};
     TPM2_HANDLE handle = 0;
-    uint8_t *salt = kgr_secret_alloc(KGR_TPM_HASH_LEN);
+    uint8_t *salt = kgr_secret_alloc(KGR_TPM_ECC_MAX);
+    size_t salt_len = 0;
     enum kgr_error err = KGR_OK;
 
     if (salt == NULL)
@@ -73,13 +72,13 @@ enum kgr_error kgr_tpm_session_begin(struct kgr_tpm *tpm, struct kgr_diag *diag)
     memset(s, 0, sizeof(*s));
     kgr_random(nonce.buffer, nonce.size);
     if (tpm->salt_key.pinned)
-        err = make_salt(tpm, salt, &secret);
+        err = make_salt(tpm, salt, &salt_len, &secret);
     if (err == KGR_OK)
         err = start(tpm, &handle, &nonce_tpm,
                     tpm->salt_key.pinned ? tpm->salt_key.handle : TPM2_RH_NULL, &secret, &nonce,
                     TPM2_SE_HMAC, diag);
     if (err == KGR_OK && tpm->salt_key.pinned) {
-        err = kgr_tpm_kdfa256(tpm->crypto, s->key, kgr_slice(salt, KGR_TPM_HASH_LEN), "ATH",
+        err = kgr_tpm_kdfa256(tpm->crypto, s->key, kgr_slice(salt, salt_len), "ATH",
                               kgr_slice(nonce_tpm.buffer, nonce_tpm.size),
                               kgr_slice(nonce.buffer, nonce.size));
         s->keyed = true;
@@ -128,9 +127,9 @@ enum kgr_error kgr_tpm_session_start(struct kgr_tpm *tpm, const struct kgr_tpm_o
                             "the key at 0x%x is not the pinned one: another TPM, or somebody "
                             "between us and it",
                             salt_key->handle);
-    err = kgr_tpm_public_p256(&pub, key.x, key.y);
+    err = kgr_tpm_public_point(&pub, &key.point);
     if (err != KGR_OK)
-        return kgr_diag_set(diag, err, "the key at 0x%x is no ECC P-256 key", salt_key->handle);
+        return kgr_diag_set(diag, err, "the key at 0x%x is no ECC key", salt_key->handle);
     kgr_tpm_session_end(tpm);
     tpm->salt_key = key;
     return kgr_tpm_session_begin(tpm, diag);

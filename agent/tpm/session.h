@@ -18,7 +18,7 @@ struct kgr_tpm;
 /*
  * kgr_tpm_session_start reads the public area of salt_key->handle, computes its Name, and
  * compares that with salt_key->name, which the caller pinned; an interposer would offer a key of
- * its own. The salt key is an ECC P-256 storage key. KGR_ERR_CORRUPT when the Name differs.
+ * its own. The salt key is an ECC storage key. KGR_ERR_CORRUPT when the Name differs.
  * Called again, it replaces the session: with the SRK first, later with the storage key.
  *
  * Until it is called commands are authorised by an unsalted session, and those which carry

@@ -63,11 +63,10 @@ enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,
                               const uint8_t digest[KGR_TPM_HASH_LEN],
                               const uint8_t signature[KGR_TPM_SIGNATURE_LEN])
 {
-    uint8_t x[KGR_P256_LEN];
-    uint8_t y[KGR_P256_LEN];
+    struct kgr_tpm_point point;
     enum kgr_error err = kgr_tpm_check_signing(pub);
 
     if (err == KGR_OK)
-        err = kgr_tpm_public_p256(pub, x, y);
-    return err == KGR_OK ? kgr_tpm_p256_verify(x, y, digest, signature) : err;
+        err = kgr_tpm_public_point(pub, &point);
+    return err == KGR_OK ? kgr_tpm_verify_p256(&point, digest, signature) : err;
 }

@@ -5,6 +5,7 @@
 
 #include <tss2/tss2_mu.h>
 
+#include "agent/tpm/crypto.h"
 #include "agent/tpm/public.h"
 
 #define FIXED (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT)
@@ -47,6 +48,18 @@ void kgr_tpm_template_storage(TPM2B_PUBLIC *out)
     ecc_p256(out, FIXED | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
                       TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT);
     parent(out);
+}
+
+void kgr_tpm_template_wide_storage(TPM2B_PUBLIC *out)
+{
+    TPMS_ECC_PARMS *ecc = &out->publicArea.parameters.eccDetail;
+
+    kgr_tpm_template_storage(out);
+    out->publicArea.nameAlg = TPM2_ALG_SHA384;
+    ecc->symmetric.keyBits.aes = 256;
+    ecc->curveID = TPM2_ECC_NIST_P384;
+    out->publicArea.unique.ecc.x.size = 48;
+    out->publicArea.unique.ecc.y.size = 48;
 }
 
 void kgr_tpm_template_ek(TPM2B_PUBLIC *out)
@@ -106,6 +119,27 @@ void kgr_tpm_template_resident(TPM2B_PUBLIC *out, enum kgr_suite suite, enum kgr
     }
 }
 
+void kgr_tpm_template_wrapped(TPM2B_PUBLIC *out, enum kgr_suite suite, enum kgr_tpm_kind kind,
+                              enum kgr_tpm_form form, const uint8_t unique[KGR_TPM_HASH_LEN])
+{
+    static const uint8_t no_policy[KGR_TPM_HASH_LEN];
+    TPMT_PUBLIC *area = &out->publicArea;
+    TPM2B_DIGEST *digest = &area->unique.keyedHash;
+
+    if (form == KGR_TPM_DATA) {
+        kgr_tpm_template_data(out);
+        area->objectAttributes &= ~(TPMA_OBJECT)FIXED;
+    } else {
+        kgr_tpm_template_resident(out, suite, kind, no_policy);
+        area->objectAttributes &= ~(TPMA_OBJECT)TPMA_OBJECT_SENSITIVEDATAORIGIN;
+        area->authPolicy.size = 0;
+    }
+    if (form != KGR_TPM_DATA && kind == KGR_TPM_ENC)
+        digest = &area->unique.sym;
+    digest->size = KGR_TPM_HASH_LEN;
+    memcpy(digest->buffer, unique, KGR_TPM_HASH_LEN);
+}
+
 enum kgr_error kgr_tpm_public_marshal(struct kgr_tpm_public *out, const TPM2B_PUBLIC *pub)
 {
     struct kgr_tpm_public area = {.len = 0};
@@ -152,37 +186,48 @@ enum kgr_error kgr_tpm_public_parse(TPM2B_PUBLIC *out, const struct kgr_tpm_publ
 }
 
 /* The template with nothing but the point taken over must be the whole of it. */
-static enum kgr_error check_p256(const struct kgr_tpm_public *pub,
-                                 void (*make_template)(TPM2B_PUBLIC *out))
+static enum kgr_error check_ecc(const struct kgr_tpm_public *pub,
+                                void (*make_template)(TPM2B_PUBLIC *out))
 {
     TPM2B_PUBLIC area;
-    TPMS_ECC_POINT point;
+    TPM2B_PUBLIC template;
+    const TPMS_ECC_POINT *size = &template.publicArea.unique.ecc;
+    const TPMS_ECC_POINT *point = &area.publicArea.unique.ecc;
     enum kgr_error err = unmarshal(&area, pub);
 
     if (err != KGR_OK)
         return err;
-    point = area.publicArea.unique.ecc;
-    if (area.publicArea.type != TPM2_ALG_ECC || point.x.size != KGR_P256_LEN ||
-        point.y.size != KGR_P256_LEN)
+    make_template(&template);
+    if (area.publicArea.type != TPM2_ALG_ECC || point->x.size != size->x.size ||
+        point->y.size != size->y.size)
         return KGR_ERR_CORRUPT;
-    make_template(&area);
-    area.publicArea.unique.ecc = point;
-    return compare(pub, &area);
+    template.publicArea.unique.ecc = *point;
+    return compare(pub, &template);
 }
 
 enum kgr_error kgr_tpm_check_storage(const struct kgr_tpm_public *pub)
 {
-    return check_p256(pub, kgr_tpm_template_storage);
+    return kgr_tpm_storage_suites(pub) != 0 ? KGR_OK : KGR_ERR_CORRUPT;
+}
+
+uint8_t kgr_tpm_storage_suites(const struct kgr_tpm_public *pub)
+{
+    const uint8_t narrow = 1u << (KGR_SUITE_AES128_SHA256 - 1);
+    const uint8_t wide = 1u << (KGR_SUITE_AES256_SHA384 - 1);
+
+    if (check_ecc(pub, kgr_tpm_template_storage) == KGR_OK)
+        return narrow;
+    return check_ecc(pub, kgr_tpm_template_wide_storage) == KGR_OK ? narrow | wide : 0;
 }
 
 enum kgr_error kgr_tpm_check_ek(const struct kgr_tpm_public *pub)
 {
-    return check_p256(pub, kgr_tpm_template_ek);
+    return check_ecc(pub, kgr_tpm_template_ek);
 }
 
 enum kgr_error kgr_tpm_check_signing(const struct kgr_tpm_public *pub)
 {
-    return check_p256(pub, kgr_tpm_template_signing);
+    return check_ecc(pub, kgr_tpm_template_signing);
 }
 
 enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub, enum kgr_suite suite,
@@ -209,21 +254,61 @@ enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub, enum kgr
     return compare(pub, &area);
 }
 
-enum kgr_error kgr_tpm_public_p256(const struct kgr_tpm_public *pub, uint8_t x[KGR_P256_LEN],
-                                   uint8_t y[KGR_P256_LEN])
+enum kgr_error kgr_tpm_public_unique(const struct kgr_tpm_public *pub,
+                                     uint8_t out[KGR_TPM_HASH_LEN])
+{
+    TPM2B_PUBLIC area;
+    const TPM2B_DIGEST *unique = &area.publicArea.unique.keyedHash;
+    enum kgr_error err = unmarshal(&area, pub);
+
+    if (err != KGR_OK)
+        return err;
+    if (area.publicArea.type == TPM2_ALG_SYMCIPHER)
+        unique = &area.publicArea.unique.sym;
+    else if (area.publicArea.type != TPM2_ALG_KEYEDHASH)
+        return KGR_ERR_CORRUPT;
+    if (unique->size != KGR_TPM_HASH_LEN)
+        return KGR_ERR_CORRUPT;
+    memcpy(out, unique->buffer, KGR_TPM_HASH_LEN);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_check_form(const struct kgr_tpm_public *pub, enum kgr_suite suite,
+                                  enum kgr_tpm_kind kind, enum kgr_tpm_form form)
+{
+    TPM2B_PUBLIC area;
+    uint8_t unique[KGR_TPM_HASH_LEN];
+    enum kgr_error err;
+
+    if (form == KGR_TPM_BORN)
+        return kgr_tpm_check_resident(pub, suite, kind);
+    err = kgr_tpm_public_unique(pub, unique);
+    if (err != KGR_OK)
+        return err;
+    kgr_tpm_template_wrapped(&area, suite, kind, form, unique);
+    return compare(pub, &area);
+}
+
+enum kgr_error kgr_tpm_public_point(const struct kgr_tpm_public *pub, struct kgr_tpm_point *out)
 {
     TPM2B_PUBLIC parsed;
     const TPMS_ECC_POINT *point = &parsed.publicArea.unique.ecc;
+    TPMI_ECC_CURVE curve;
+    size_t len;
     enum kgr_error err = kgr_tpm_public_parse(&parsed, pub);
 
     if (err != KGR_OK)
         return err;
+    curve = parsed.publicArea.parameters.eccDetail.curveID;
     if (parsed.publicArea.type != TPM2_ALG_ECC ||
-        parsed.publicArea.parameters.eccDetail.curveID != TPM2_ECC_NIST_P256 ||
-        point->x.size != KGR_P256_LEN || point->y.size != KGR_P256_LEN)
+        (curve != TPM2_ECC_NIST_P256 && curve != TPM2_ECC_NIST_P384))
         return KGR_ERR_CORRUPT;
-    memcpy(x, point->x.buffer, KGR_P256_LEN);
-    memcpy(y, point->y.buffer, KGR_P256_LEN);
+    out->curve = curve == TPM2_ECC_NIST_P384 ? KGR_TPM_P384 : KGR_TPM_P256;
+    len = kgr_tpm_curve_len(out->curve);
+    if (point->x.size != len || point->y.size != len)
+        return KGR_ERR_CORRUPT;
+    memcpy(out->x, point->x.buffer, len);
+    memcpy(out->y, point->y.buffer, len);
     return KGR_OK;
 }
 
@@ -257,11 +342,16 @@ enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out, const struct kgr_tp
     kgr_rd_init(&rd, pub->bytes, pub->len);
     (void)kgr_rd_u16(&rd); /* the type stands first */
     name_alg = kgr_rd_u16(&rd);
-    if (!kgr_rd_ok(&rd) || name_alg != TPM2_ALG_SHA256)
+    if (!kgr_rd_ok(&rd) || (name_alg != TPM2_ALG_SHA256 && name_alg != TPM2_ALG_SHA384))
         return KGR_ERR_CORRUPT;
     kgr_wr_init(&wr, name.bytes, sizeof(name.bytes));
     kgr_wr_u16(&wr, name_alg);
-    err = kgr_tpm_public_hash(name.bytes + 2, pub);
+    if (name_alg == TPM2_ALG_SHA384) {
+        name.len = 2 + 48;
+        err = kgr_tpm_digest384(name.bytes + 2, kgr_slice(pub->bytes, pub->len));
+    } else {
+        err = kgr_tpm_public_hash(name.bytes + 2, pub);
+    }
     if (err == KGR_OK)
         *out = name;
     return err;

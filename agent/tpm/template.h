@@ -14,10 +14,15 @@
  */
 
 /*
- * An ECC P-256 restricted decryption key, fixed to its TPM, random, noDA, AES-128-CFB, empty
- * policy.
+ * An ECC restricted decryption key, fixed to its TPM, random, noDA, empty policy: P-256 with AES-128-CFB and SHA-256, or
+ * P-384 with AES-256-CFB and SHA-384.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_check_storage(const struct kgr_tpm_public *pub);
+/*
+ * kgr_tpm_storage_suites is the mask (bit suite - 1) of the suites whose keys a storage key that kgr_tpm_check_storage
+ * accepts protects as well as they protect: 1 below P-256, 1 and 2 below P-384. 0 for any other.
+ */
+uint8_t kgr_tpm_storage_suites(const struct kgr_tpm_public *pub);
 /* The same with the TCG's template for an ECC P-256 EK, L-2 (EK Credential Profile 2.5, B.3.4). */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_check_ek(const struct kgr_tpm_public *pub);
 /* An ECDSA P-256 SHA-256 signing key; fixed to its TPM, random, noDA. */
@@ -32,13 +37,33 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public
                                                      enum kgr_suite suite, enum kgr_tpm_kind kind);
 
 /*
+ * What a key of KGR can be as an object of a TPM. All are userWithAuth and noDA, none is fixedTPM or fixedParent,
+ * nameAlg is SHA-256.
+ */
+enum kgr_tpm_form {
+    KGR_TPM_BORN = 1, /* a resident key, born in the TPM of the KS */
+    KGR_TPM_KEY = 2,  /* a resident key, wrapped in software: not sensitiveDataOrigin, no policy */
+    KGR_TPM_DATA = 3, /* a data object that holds the key's bytes; no policy */
+};
+/* kgr_tpm_check_form checks for one form; BORN is kgr_tpm_check_resident. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_check_form(const struct kgr_tpm_public *pub,
+                                                 enum kgr_suite suite, enum kgr_tpm_kind kind,
+                                                 enum kgr_tpm_form form);
+/*
+ * kgr_tpm_public_unique is the field `unique` of a key in any form: the digest of seed and secret, which the TPM
+ * checks when it loads the key. out has KGR_TPM_HASH_LEN bytes.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_public_unique(const struct kgr_tpm_public *pub,
+                                                    uint8_t out[KGR_TPM_HASH_LEN]);
+
+/*
  * kgr_tpm_public_set copies a marshalled TPMT_PUBLIC; KGR_ERR_CORRUPT if empty or too long. No
  * other check.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_set(struct kgr_tpm_public *out,
                                                  struct kgr_slice bytes);
 /*
- * kgr_tpm_public_name computes the Name: nameAlg || H(pub). For nameAlg SHA-256, else
+ * kgr_tpm_public_name computes the Name: nameAlg || H(pub). For nameAlg SHA-256 and SHA-384, else
  * KGR_ERR_CORRUPT.
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out,

@@ -19,7 +19,6 @@
 #define KGR_TPM_AUTH_MAX      32
 #define KGR_TPM_HASH_LEN      32
 #define KGR_TPM_SIGNATURE_LEN 64
-#define KGR_TPM_INNER_LEN     16
 
 /* A public area: TPMT_PUBLIC. */
 struct kgr_tpm_public {

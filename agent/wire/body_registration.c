@@ -45,14 +45,6 @@ enum kgr_error kgr_reg_req_encode(struct kgr_wr *wr, const struct kgr_reg_req *i
     return kgr_wire_write_result(wr);
 }
 
-static uint8_t read_own_custody(struct kgr_rd *rd)
-{
-    uint8_t custody = kgr_rd_u8(rd);
-    if (custody != KGR_WIRE_RESIDENT && custody != KGR_WIRE_SEALED)
-        kgr_rd_fail(rd);
-    return custody;
-}
-
 enum kgr_error kgr_reg_chal_decode(struct kgr_reg_chal *out, struct kgr_slice body)
 {
     struct kgr_reg_chal m;
@@ -64,7 +56,7 @@ enum kgr_error kgr_reg_chal_decode(struct kgr_reg_chal *out, struct kgr_slice bo
     kgr_rd_bytes(&rd, m.topic1, sizeof m.topic1);
     kgr_rd_bytes(&rd, m.key_id, sizeof m.key_id);
     m.suite = kgr_wire_read_range(&rd, 1, 2);
-    m.custody = read_own_custody(&rd);
+    m.custody = kgr_wire_read_range(&rd, KGR_WIRE_RESIDENT, KGR_WIRE_SEALED);
     m.credential = kgr_rd_vec16(&rd, KGR_WIRE_CREDENTIAL_MAX);
     m.secret = kgr_rd_vec16(&rd, KGR_WIRE_SECRET_MAX);
     kgr_wire_read_object(&rd, &m.nksk);

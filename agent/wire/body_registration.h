@@ -23,7 +23,7 @@ struct kgr_reg_chal {
     uint8_t topic1[KGR_TOPIC_LEN];
     uint8_t key_id[KGR_KEY_ID_LEN];
     uint8_t suite;
-    uint8_t custody; /* resident or sealed */
+    uint8_t custody; /* of both ends, the KS and the node, together */
     struct kgr_slice credential;
     struct kgr_slice secret;
     struct kgr_wire_object nksk;

@@ -46,7 +46,8 @@ void kgr_ipc_peers_head_write(struct kgr_wr *wr, const struct kgr_ipc_peers_head
 struct kgr_ipc_status {
     bool registered;
     bool broker_connected;
-    bool resident;
+    bool resident;         /* the TPM can hold such keys */
+    bool sealed;           /* this node's custody, else resident */
     struct kgr_slice node; /* N_ID, may be empty */
     struct kgr_slice version;
     struct kgr_slice broker;

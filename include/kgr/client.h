@@ -123,6 +123,7 @@ struct kgr_status {
     uint32_t num_peers;
     char tpm[128];           /* manufacturer and firmware, one line */
     bool tpm_resident;       /* this TPM can hold resident keys */
+    bool sealed;             /* this node keeps its keys in sealed custody, else in resident */
     uint32_t modes;          /* cipher modes that work here */
     uint32_t frames_refused; /* since start, all causes */
     char alarms[1024];       /* one a line; empty when there is none */

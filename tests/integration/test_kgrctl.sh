@@ -26,8 +26,8 @@ same()
 
 # peers and topics
 expect 0 "^PEER +GEN +STATE" "$ctl" peers
-grep -qE "^$id2 +1 +ready +resident +AES-128-CBC-HMAC-SHA256 " "$WORK/out" || fail "peers shows: $OUTPUT"
-json "^\[\{\"peer\":\"$id2\",\"generation\":1,\"state\":\"ready\",\"custody\":\"resident\",.*\}\]$" "$ctl" peers --json
+grep -qE "^$id2 +1 +ready +$LAB_CUSTODY +$LAB_SUITE " "$WORK/out" || fail "peers shows: $OUTPUT"
+json "^\[\{\"peer\":\"$id2\",\"generation\":1,\"state\":\"ready\",\"custody\":\"$LAB_CUSTODY\",.*\}\]$" "$ctl" peers --json
 json '^\{"version":1,' "$ctl" topics "$id2" --json
 receive=$(sed 's/.*"receive_topic":"\([^"]*\)".*/\1/' <<<"$OUTPUT")
 same "${#receive}" 47
@@ -44,7 +44,7 @@ json '^\{"version":1,.*"nodes":2,"registered":2,.*"exchanges_holding_duplicates"
 expect 1 'not supported' "$ctl" --socket "$KGR_KS" peers
 
 # request and wait of what is there already
-expect 0 "^$id2: ready, generation 1, resident" "$ctl" request "$id2"
+expect 0 "^$id2: ready, generation 1, $LAB_CUSTODY" "$ctl" request "$id2"
 same "$("$ctl" request "$id2" --no-wait 2>&1)" ""
 expect 0 '"generation": 1' "$ctl" wait "$id2" --json
 expect 6 "$id2" "$ctl" wait "$id2" --generation 99 --timeout 0
@@ -54,7 +54,7 @@ handle=$("$ctl" handle "$id2")
 same "${#handle}" 32
 same "${handle:0:12}" 4b4752680001
 same "$("$ctl" handle "$id2" --cipher KGR-AES-256-CBC | tr -d '\n' | wc -c)" 64
-same "$("$ctl" handle "$id2" --cipher aes-128-cbc)" "$handle"
+same "$("$ctl" handle "$id2" --cipher aes-$LAB_AES-cbc)" "$handle"
 expect 2 'no-such-cipher' "$ctl" handle "$id2" --cipher no-such-cipher
 
 # records: pipes, files, associated data, the stored bit

@@ -21,7 +21,7 @@ for lab in a b; do
         done
         kill -0 "$KGR_BROKER_PID" "$KGR_KS_PID" "$KGR_AGENT_1_PID" "$KGR_AGENT_2_PID"
         KGR_AGENT=$KGR_AGENT_1 "$LAB_BIN/kgrctl" peers --json | tr -d ' \n' |
-            grep -q '"peer":"gateway-00002","generation":1,"state":"ready","custody":"resident"'
+            grep -q '"peer":"gateway-00002","generation":1,"state":"ready","custody":"'"$LAB_CUSTODY"'","suite":"'"$LAB_SUITE\""
     ) || fail "lab $lab is not as the contract says"
 done
 . "$WORK/a/env"

@@ -33,17 +33,17 @@ handle2=$(KGR_AGENT=$KGR_AGENT_2 "$LAB_BIN/kgrctl" handle "$KGR_ID_1")
 echo "-- enc: every length comes back, with and without padding"
 for len in 0 1 15 16 17 31 32 4095 4096 4097 20000; do
     head -c "$len" /dev/urandom >"$WORK/plain"
-    ossl 1 enc -e -KGR-AES-128-CBC -K "$handle1" -iv $iv -in "$WORK/plain" -out "$WORK/sealed"
+    ossl 1 enc -e -KGR-AES-$LAB_AES-CBC -K "$handle1" -iv $iv -in "$WORK/plain" -out "$WORK/sealed"
     [ "$(stat -c %s "$WORK/sealed")" = $((len / 16 * 16 + 16)) ] || fail "wrong length for $len"
-    ossl 2 enc -d -KGR-AES-128-CBC -K "$handle2" -iv $iv -in "$WORK/sealed" -out "$WORK/back"
+    ossl 2 enc -d -KGR-AES-$LAB_AES-CBC -K "$handle2" -iv $iv -in "$WORK/sealed" -out "$WORK/back"
     cmp "$WORK/plain" "$WORK/back" || fail "$len bytes came back changed"
 done
 head -c 4096 /dev/urandom >"$WORK/plain"
-ossl 1 enc -e -nopad -KGR-AES-128-CBC -K "$handle1" -iv $iv -in "$WORK/plain" -out "$WORK/sealed"
+ossl 1 enc -e -nopad -KGR-AES-$LAB_AES-CBC -K "$handle1" -iv $iv -in "$WORK/plain" -out "$WORK/sealed"
 [ "$(stat -c %s "$WORK/sealed")" = 4096 ] || fail "padded in spite of -nopad"
-ossl 2 enc -d -nopad -KGR-AES-128-CBC -K "$handle2" -iv $iv -in "$WORK/sealed" -out "$WORK/back"
+ossl 2 enc -d -nopad -KGR-AES-$LAB_AES-CBC -K "$handle2" -iv $iv -in "$WORK/sealed" -out "$WORK/back"
 cmp "$WORK/plain" "$WORK/back"
-ossl 2 enc -d -KGR-AES-128-CBC -K "$handle2" -iv ffffffffffffffffffffffffffffffff -nopad \
+ossl 2 enc -d -KGR-AES-$LAB_AES-CBC -K "$handle2" -iv ffffffffffffffffffffffffffffffff -nopad \
     -in "$WORK/sealed" -out "$WORK/back"
 ! cmp -s "$WORK/plain" "$WORK/back" || fail "the IV does not matter"
 
@@ -52,7 +52,7 @@ for len in 0 1 63 64 65 65535 65536 65537 200000; do
     head -c "$len" /dev/urandom >"$WORK/plain"
     a=$(ossl 1 mac -macopt "key-uri:kgr:peer=$KGR_ID_2" -in "$WORK/plain" KGR-HMAC)
     b=$(ossl 2 mac -macopt "hexkey:$handle2" -in "$WORK/plain" KGR-HMAC)
-    [ ${#a} = 64 ] && [ "$a" = "$b" ] || fail "MACs of $len bytes: '$a' and '$b'"
+    [ ${#a} = $((2 * LAB_MAC_LEN)) ] && [ "$a" = "$b" ] || fail "MACs of $len bytes: '$a' and '$b'"
     [ "$a" != "${last:-}" ] || fail "the data do not matter"
     last=$a
 done
@@ -82,7 +82,7 @@ a=$(KGR_AGENT=/nowhere OPENSSL_CONF=$WORK/openssl.cnf openssl mac -in "$WORK/pla
 [ "$a" = "$last" ] || fail "the environment beats the section"
 OPENSSL_CONF=$WORK/openssl.cnf openssl dgst -sha256 "$WORK/plain" >/dev/null || fail "default is gone"
 
-OPENSSL_CONF=$WORK/openssl.cnf openssl speed -seconds 1 -bytes 64 -evp KGR-AES-128-CBC >"$WORK/out" 2>&1 ||
+OPENSSL_CONF=$WORK/openssl.cnf openssl speed -seconds 1 -bytes 64 -evp KGR-AES-$LAB_AES-CBC >"$WORK/out" 2>&1 ||
     fail "speed: $(cat "$WORK/out")"
 
 echo "-- storeutl lists the keys, rand comes from the TPM"
@@ -99,7 +99,7 @@ b=$(OPENSSL_CONF=$WORK/rand.cnf openssl rand -hex 100)
 [ ${#a} = 200 ] && [ "$a" != "$b" ] || fail "rand: '$a' '$b'"
 
 echo "-- misuse has its reason"
-enc=(enc -e -KGR-AES-128-CBC -iv $iv -in "$WORK/plain")
+enc=(enc -e -KGR-AES-$LAB_AES-CBC -iv $iv -in "$WORK/plain")
 mac=(mac -in "$WORK/plain")
 refused 'no handle of a kgr key.*kgrctl handle' ossl 1 "${enc[@]}" -K 00000000000000000000000000000000
 refused 'no handle of a kgr key' ossl 1 "${enc[@]}" -K 4b4752680001ffffffffffffffffffff
@@ -107,10 +107,10 @@ refused 'no key was named.*key-uri' ossl 1 "${mac[@]}" KGR-HMAC
 refused 'not a key URI.*kgr:nobody' ossl 1 "${mac[@]}" -macopt key-uri:kgr:nobody KGR-HMAC
 refused 'unknown peer.*kgr:peer=nobody' ossl 1 "${mac[@]}" -macopt key-uri:kgr:peer=nobody KGR-HMAC
 refused "generation=99" ossl 1 "${mac[@]}" -macopt "key-uri:kgr:peer=$KGR_ID_2;generation=99" KGR-HMAC
-refused 'another suite' ossl 1 enc -e -KGR-AES-256-CBC -iv $iv -in "$WORK/plain" \
-    -K "$(KGR_AGENT=$KGR_AGENT_1 "$LAB_BIN/kgrctl" handle "$KGR_ID_2" --cipher KGR-AES-256-CBC)"
+refused 'another suite' ossl 1 enc -e -KGR-AES-$LAB_OTHER_AES-CBC -iv $iv -in "$WORK/plain" \
+    -K "$(KGR_AGENT=$KGR_AGENT_1 "$LAB_BIN/kgrctl" handle "$KGR_ID_2" --cipher KGR-AES-$LAB_OTHER_AES-CBC)"
 head -c 100 /dev/zero >"$WORK/odd"
-refused 'no whole number of blocks' ossl 1 enc -d -KGR-AES-128-CBC -iv $iv -in "$WORK/odd" \
+refused 'no whole number of blocks' ossl 1 enc -d -KGR-AES-$LAB_AES-CBC -iv $iv -in "$WORK/odd" \
     -K "$handle1" -out /dev/null
 printf 'KGRrec\000\001 and then some' >"$WORK/record"
 refused "kgr:peer=$KGR_ID_2;generation=1: " ossl 1 mac -in "$WORK/record" \

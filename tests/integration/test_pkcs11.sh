@@ -31,8 +31,9 @@ p11 1 -L >"$WORK/slots" 2>&1
 grep -q 'token label  *: KGR gateway-00001$' "$WORK/slots" || fail "token: $(cat "$WORK/slots")"
 grep -qE 'serial num  *: [0-9a-f]{16}$' "$WORK/slots" || fail "serial: $(cat "$WORK/slots")"
 p11 1 -M >"$WORK/mechanisms" 2>&1
-grep -q 'AES-CBC, .*hw, encrypt, decrypt' "$WORK/mechanisms" || fail "$(cat "$WORK/mechanisms")"
-grep -q 'SHA256-HMAC, .*hw, sign, verify' "$WORK/mechanisms" || fail "$(cat "$WORK/mechanisms")"
+[ "$LAB_CUSTODY" = resident ] && hw='hw, ' || hw=
+grep -q "AES-CBC, .*} *, ${hw}encrypt, decrypt\|AES-CBC, .*[0-9}], ${hw}encrypt, decrypt" "$WORK/mechanisms" || fail "$(cat "$WORK/mechanisms")"
+grep -q "$LAB_HASH-HMAC, .*${hw}sign, verify" "$WORK/mechanisms" || fail "$(cat "$WORK/mechanisms")"
 [ "$(p11 1 -O 2>/dev/null | grep -c '^Secret Key Object')" = 4 ] || fail "node 1 has not four keys"
 
 e12=$(id_of 1 gateway-00002)
@@ -56,16 +57,16 @@ p11 2 --encrypt -m AES-CBC-PAD --iv $iv --id "$e21" -i "$WORK/short" -o "$WORK/s
 p11 1 --decrypt -m AES-CBC-PAD --iv $iv --id "$e12" -i "$WORK/secret" -o "$WORK/back" 2>>"$WORK/err"
 cmp "$WORK/short" "$WORK/back" || fail "padding"
 
-p11 1 --sign -m SHA256-HMAC --id "$s12" -i "$WORK/plain" -o "$WORK/mac1" 2>>"$WORK/err"
-p11 2 --sign -m SHA256-HMAC --id "$s21" -i "$WORK/plain" -o "$WORK/mac2" 2>>"$WORK/err"
-p11 3 --sign -m SHA256-HMAC --id "$s31" -i "$WORK/plain" -o "$WORK/mac3" 2>>"$WORK/err"
+p11 1 --sign -m $LAB_HASH-HMAC --id "$s12" -i "$WORK/plain" -o "$WORK/mac1" 2>>"$WORK/err"
+p11 2 --sign -m $LAB_HASH-HMAC --id "$s21" -i "$WORK/plain" -o "$WORK/mac2" 2>>"$WORK/err"
+p11 3 --sign -m $LAB_HASH-HMAC --id "$s31" -i "$WORK/plain" -o "$WORK/mac3" 2>>"$WORK/err"
 cmp "$WORK/mac1" "$WORK/mac2" || fail "the MACs of nodes 1 and 2 differ"
-[ "$(stat -c %s "$WORK/mac1")" = 32 ] || fail "the MAC has not 32 bytes"
+[ "$(stat -c %s "$WORK/mac1")" = "$LAB_MAC_LEN" ] || fail "the MAC has not $LAB_MAC_LEN bytes"
 ! cmp -s "$WORK/mac1" "$WORK/mac3" || fail "node 3 makes the same MAC"
-p11 2 --verify -m SHA256-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac1" 2>>"$WORK/err" |
+p11 2 --verify -m $LAB_HASH-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac1" 2>>"$WORK/err" |
     grep -q 'Signature is valid' || fail "node 2 does not verify"
 # The exit code of a wrong signature differs between versions of pkcs11-tool.
-p11 2 --verify -m SHA256-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac3" \
+p11 2 --verify -m $LAB_HASH-HMAC --id "$s21" -i "$WORK/plain" --signature-file "$WORK/mac3" \
     >"$WORK/verify" 2>&1 || true
 grep -q 'Invalid signature' "$WORK/verify" || fail "node 2 verifies the MAC of node 3"
 

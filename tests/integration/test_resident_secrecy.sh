@@ -14,6 +14,8 @@ esac
 export LAB_KS_PROGRAM=$LAB_BUILD/tests/kgr-ks-known-source
 export KGR_KNOWN_KEYS=$WORK/keys
 export LAB_RECORD_TPM=yes
+# Memory that can be searched, all of it.
+export KGR_ARENA=mlock
 scan=$LAB_BUILD/tests/memscan
 lab_up "$WORK/lab" --nodes 2
 LAB=$WORK/lab

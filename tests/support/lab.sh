@@ -11,6 +11,19 @@ LAB_LIB=$LAB_BUILD/lib
 # Tests may put another key server in the place of the real one.
 LAB_KS_PROGRAM=${LAB_KS_PROGRAM:-$LAB_BIN/kgr-ks}
 
+# What kind of keys a lab has: LAB_CUSTODY (resident, sealed, or mixed: node 1 resident, the others sealed) and LAB_SUITE;
+# what follows from them for whoever names ciphers.
+export LAB_CUSTODY=${LAB_CUSTODY:-resident}
+lab_suite()
+{
+    export LAB_SUITE=$1
+    case "$1" in
+    AES-256-CBC-HMAC-SHA384) LAB_AES=256 LAB_OTHER_AES=128 LAB_HASH=SHA384 LAB_MAC_LEN=48 ;;
+    *) LAB_AES=128 LAB_OTHER_AES=256 LAB_HASH=SHA256 LAB_MAC_LEN=32 ;;
+    esac
+}
+lab_suite "${LAB_SUITE:-AES-128-CBC-HMAC-SHA256}"
+
 lab_die()
 {
     echo "lab: $*" >&2
@@ -163,13 +176,17 @@ CONF
 
 lab_node_conf()
 {
-    local dir=$LAB/node-$1
+    local dir=$LAB/node-$1 custody=$LAB_CUSTODY
+    if [ "$custody" = mixed ]; then
+        [ "$1" = 1 ] && custody=resident || custody=sealed
+    fi
     mkdir -p "$dir"
     cat >"$dir/agent.conf" <<CONF
 state = "$dir/state";
 socket = "$dir/agent.sock";
 tpm = { tcti = "$2"; };
-custody = "${LAB_CUSTODY:-resident}";
+custody = "$custody";
+suites = "$LAB_SUITE";
 ${LAB_AGENT_EXTRA:-}
 CONF
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * memscan HEX... -- TARGET...: looks for byte strings, raw and as hexadecimal digits of either case, in
- * pid:N (the memory of a process), file:PATH, or self (this process, which holds them: the positive
- * control). Prints a line a find. Exit code 0: nothing found, 1: found, 2: could not look.
+ * pid:N (the memory of a process), arena:N (only its guarded arena: locked and not dumped), outside:N (all but that),
+ * file:PATH, or self (this process, which holds them: the positive control). Prints a line a find. Exit code 0: nothing found, 1: found, 2: could not look.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,10 +86,15 @@ static void search_range(const char *target, int fd, uint64_t start, uint64_t en
     free(buf);
 }
 
-static void search_process(const char *target, const char *pid)
+enum part { EVERYTHING, ARENA, OUTSIDE };
+
+/* A mapping in smaps is a line of maps and many of details; the last, VmFlags, tells an arena: locked, not dumped. */
+static void search_process(const char *target, const char *pid, enum part part)
 {
     char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%s/maps", pid);
+    uint64_t start = 0, end = 0;
+    bool readable = false;
+    snprintf(path, sizeof path, "/proc/%s/smaps", pid);
     FILE *maps = fopen(path, "r");
     snprintf(path, sizeof path, "/proc/%s/mem", pid);
     int mem = open(path, O_RDONLY | O_CLOEXEC);
@@ -99,9 +104,16 @@ static void search_process(const char *target, const char *pid)
     }
     while (maps != NULL && mem >= 0 && fgets(line, sizeof line, maps) != NULL) {
         char *dash = NULL, *space = NULL;
-        uint64_t start = strtoull(line, &dash, 16);
-        uint64_t end = *dash == '-' ? strtoull(dash + 1, &space, 16) : 0;
-        if (end > start && space != NULL && space[1] == 'r')
+        uint64_t first = strtoull(line, &dash, 16);
+        if (dash != line && *dash == '-') {
+            start = first;
+            end = strtoull(dash + 1, &space, 16);
+            readable = space[0] == ' ' && space[1] == 'r';
+        }
+        if (strncmp(line, "VmFlags:", 8) != 0 || !readable || end <= start)
+            continue;
+        bool arena = strstr(line, " lo") != NULL && strstr(line, " dd") != NULL;
+        if (part == EVERYTHING || arena == (part == ARENA))
             search_range(target, mem, start, end);
     }
     if (mem >= 0)
@@ -128,16 +140,20 @@ int main(int argc, char **argv)
     for (; i < argc && strcmp(argv[i], "--") != 0; i++)
         add_hex(argv[i]);
     if (num_patterns == 0 || i + 1 >= argc) {
-        fprintf(stderr, "usage: memscan HEX... -- pid:N|file:PATH|self...\n");
+        fprintf(stderr, "usage: memscan HEX... -- pid:N|arena:N|outside:N|file:PATH|self...\n");
         return 2;
     }
     for (i++; i < argc; i++) {
         if (strncmp(argv[i], "pid:", 4) == 0)
-            search_process(argv[i], argv[i] + 4);
+            search_process(argv[i], argv[i] + 4, EVERYTHING);
+        else if (strncmp(argv[i], "arena:", 6) == 0)
+            search_process(argv[i], argv[i] + 6, ARENA);
+        else if (strncmp(argv[i], "outside:", 8) == 0)
+            search_process(argv[i], argv[i] + 8, OUTSIDE);
         else if (strncmp(argv[i], "file:", 5) == 0)
             search_file(argv[i], argv[i] + 5);
         else if (strcmp(argv[i], "self") == 0)
-            search_process("self", "self");
+            search_process("self", "self", EVERYTHING);
         else
             failed = true;
     }

@@ -41,7 +41,7 @@ void tpm_fixture_start(struct tpm_fixture *f)
     must(kgr_tpm_srk(f->tpm, &srk, &pub, &diag), "srk", &diag);
     must(kgr_tpm_session_start(f->tpm, &srk, &diag), "session", &diag);
     must(kgr_tpm_create_storage(f->tpm, &f->storage, &f->storage_pub, &srk, KGR_TPM_FIRST_HANDLE,
-                                f->auth, &diag),
+                                KGR_SUITE_AES128_SHA256, f->auth, &diag),
          "storage key", &diag);
     kgr_tpm_release(f->tpm, &srk);
     must(kgr_tpm_session_start(f->tpm, &f->storage, &diag), "session", &diag);

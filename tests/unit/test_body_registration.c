@@ -126,7 +126,7 @@ static void reg_chal_round_trips(void **state)
     check_reg_chal(&m);
 }
 
-static void reg_chal_is_never_mixed(void **state)
+static void reg_chal_has_a_custody(void **state)
 {
     struct kgr_reg_chal m = reg_chal();
     struct kgr_reg_chal out;
@@ -134,7 +134,7 @@ static void reg_chal_is_never_mixed(void **state)
     struct kgr_wr wr;
 
     (void)state;
-    m.custody = KGR_WIRE_MIXED;
+    m.custody = KGR_WIRE_SEALED + 1;
     kgr_wr_init(&wr, buf, sizeof(buf));
     assert_int_equal(kgr_reg_chal_encode(&wr, &m), KGR_OK);
     assert_int_equal(kgr_reg_chal_decode(&out, kgr_wr_slice(&wr)), KGR_ERR_CORRUPT);
@@ -175,7 +175,7 @@ int main(void)
         cmocka_unit_test(reg_req_refuses_unknown_suites_and_custodies),
         cmocka_unit_test(reg_req_above_its_limits_is_not_written),
         cmocka_unit_test(reg_chal_round_trips),
-        cmocka_unit_test(reg_chal_is_never_mixed),
+        cmocka_unit_test(reg_chal_has_a_custody),
         cmocka_unit_test(reg_chal_is_signed_up_to_its_signature),
         cmocka_unit_test(reg_proof_round_trips),
     };

@@ -123,6 +123,7 @@ static struct kgr_ipc_status status(void)
     struct kgr_ipc_status m = {
         .registered = true,
         .resident = true,
+        .sealed = true,
         .node = text("gateway-00001"),
         .version = text("0.1.0"),
         .broker = text("broker.example:1883"),

@@ -109,7 +109,7 @@ static void window_round_trip(void **state)
     assert_true(read.seen == UINT64_MAX);
 }
 
-static void fill_blobs(struct kgr_resident_blobs *blobs, uint8_t fill)
+static void fill_blobs(struct kgr_key_blobs *blobs, uint8_t fill)
 {
     struct kgr_tpm_blob *blob[] = {&blobs->enc, &blobs->mac};
 

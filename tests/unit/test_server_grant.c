@@ -76,6 +76,19 @@ static void grant_custody_that_the_ks_cannot_make_refused(void **state)
     assert_int_equal(kgr_grant_decide(&p).reason, KGR_REASON_BAD_CUSTODY);
 }
 
+static void grant_two_resident_nodes_of_a_ks_that_bears_no_keys_are_mixed(void **state)
+{
+    struct kgr_grant_parties p = both();
+
+    (void)state;
+    p.own_custodies = 6;
+    assert_int_equal(kgr_grant_decide(&p).custody, 2);
+    p.custodies[0] = 4;
+    assert_int_equal(kgr_grant_decide(&p).custody, 2);
+    p.custodies[1] = 4;
+    assert_int_equal(kgr_grant_decide(&p).custody, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +96,7 @@ int main(void)
         cmocka_unit_test(grant_permission_comes_before_everything),
         cmocka_unit_test(grant_minimum_of_the_ac_is_kept),
         cmocka_unit_test(grant_custody_that_the_ks_cannot_make_refused),
+        cmocka_unit_test(grant_two_resident_nodes_of_a_ks_that_bears_no_keys_are_mixed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

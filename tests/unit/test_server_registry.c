@@ -174,9 +174,28 @@ static void registry_incapable_node_refused_without_binding(void **state)
     event.suites = 2;
     assert_true(does(&reg, event, KGR_REGISTRY_DO_SEND_NACK));
     event = request(0, 1, 2);
-    event.custodies = 4;
+    event.custodies = 2; /* mixed is nothing that one end can be */
     assert_true(does(&reg, event, KGR_REGISTRY_DO_SEND_NACK));
     assert_false(reg.s.bound);
+}
+
+static void registry_custody_is_that_of_both_ends(void **state)
+{
+    static const struct {
+        uint8_t node, own, custody;
+    } cases[] = {{1, 1, 1}, {1, 4, 2}, {4, 1, 2}, {4, 4, 3}};
+
+    (void)state;
+    for (size_t i = 0; i < KGR_ARRAY_LEN(cases); i++) {
+        struct kgr_registry_event event = request(0, 1, 2);
+        struct kgr_registry reg;
+
+        kgr_registry_init(&reg, EXPIRES, NULL);
+        event.custodies = cases[i].node;
+        event.own_custodies = cases[i].own;
+        assert_true(does(&reg, event, KGR_REGISTRY_DO_CHALLENGE));
+        assert_int_equal(reg.s.custody, cases[i].custody);
+    }
 }
 
 static void registry_expiry_ends_it_in_every_open_state(void **state)
@@ -295,6 +314,7 @@ int main(void)
         cmocka_unit_test(registry_malformed_publics_ignored),
         cmocka_unit_test(registry_wrong_proof_ignored),
         cmocka_unit_test(registry_incapable_node_refused_without_binding),
+        cmocka_unit_test(registry_custody_is_that_of_both_ends),
         cmocka_unit_test(registry_expiry_ends_it_in_every_open_state),
         cmocka_unit_test(registry_revoked_name_keeps_its_tpm_and_removed_does_not),
         cmocka_unit_test(registry_random_never_serves_a_second_tpm),

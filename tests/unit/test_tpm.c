@@ -83,7 +83,7 @@ static void capability_of_a_software_tpm_is_resident(void **state)
     (void)state;
     assert_true(c->can_resident);
     assert_true(c->can_hmac_sequence);
-    assert_int_equal(c->suites, 1);
+    assert_int_equal(c->suites, 3);
     assert_int_equal(c->modes, 0x1f);
     assert_int_equal(c->slots, 3);
     assert_int_equal(c->max_buffer, 1024);
@@ -222,7 +222,7 @@ static void evicted_storage_key_makes_its_blobs_worthless(void **state)
     assert_int_equal(
         kgr_tpm_seal(f.tpm, &blob, &f.storage, NULL, kgr_slice(data, sizeof(data)), &diag), KGR_OK);
     assert_int_equal(kgr_tpm_create_storage(f.tpm, &other, &pub, &f.storage, KGR_TPM_FIRST_HANDLE,
-                                            f.auth, &diag),
+                                            KGR_SUITE_AES128_SHA256, f.auth, &diag),
                      KGR_OK);
     assert_int_not_equal(other.handle, f.storage.handle);
     assert_int_equal(kgr_tpm_unseal(f.tpm, out, sizeof(out), &other, NULL, &blob, &diag),

@@ -52,7 +52,8 @@ static void capability_without_encrypt_decrypt_is_not_resident(void **state)
 
     (void)state;
     assert_false(kgr_tpm_capability(tpm)->can_resident);
-    assert_int_equal(kgr_tpm_capability(tpm)->suites, 0);
+    assert_true(kgr_tpm_capability(tpm)->can_seal);
+    assert_true(kgr_tpm_capability(tpm)->can_bear);
     assert_int_equal(kgr_tpm_capability(tpm)->modes, 0);
     assert_true(kgr_tpm_capability(tpm)->can_hmac_sequence);
     assert_non_null(strstr(kgr_tpm_summary(tpm, summary), "no resident keys"));
@@ -85,6 +86,26 @@ static void capability_with_only_a_curve_hidden_is_resident(void **state)
 
     (void)state;
     assert_true(kgr_tpm_capability(tpm)->can_resident);
+    assert_int_equal(kgr_tpm_capability(tpm)->suites, 1);
+    kgr_tpm_close(tpm);
+}
+
+static void capability_of_suite_2_wants_sha_384(void **state)
+{
+    struct kgr_tpm *tpm = open_without("hide-alg=0xc");
+
+    (void)state;
+    assert_int_equal(kgr_tpm_capability(tpm)->suites, 1);
+    kgr_tpm_close(tpm);
+}
+
+static void capability_without_unseal_is_not_sealed(void **state)
+{
+    struct kgr_tpm *tpm = open_without("hide-cc=0x15e");
+
+    (void)state;
+    assert_false(kgr_tpm_capability(tpm)->can_seal);
+    assert_true(kgr_tpm_capability(tpm)->can_resident);
     kgr_tpm_close(tpm);
 }
 
@@ -96,6 +117,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(capability_without_cbc_is_not_resident, begin, end),
         cmocka_unit_test_setup_teardown(capability_without_hmac_sequences_is_not_resident, begin,
                                         end),
+        cmocka_unit_test_setup_teardown(capability_of_suite_2_wants_sha_384, begin, end),
+        cmocka_unit_test_setup_teardown(capability_without_unseal_is_not_sealed, begin, end),
         cmocka_unit_test_setup_teardown(capability_with_only_a_curve_hidden_is_resident, begin,
                                         end),
     };

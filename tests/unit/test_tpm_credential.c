@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/base/secret.h"
-#include "agent/tpm/crypto.h"
+#include "agent/tpm/ecc.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
 #include "tests/support/tpm_fixture.h"
@@ -99,22 +99,21 @@ static void credential_opens_again_and_again_without_a_leak(void **state)
 static void credential_for_a_software_key_does_not_open(void **state)
 {
     struct kgr_tpm_public soft = node.storage_pub;
-    struct kgr_tpm_crypto *crypto = NULL;
     struct kgr_tpm_credential credential;
     struct kgr_tpm_name name;
+    struct kgr_tpm_point storage = {.curve = KGR_TPM_P256};
+    struct kgr_tpm_point ephemeral;
     uint8_t salt[32];
     uint8_t *x = soft.bytes + soft.len - 66;
     uint8_t *y = soft.bytes + soft.len - 32;
-    uint8_t ex[32];
-    uint8_t ey[32];
 
     (void)state;
     /* The salt's ephemeral key will do for a key of ours. */
-    assert_int_equal(kgr_tpm_crypto_new(&crypto), KGR_OK);
-    assert_int_equal(kgr_tpm_p256_salt(crypto, salt, ex, ey, x, y), KGR_OK);
-    kgr_tpm_crypto_free(crypto);
-    memcpy(x, ex, 32);
-    memcpy(y, ey, 32);
+    memcpy(storage.x, x, 32);
+    memcpy(storage.y, y, 32);
+    assert_int_equal(kgr_tpm_share(salt, &ephemeral, &storage, "SECRET"), KGR_OK);
+    memcpy(x, ephemeral.x, 32);
+    memcpy(y, ephemeral.y, 32);
     assert_int_equal(kgr_tpm_check_storage(&soft), KGR_OK);
     assert_int_equal(kgr_tpm_public_name(&name, &soft), KGR_OK);
     assert_int_equal(make(&credential, &name), KGR_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/crypto.h"
+#include "agent/tpm/ecc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,12 +52,10 @@ static void crypto_needs_no_provider_of_the_host(void **state)
 {
     struct kgr_tpm_crypto *crypto = NULL;
     uint8_t key[KGR_TPM_HASH_LEN];
-    uint8_t salt[KGR_TPM_HASH_LEN];
+    uint8_t salt[KGR_TPM_ECC_MAX];
     uint8_t text[] = "parameter";
-    uint8_t x[KGR_P256_LEN];
-    uint8_t y[KGR_P256_LEN];
-    uint8_t far_x[KGR_P256_LEN];
-    uint8_t far_y[KGR_P256_LEN];
+    struct kgr_tpm_point point = {.curve = KGR_TPM_P256};
+    struct kgr_tpm_point far_point;
     /* The generator of P-256 is a point like any other. */
     static const char gx[] = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
     static const char gy[] = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
@@ -70,11 +69,11 @@ static void crypto_needs_no_provider_of_the_host(void **state)
     assert_string_not_equal((const char *)text, "parameter");
     assert_int_equal(kgr_tpm_cfb128(crypto, false, key, key + 16, text, sizeof(text)), KGR_OK);
     assert_string_equal((const char *)text, "parameter");
-    assert_int_equal(kgr_unhex(x, sizeof(x), gx), KGR_OK);
-    assert_int_equal(kgr_unhex(y, sizeof(y), gy), KGR_OK);
-    assert_int_equal(kgr_tpm_p256_salt(crypto, salt, far_x, far_y, x, y), KGR_OK);
-    y[0] ^= 1;
-    assert_int_equal(kgr_tpm_p256_salt(crypto, salt, far_x, far_y, x, y), KGR_ERR_CORRUPT);
+    assert_int_equal(kgr_unhex(point.x, KGR_P256_LEN, gx), KGR_OK);
+    assert_int_equal(kgr_unhex(point.y, KGR_P256_LEN, gy), KGR_OK);
+    assert_int_equal(kgr_tpm_share(salt, &far_point, &point, "SECRET"), KGR_OK);
+    point.y[0] ^= 1;
+    assert_int_equal(kgr_tpm_share(salt, &far_point, &point, "SECRET"), KGR_ERR_CORRUPT);
     kgr_tpm_crypto_free(crypto);
 }
 
@@ -85,22 +84,21 @@ static void verify_takes_a_signature_of_rfc_6979(void **state)
     static const char uy[] = "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299";
     static const char sig[] = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
                               "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";
-    uint8_t x[KGR_P256_LEN];
-    uint8_t y[KGR_P256_LEN];
+    struct kgr_tpm_point key = {.curve = KGR_TPM_P256};
     uint8_t signature[KGR_TPM_SIGNATURE_LEN];
     uint8_t digest[KGR_TPM_HASH_LEN];
 
     (void)state;
-    assert_int_equal(kgr_unhex(x, sizeof(x), ux), KGR_OK);
-    assert_int_equal(kgr_unhex(y, sizeof(y), uy), KGR_OK);
+    assert_int_equal(kgr_unhex(key.x, KGR_P256_LEN, ux), KGR_OK);
+    assert_int_equal(kgr_unhex(key.y, KGR_P256_LEN, uy), KGR_OK);
     assert_int_equal(kgr_unhex(signature, sizeof(signature), sig), KGR_OK);
     assert_int_equal(kgr_tpm_digest256(digest, kgr_slice("sample", 6)), KGR_OK);
-    assert_int_equal(kgr_tpm_p256_verify(x, y, digest, signature), KGR_OK);
+    assert_int_equal(kgr_tpm_verify_p256(&key, digest, signature), KGR_OK);
     digest[31] ^= 1;
-    assert_int_equal(kgr_tpm_p256_verify(x, y, digest, signature), KGR_ERR_CORRUPT);
+    assert_int_equal(kgr_tpm_verify_p256(&key, digest, signature), KGR_ERR_CORRUPT);
     digest[31] ^= 1;
     memset(signature, 0, sizeof(signature));
-    assert_int_equal(kgr_tpm_p256_verify(x, y, digest, signature), KGR_ERR_CORRUPT);
+    assert_int_equal(kgr_tpm_verify_p256(&key, digest, signature), KGR_ERR_CORRUPT);
 }
 
 int main(void)

@@ -74,12 +74,14 @@ static struct kgr_tpm_birth birth_for_pair(enum kgr_suite suite)
 
 static enum kgr_error import_at(struct tpm_fixture *node, struct kgr_tpm_blob *out,
                                 const struct kgr_tpm_newborn *born, size_t target,
-                                enum kgr_suite suite, enum kgr_tpm_kind kind, const uint8_t *inner)
+                                enum kgr_suite suite, enum kgr_tpm_kind kind,
+                                struct kgr_slice inner)
 {
     struct kgr_tpm_import import = {
         .parent = &node->storage,
         .suite = suite,
         .kind = kind,
+        .form = KGR_TPM_BORN,
         .pub = &born->pub,
         .duplicate = &born->duplicates[target],
         .inner = inner,
@@ -140,16 +142,17 @@ static void hmac_with(struct tpm_fixture *at, const struct kgr_tpm_blob *blob,
 static void born_keys_agree(enum kgr_suite suite, bool wrapped)
 {
     struct kgr_tpm_birth birth = birth_for_pair(suite);
-    uint8_t *inner = kgr_secret_alloc(2 * KGR_TPM_INNER_LEN);
+    size_t inner_len = kgr_suite_enc_key_len(suite);
+    uint8_t *inner = kgr_secret_alloc(2 * inner_len);
     struct kgr_tpm_blob blobs[2];
     uint8_t ciphertexts[2][64];
     struct hmac_out macs[2] = {{.len = kgr_suite_hash_len(suite)},
                                {.len = kgr_suite_hash_len(suite)}};
 
-    memset(inner, 0x3c, 2 * KGR_TPM_INNER_LEN);
+    memset(inner, 0x3c, 2 * inner_len);
     if (wrapped) {
-        birth.inner_enc = inner;
-        birth.inner_mac = inner + KGR_TPM_INNER_LEN;
+        birth.inner_enc = kgr_slice(inner, inner_len);
+        birth.inner_mac = kgr_slice(inner + inner_len, inner_len);
     }
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
     assert_int_equal(enc.kept.len, 0);
@@ -216,7 +219,9 @@ static void kept_keys_agree_with_the_node(void **state)
 
     (void)state;
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(&nodes[2], &there, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(
+        import_at(&nodes[2], &there, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+        KGR_OK);
     here.pub = enc.pub;
     here.priv = enc.kept;
     encrypt_with(&ks, &here, keep, a);
@@ -232,12 +237,14 @@ static void import_elsewhere_is_refused(void **state)
 
     (void)state;
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(&nodes[2], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL),
-                     KGR_ERR_CORRUPT);
-    assert_int_equal(import_at(&nodes[0], &blob, &enc, 1, birth.suite, KGR_TPM_ENC, NULL),
-                     KGR_ERR_CORRUPT);
+    assert_int_equal(
+        import_at(&nodes[2], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+        KGR_ERR_CORRUPT);
+    assert_int_equal(
+        import_at(&nodes[0], &blob, &enc, 1, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+        KGR_ERR_CORRUPT);
     /* The KS itself cannot open what it keeps for the nodes. */
-    assert_int_equal(import_at(&ks, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL),
+    assert_int_equal(import_at(&ks, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
                      KGR_ERR_CORRUPT);
 }
 
@@ -295,28 +302,33 @@ static void import_of_a_damaged_duplicate_is_refused(void **state)
     for (size_t at = 0; at < enc.duplicates[0].len; at += 7) {
         *bad = enc;
         bad->duplicates[0].bytes[at] ^= 0x10;
-        assert_int_equal(import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, NULL),
-                         KGR_ERR_CORRUPT);
+        assert_int_equal(
+            import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+            KGR_ERR_CORRUPT);
     }
     for (size_t at = 0; at < enc.duplicates[0].seed_len; at += 5) {
         *bad = enc;
         bad->duplicates[0].seed[at] ^= 0x10;
-        assert_int_equal(import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, NULL),
-                         KGR_ERR_CORRUPT);
+        assert_int_equal(
+            import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+            KGR_ERR_CORRUPT);
     }
     for (size_t at = 0; at < enc.pub.len; at++) {
         *bad = enc;
         bad->pub.bytes[at] ^= 0x10;
-        assert_int_equal(import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, NULL),
-                         KGR_ERR_CORRUPT);
+        assert_int_equal(
+            import_at(&nodes[0], &blob, bad, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+            KGR_ERR_CORRUPT);
     }
     free(bad);
-    assert_int_equal(import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_MAC, NULL),
+    assert_int_equal(
+        import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_MAC, kgr_slice(NULL, 0)),
+        KGR_ERR_CORRUPT);
+    assert_int_equal(import_at(&nodes[0], &blob, &enc, 0, KGR_SUITE_AES256_SHA384, KGR_TPM_ENC,
+                               kgr_slice(NULL, 0)),
                      KGR_ERR_CORRUPT);
     assert_int_equal(
-        import_at(&nodes[0], &blob, &enc, 0, KGR_SUITE_AES256_SHA384, KGR_TPM_ENC, NULL),
-        KGR_ERR_CORRUPT);
-    assert_int_equal(import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+        import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)), KGR_OK);
 }
 
 static void birth_for_another_template_is_refused(void **state)
@@ -415,7 +427,8 @@ static void node_cannot_duplicate_what_it_received(void **state)
 
     (void)state;
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+                     KGR_OK);
     pair_branches(branches);
     assert_int_equal(kgr_tpm_load(node->tpm, &key, &node->storage, &blob, node->auth, &diag),
                      KGR_OK);
@@ -446,7 +459,8 @@ static void imported_key_is_dead_without_its_new_value(void **state)
 
     (void)state;
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(
+        import_at(&nodes[0], &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)), KGR_OK);
     key = loadable(&nodes[0], &blob, NULL);
     assert_int_equal(kgr_tpm_use_key(nodes[0].tpm, &key, do_encrypt, out, NULL), KGR_ERR_TPM);
 }

@@ -17,8 +17,8 @@ static void make(struct kgr_tpm_public *out, void (*template)(TPM2B_PUBLIC *out)
     TPM2B_PUBLIC pub;
 
     template(&pub);
-    memset(pub.publicArea.unique.ecc.x.buffer, 0x11, 32);
-    memset(pub.publicArea.unique.ecc.y.buffer, 0x22, 32);
+    memset(pub.publicArea.unique.ecc.x.buffer, 0x11, pub.publicArea.unique.ecc.x.size);
+    memset(pub.publicArea.unique.ecc.y.buffer, 0x22, pub.publicArea.unique.ecc.y.size);
     memset(out, 0, sizeof(*out));
     assert_int_equal(kgr_tpm_public_marshal(out, &pub), KGR_OK);
 }
@@ -28,15 +28,17 @@ static void only_the_point_is_free(void (*template)(TPM2B_PUBLIC *out), check_fn
 {
     struct kgr_tpm_public good;
     struct kgr_tpm_public bad;
+    size_t len;
     size_t x;
     size_t y;
 
     make(&good, template);
     assert_int_equal(check(&good), KGR_OK);
-    x = (size_t)good.len - 66;
-    y = (size_t)good.len - 32;
+    len = template == kgr_tpm_template_wide_storage ? 48 : 32;
+    x = (size_t)good.len - 2 * len - 2;
+    y = (size_t)good.len - len;
     for (size_t at = 0; at < good.len; at++) {
-        bool in_point = (at >= x && at < x + 32) || at >= y;
+        bool in_point = (at >= x && at < x + len) || at >= y;
 
         for (unsigned int bit = 0; bit < 8; bit++) {
             bad = good;
@@ -44,10 +46,10 @@ static void only_the_point_is_free(void (*template)(TPM2B_PUBLIC *out), check_fn
             assert_int_equal(check(&bad), in_point ? KGR_OK : KGR_ERR_CORRUPT);
         }
     }
-    for (uint16_t len = 0; len < good.len + 8; len++) {
+    for (uint16_t total = 0; total < good.len + 8; total++) {
         bad = good;
-        bad.len = len;
-        assert_int_equal(check(&bad), len == good.len ? KGR_OK : KGR_ERR_CORRUPT);
+        bad.len = total;
+        assert_int_equal(check(&bad), total == good.len ? KGR_OK : KGR_ERR_CORRUPT);
     }
 }
 
@@ -55,6 +57,7 @@ static void check_storage_takes_its_template_only(void **state)
 {
     (void)state;
     only_the_point_is_free(kgr_tpm_template_storage, kgr_tpm_check_storage);
+    only_the_point_is_free(kgr_tpm_template_wide_storage, kgr_tpm_check_storage);
 }
 
 static void check_ek_takes_its_template_only(void **state)
@@ -132,8 +135,12 @@ static void name_is_algorithm_and_digest(void **state)
     assert_int_equal(name.bytes[0], 0x00);
     assert_int_equal(name.bytes[1], 0x0b);
     assert_memory_equal(name.bytes + 2, hash, sizeof(hash));
-    pub.bytes[3] = 0x0c; /* nameAlg SHA-384 */
+    pub.bytes[3] = 0x0d; /* nameAlg SHA-512 */
     assert_int_equal(kgr_tpm_public_name(&name, &pub), KGR_ERR_CORRUPT);
+    make(&pub, kgr_tpm_template_wide_storage);
+    assert_int_equal(kgr_tpm_public_name(&name, &pub), KGR_OK);
+    assert_int_equal(name.len, 50);
+    assert_int_equal(name.bytes[1], 0x0c);
     pub.len = 3;
     assert_int_equal(kgr_tpm_public_name(&name, &pub), KGR_ERR_CORRUPT);
 }
