@@ -263,10 +263,11 @@ static void recorded_duplicate_dies_with_the_storage_key(void **state)
 
     (void)state;
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+                     KGR_OK);
     assert_int_equal(kgr_tpm_srk(node->tpm, &srk, &srk_pub, &diag), KGR_OK);
     assert_int_equal(kgr_tpm_make_storage(node->tpm, &made, &handle, &srk, KGR_TPM_FIRST_HANDLE,
-                                          node->auth, &diag),
+                                          KGR_SUITE_AES128_SHA256, node->auth, &diag),
                      KGR_OK);
     assert_int_not_equal(handle, old.handle);
     assert_int_equal(kgr_tpm_place(node->tpm, &next, &made, &srk, handle, node->auth, &diag),
@@ -281,12 +282,13 @@ static void recorded_duplicate_dies_with_the_storage_key(void **state)
     node->storage = next;
     node->storage_pub = made.pub;
     memset(&diag, 0, sizeof(diag));
-    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL),
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
                      KGR_ERR_CORRUPT);
     assert_non_null(strstr(kgr_diag_text(&diag, KGR_ERR_CORRUPT), "0x3df"));
     /* And what is made for the new one opens. */
     assert_int_equal(kgr_tpm_give_birth(ks.tpm, &enc, &mac, &birth, &diag), KGR_OK);
-    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, NULL), KGR_OK);
+    assert_int_equal(import_at(node, &blob, &enc, 0, birth.suite, KGR_TPM_ENC, kgr_slice(NULL, 0)),
+                     KGR_OK);
     kgr_tpm_release(node->tpm, &srk);
 }
 
