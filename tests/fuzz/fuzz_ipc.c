@@ -5,6 +5,7 @@
  * Input: a packet of the local protocol. Property: what is accepted encodes to the same bytes.
  */
 #include "agent/wire/ipc.h"
+#include "agent/wire/ipc_data.h"
 #include "agent/wire/ipc_status.h"
 
 #include "tests/fuzz/harness.h"
@@ -17,6 +18,11 @@ static enum kgr_error u32_encode(struct kgr_wr *wr, const uint32_t *value)
 static enum kgr_error resolve_encode(struct kgr_wr *wr, const struct kgr_slice *handle)
 {
     return kgr_ipc_resolve_encode(wr, *handle);
+}
+
+static enum kgr_error subscribe_encode(struct kgr_wr *wr, const struct kgr_slice *peer)
+{
+    return kgr_ipc_subscribe_encode(wr, *peer);
 }
 
 static enum kgr_error peer_encode(struct kgr_wr *wr, const struct kgr_ipc_peer *m)
@@ -111,6 +117,15 @@ static void request(uint16_t op, struct kgr_slice in)
     case KGR_IPC_OPEN:
         FUZZ_ROUND_TRIP(struct kgr_ipc_seal, kgr_ipc_seal_decode, kgr_ipc_seal_encode, in);
         break;
+    case KGR_IPC_SEND:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_send, kgr_ipc_send_decode, kgr_ipc_send_encode, in);
+        break;
+    case KGR_IPC_RECV:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_recv, kgr_ipc_recv_decode, kgr_ipc_recv_encode, in);
+        break;
+    case KGR_IPC_SUBSCRIBE:
+        FUZZ_ROUND_TRIP(struct kgr_slice, kgr_ipc_subscribe_decode, subscribe_encode, in);
+        break;
     case KGR_IPC_PEERS:
     case KGR_IPC_MAC_FINAL:
     case KGR_IPC_MAC_ABORT:
@@ -148,6 +163,12 @@ static void reply(uint16_t op, struct kgr_slice in)
         break;
     case KGR_IPC_MAC_START:
         FUZZ_ROUND_TRIP(uint32_t, kgr_ipc_u32_decode, u32_encode, in);
+        break;
+    case KGR_IPC_RECV:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_message, kgr_ipc_message_decode, kgr_ipc_message_encode, in);
+        break;
+    case KGR_IPC_EVENT:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_event, kgr_ipc_event_decode, kgr_ipc_event_encode, in);
         break;
     case KGR_IPC_KS_STATUS:
         FUZZ_ROUND_TRIP(struct kgr_ipc_ks_status, kgr_ipc_ks_status_decode,

@@ -16,6 +16,7 @@
 #include "agent/wire/credential.h"
 #include "agent/wire/frame.h"
 #include "agent/wire/ipc.h"
+#include "agent/wire/ipc_data.h"
 #include "agent/wire/ipc_status.h"
 #include "agent/wire/body_audit.h"
 #include "agent/wire/order.h"
@@ -187,13 +188,20 @@ static void records(void)
     require(kgr_record_header_encode(&wr, &h) == KGR_OK, "record");
     kgr_wr_bytes(&wr, filler, 16 + 16 + 16);
     save("record", "suite1");
-    h = (struct kgr_record_header){2, 2, true, 7, 9};
+    h = (struct kgr_record_header){
+        .suite = 2, .role = 2, .stored = true, .generation = 7, .sequence = 9};
     begin();
     require(kgr_record_header_encode(&wr, &h) == KGR_OK, "record");
     kgr_wr_bytes(&wr, filler, 16);
     kgr_wr_bytes(&wr, filler, 32);
     kgr_wr_bytes(&wr, filler, 24);
     save("record", "suite2_stored");
+    h = (struct kgr_record_header){
+        .suite = 1, .role = 1, .message = true, .generation = 7, .sequence = 9};
+    begin();
+    require(kgr_record_header_encode(&wr, &h) == KGR_OK, "record");
+    kgr_wr_bytes(&wr, filler, 16 + 16 + 16);
+    save("record", "message");
 }
 
 static void begin_packet(uint16_t op, bool reply, enum kgr_error status)
@@ -223,6 +231,8 @@ static void ipc_requests(void)
     struct kgr_ipc_mac mac = {key, some(5)};
     struct kgr_ipc_mac_update update = {1, some(5)};
     struct kgr_ipc_seal seal = {{"gateway-00002"}, true, text("aad"), text("plaintext")};
+    struct kgr_ipc_send send = {{"gateway-00002"}, text("plaintext")};
+    struct kgr_ipc_recv recv = {text("gateway-00002"), 1000};
 
     SAVE_PACKET(KGR_IPC_HELLO, false, "hello", kgr_ipc_hello_encode, &hello);
     SAVE_PACKET(KGR_IPC_KEY, false, "key", kgr_ipc_key_encode, &key);
@@ -236,6 +246,10 @@ static void ipc_requests(void)
     SAVE_PACKET(KGR_IPC_MAC_UPDATE, false, "mac_update", kgr_ipc_mac_update_encode, &update);
     SAVE_PACKET(KGR_IPC_SEAL, false, "seal", kgr_ipc_seal_encode, &seal);
     SAVE_PACKET(KGR_IPC_RANDOM, false, "random", kgr_ipc_u32_encode, 32);
+    SAVE_PACKET(KGR_IPC_SEND, false, "send", kgr_ipc_send_encode, &send);
+    SAVE_PACKET(KGR_IPC_RECV, false, "recv", kgr_ipc_recv_encode, &recv);
+    SAVE_PACKET(KGR_IPC_SUBSCRIBE, false, "subscribe", kgr_ipc_subscribe_encode,
+                text("gateway-00002"));
 }
 
 static void ipc_replies(void)
@@ -263,6 +277,9 @@ static void ipc_replies(void)
                                     .alarms = text("one\ntwo")};
     struct kgr_ipc_ks_status ks = {
         .version = text("0.1.0"), .broker_connected = true, .broker = text("broker:1883")};
+    struct kgr_ipc_message message = {nid, 1, 2, 3, text("plaintext")};
+    struct kgr_ipc_event event = {
+        .type = 2, .peer = text("gateway-00002"), .generation = 2, .text = text("fine")};
     const struct kgr_ipc_peers_head head = {2, 2};
 
     SAVE_PACKET(KGR_IPC_HELLO, true, "hello_reply", kgr_ipc_hello_reply_encode, &hello);
@@ -270,6 +287,8 @@ static void ipc_replies(void)
     SAVE_PACKET(KGR_IPC_CIPHER, true, "cipher_reply", kgr_ipc_cipher_reply_encode, &cipher);
     SAVE_PACKET(KGR_IPC_STATUS, true, "status_reply", kgr_ipc_status_encode, &status);
     SAVE_PACKET(KGR_IPC_KS_STATUS, true, "ks_status_reply", kgr_ipc_ks_status_encode, &ks);
+    SAVE_PACKET(KGR_IPC_RECV, true, "recv_reply", kgr_ipc_message_encode, &message);
+    SAVE_PACKET(KGR_IPC_EVENT, true, "event_reply", kgr_ipc_event_encode, &event);
     begin_packet(KGR_IPC_KEY, true, KGR_OK);
     kgr_ipc_peer_write(&wr, &peer);
     save("ipc", "key_reply");

@@ -55,6 +55,15 @@ static void parse_options_anywhere_are_taken(void **state)
     assert_int_equal(parse(&o, &command, "wait N2 -g 18446744073709551615"), KGR_CTL_RUN);
     assert_true(o.generation == UINT64_MAX);
     assert_int_equal(o.timeout_s, 30);
+    assert_false(o.has_timeout);
+    assert_int_equal(parse(&o, &command, "recv --count 0 -t 7 --lines"), KGR_CTL_RUN);
+    assert_true(o.has_count && o.count == 0 && o.has_timeout && o.lines && !o.raw);
+    assert_int_equal(o.num_operands, 0);
+    assert_int_equal(parse(&o, &command, "events -p N2 -m 3"), KGR_CTL_RUN);
+    assert_string_equal(o.peer, "N2");
+    assert_true(o.count == 3);
+    assert_int_equal(parse(&o, &command, "send N2 -"), KGR_CTL_RUN);
+    assert_string_equal(o.operands[1], "-");
     assert_int_equal(parse(&o, &command, "--ks status"), KGR_CTL_RUN);
     assert_true(o.ks);
     assert_int_equal(parse(&o, &command, "handle -- -x"), KGR_CTL_RUN);
@@ -80,6 +89,13 @@ static void parse_wrong_lines_are_usage(void **state)
         "peers -s",
         "seal N2 --json",
         "status --no-wait",
+        "send",
+        "send N2 a b",
+        "send N2 --json",
+        "recv N2 -m x",
+        "recv N2 -p N2",
+        "events N2",
+        "events --peer",
     };
     const struct kgr_ctl_command *command = NULL;
     struct kgr_ctl_options o = {.timeout_s = 77};
