@@ -73,6 +73,9 @@ static void forget_keys(struct kgr_node *node, struct kgr_pair *pair)
     pair->staged = NULL;
     free(pair->blobs);
     pair->blobs = NULL;
+    pair->peer_generation = 0;
+    pair->skipped = 0;
+    kgr_renewal_init(&pair->renewal);
     kgr_exchange_restart(&pair->ex, &state, kgr_clock_boot_ms());
 }
 

@@ -62,7 +62,7 @@ static const struct kgr_config_key schema[] = {
     {.name = "request_timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 86400, .def = 30},
     {.name = "nksk_lifetime",
      .type = KGR_CONFIG_INT,
-     .min = 60,
+     .min = 3,
      .max = 100 * 365 * 86400ll,
      .def = 90 * 86400},
     {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},

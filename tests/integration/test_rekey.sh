@@ -10,6 +10,11 @@ LAB=$WORK/lab
 . "$LAB/env"
 id1=$(lab_id 1) id2=$(lab_id 2)
 
+# Node 2 finds its NKSK old again and again, all the time.
+echo 'nksk_lifetime = 4;' >>"$LAB/node-2/agent.conf"
+lab_kill "$KGR_AGENT_2_PID"
+lab_run_agent 2
+
 # Whatever passes the broker from now on, as lines of topic and hexadecimal payload.
 lab_spawn recorder "$WORK/seen" \
     mosquitto_sub -h 127.0.0.1 -p "$KGR_BROKER_PORT" -i "$LAB" -t '#' -F '%t %x'
@@ -55,6 +60,7 @@ persistent_handles()
 }
 
 handles=$(persistent_handles)
+lab_wait_for 15 "node 2 after its start" round_trip 1 2
 
 # Under traffic: no record is lost, no key of a pair changes.
 (while round_trip 1 2 >/dev/null 2>"$WORK/traffic.err"; do echo; done) >"$WORK/traffic" &
@@ -108,6 +114,8 @@ for pause in 0.01 0.04; do
 done
 lab_wait_for 30 "a record after all that" round_trip 1 2
 lab_wait_for 10 "the eviction" test "$(persistent_handles)" = "$handles"
+
+lab_wait_for 10 "the renewal of the old NKSK of node 2" grep -q nksk_renewed "$LAB/node-2/log"
 
 # The past, played again to everybody on the topics in use now, the latest first: refused, counted, and nothing
 # changes. What was wrapped for storage keys that are gone is in it (tests/unit/test_tpm_duplicate.c: 0x3df).

@@ -356,6 +356,25 @@ static void wait_outcomes_are_told_apart(void **state)
     assert_reason("no peer N2");
 }
 
+static void rekey_asks_and_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_rekey request;
+
+    assert_int_equal(kgr_rekey(f->client, 2, 0), KGR_ERR_INVALID);
+    assert_int_equal(kgr_rekey(f->client, 0, -1), KGR_ERR_INVALID);
+    assert_int_equal(f->num_asked, 0);
+    will_reply(f, KGR_OK, NULL, 0);
+    assert_int_equal(kgr_rekey(f->client, KGR_REKEY_STORAGE_KEY, 2500), KGR_OK);
+    assert_int_equal(kgr_ipc_rekey_decode(&request, asked(f, 0, KGR_IPC_REKEY)), KGR_OK);
+    assert_true(request.storage);
+    assert_int_equal(request.timeout_ms, 2500);
+    forget(f);
+    will_refuse(f, KGR_ERR_TIMEOUT, "not done yet");
+    assert_int_equal(kgr_rekey(f->client, 0, 1), KGR_ERR_TIMEOUT);
+    assert_reason("not done yet");
+}
+
 static void names_are_the_words_of_the_documents(void **state)
 {
     (void)state;
@@ -384,6 +403,7 @@ int main(void)
         CLIENT_TEST(handle_wrong_lengths_are_refused),
         CLIENT_TEST(resolve_handle_gives_the_peer),
         CLIENT_TEST(wait_outcomes_are_told_apart),
+        CLIENT_TEST(rekey_asks_and_waits),
         cmocka_unit_test(names_are_the_words_of_the_documents),
     };
 

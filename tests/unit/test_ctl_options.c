@@ -46,6 +46,8 @@ static void parse_options_anywhere_are_taken(void **state)
     assert_int_equal(o.num_operands, 1);
     assert_string_equal(o.operands[0], "N2");
     assert_false(o.no_wait);
+    assert_int_equal(parse(&o, &command, "renew --nksk --storage-key"), KGR_CTL_RUN);
+    assert_true(o.nksk && o.storage_key);
     assert_int_equal(parse(&o, &command, "open N2 --input a -o b --aad c --stored"), KGR_CTL_RUN);
     assert_string_equal(command->name, "open");
     assert_string_equal(o.input, "a");

@@ -38,6 +38,7 @@ static size_t num_taken;
 static uint8_t taken[256];
 static size_t taken_len;
 static enum kgr_error answer; /* of on_frame */
+static enum kgr_frame_set expected_set;
 static uint8_t published[512];
 static size_t published_len;
 
@@ -55,7 +56,7 @@ static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
 {
     (void)arg;
     num_taken++;
-    assert_int_equal(frame->set, KGR_FRAME_NTAG);
+    assert_int_equal(frame->set, expected_set);
     assert_true(frame->body.len <= sizeof(taken));
     kgr_copy(taken, frame->body.p, frame->body.len);
     taken_len = frame->body.len;
@@ -133,6 +134,7 @@ static int setup(void **state)
     now = kgr_clock_boot_ms();
     num_taken = 0;
     answer = KGR_OK;
+    expected_set = KGR_FRAME_NTAG;
     published_len = 0;
     begin();
     return 0;
@@ -293,6 +295,94 @@ static void receive_wrong_type_or_role_type(void **state)
     assert_refused(KGR_REFUSED_TYPE, 25);
 }
 
+static void install(enum kgr_frame_set set, uint8_t id)
+{
+    uint8_t other_id[KGR_KEY_ID_LEN] = {id};
+
+    assert_int_equal(
+        kgr_frames_set_software(&frames, set, KGR_SUITE_AES128_SHA256, other_id, make_key(), NULL),
+        KGR_OK);
+}
+
+/* Under the key_id {id}. */
+static struct made make_under(uint8_t id, uint8_t type, uint32_t epoch, uint32_t counter)
+{
+    struct made m;
+    uint8_t other_id[KGR_KEY_ID_LEN] = {id};
+    struct kgr_frame_header header = {.type = type,
+                                      .suite = KGR_SUITE_AES128_SHA256,
+                                      .role = KGR_ROLE_KS,
+                                      .epoch = epoch,
+                                      .counter = counter};
+    struct kgr_seal_key key = kgr_software_key_seal(ks_key);
+    struct kgr_frame_layout layout;
+    struct kgr_wr wr;
+
+    memcpy(header.key_id, other_id, sizeof(other_id));
+    kgr_wr_init(&wr, m.bytes, sizeof(m.bytes));
+    assert_int_equal(kgr_frame_layout(&layout, &wr, &header, 5), KGR_OK);
+    kgr_random(layout.iv, KGR_IV_LEN);
+    assert_int_equal(kgr_seal_encrypt(&key, layout.body, layout.tag, layout.iv, layout.aad,
+                                      kgr_slice("hello", 5)),
+                     KGR_OK);
+    m.len = wr.len;
+    return m;
+}
+
+/* Both NKSKs receive, each in a window of its own, until the new one is in force; then the old is a stranger. */
+static void renewed_key_takes_the_place_of_the_old(void **state)
+{
+    struct made old = make_under(70, KGR_FRAME_SYNC_ANS, 5, 9);
+    struct made late = make_under(70, KGR_FRAME_SYNC_ANS, 5, 10);
+    struct made new = make_under(80, KGR_FRAME_NKSK_DONE, 1, 1);
+    struct made again = make_under(80, KGR_FRAME_NKSK_DONE, 1, 1);
+    struct made challenge = make_under(80, KGR_FRAME_NKSK_CHAL, 1, 2);
+    const uint8_t topic[KGR_TOPIC_LEN] = {9};
+    const uint8_t xid[KGR_XID_LEN] = {1};
+
+    (void)state;
+    install(KGR_FRAME_NKSK, 70);
+    install(KGR_FRAME_NEXT, 80);
+    expected_set = KGR_FRAME_NKSK;
+    receive(&old);
+    expected_set = KGR_FRAME_NEXT;
+    receive(&new);
+    assert_int_equal(num_taken, 2);
+    receive(&challenge); /* comes under the one in force only */
+    assert_true(frames.refused[KGR_REFUSED_TYPE] == 1);
+    assert_int_equal(kgr_frames_send(&frames, KGR_FRAME_NEXT, topic, KGR_FRAME_NKSK_PROOF, xid,
+                                     kgr_slice("hello", 5), NULL),
+                     KGR_OK);
+    assert_int_equal(kgr_frames_count(&frames, KGR_FRAME_NEXT), 1);
+    assert_int_equal(kgr_frames_count(&frames, KGR_FRAME_NKSK), 0);
+    kgr_frames_promote(&frames);
+    assert_int_equal(kgr_frames_count(&frames, KGR_FRAME_NKSK), 1);
+    assert_int_equal(kgr_frames_count(&frames, KGR_FRAME_NEXT), 0);
+    receive(&late);
+    assert_true(frames.refused[KGR_REFUSED_KEY] == 1);
+    receive(&again); /* its window came with it */
+    assert_true(frames.refused[KGR_REFUSED_REPLAY] == 1);
+    expected_set = KGR_FRAME_NKSK;
+    receive(&challenge);
+    assert_int_equal(num_taken, 3);
+    kgr_frames_promote(&frames); /* without another: nothing */
+    assert_int_equal(kgr_frames_count(&frames, KGR_FRAME_NKSK), 1);
+}
+
+/* A frame of the old one that was on its way through the TPM when it was replaced. */
+static void frame_of_a_key_replaced_meanwhile_is_refused(void **state)
+{
+    struct made old = make_under(70, KGR_FRAME_SYNC_ANS, 5, 9);
+
+    (void)state;
+    install(KGR_FRAME_NKSK, 70);
+    install(KGR_FRAME_NEXT, 80);
+    kgr_frames_receive(&frames, kgr_slice(old.bytes, old.len), now);
+    kgr_frames_promote(&frames);
+    drain();
+    assert_refused(KGR_REFUSED_REPLAY, 1);
+}
+
 static void receive_unknown_key_key(void **state)
 {
     struct made m = make(KGR_FRAME_REG_CHAL, KGR_ROLE_KS, 1, 1);
@@ -325,7 +415,7 @@ static void receive_flood_rate(void **state)
         receive(&forged);
     assert_true(frames.refused[KGR_REFUSED_TAG] == 40);
     assert_true(frames.refused[KGR_REFUSED_RATE] == 60);
-    now += 1000;
+    now += 1010; /* the bucket is some ms younger than now was */
     for (int i = 0; i < 30; i++)
         receive(&forged);
     assert_true(frames.refused[KGR_REFUSED_TAG] == 60);
@@ -401,6 +491,8 @@ int main(void)
         TEST(receive_every_byte_spoiled_refused),
         TEST(receive_cut_or_longer_size),
         TEST(receive_wrong_type_or_role_type),
+        TEST(renewed_key_takes_the_place_of_the_old),
+        TEST(frame_of_a_key_replaced_meanwhile_is_refused),
         TEST(receive_unknown_key_key),
         TEST(receive_key_dropped_meanwhile_refused),
         TEST(receive_flood_rate),
