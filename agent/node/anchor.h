@@ -30,7 +30,8 @@ struct kgr_anchor { /* stays in its place while open, as its state does */
     const struct kgr_tpm_object *next;
     struct kgr_tpm_public next_public;
     struct kgr_tpm_object storages[2];
-    bool burying; /* the one before waits in the other place to be evicted */
+    bool burying;  /* the one before waits in the other place to be evicted */
+    bool evicting; /* that is under way */
 };
 
 /*

@@ -253,6 +253,7 @@ static enum kgr_error prepare(struct kgr_node *node)
     if (err != KGR_OK)
         return err;
     if (storage && node->anchor.burying) { /* one storage key at a time is on its way out */
+        kgr_nksk_evict(node);
         renewal->busy = false;
         renewal->deadline_ms = kgr_clock_boot_ms() + kgr_retry_delay_ms(&renewal->retry, 0);
         return KGR_OK;

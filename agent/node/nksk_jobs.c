@@ -147,11 +147,12 @@ static void done_evict(void *ctx, enum kgr_error err, const struct kgr_diag *dia
     struct evict_job *job = ctx;
     struct kgr_diag why = diag != NULL ? *diag : (struct kgr_diag){{0}};
 
+    job->node->anchor.evicting = false;
     if (err == KGR_OK)
         err = kgr_anchor_forget_dead(&job->node->anchor, job->node->db, &why);
     if (err == KGR_OK)
         kgr_info("storage_key_evicted", "handle=0x%08x", job->dead.handle);
-    else if (err != KGR_ERR_STATE) /* the next start evicts it */
+    else if (err != KGR_ERR_STATE) /* the next start, or the next wish for another, tries again */
         kgr_node_alarm(job->node, "the old storage key 0x%08x is not evicted: %s", job->dead.handle,
                        kgr_diag_text(&why, err));
     free(job);
@@ -159,10 +160,14 @@ static void done_evict(void *ctx, enum kgr_error err, const struct kgr_diag *dia
 
 void kgr_nksk_evict(struct kgr_node *node)
 {
-    struct evict_job *job = calloc(1, sizeof(*job));
+    struct evict_job *job;
     struct kgr_diag diag = {{0}};
-    enum kgr_error err = job == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    enum kgr_error err;
 
+    if (node->anchor.evicting)
+        return;
+    job = calloc(1, sizeof(*job));
+    err = job == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
     if (err == KGR_OK) {
         job->node = node;
         job->storage = *node->anchor.storage;
@@ -172,10 +177,12 @@ void kgr_nksk_evict(struct kgr_node *node)
     if (err == KGR_OK)
         err = kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
                                     &(struct kgr_tpm_job){run_evict, done_evict, job});
+    node->anchor.evicting = err == KGR_OK;
     if (err != KGR_OK) {
         free(job);
-        if (err != KGR_ERR_NO_KEY)
-            kgr_node_alarm(node, "the old storage key is evicted at the next start only: %s",
-                           kgr_diag_text(&diag, err));
+        if (err == KGR_ERR_NO_KEY)
+            node->anchor.burying = false;
+        else
+            kgr_warn("storage_key_not_evicted", "reason=\"%s\"", kgr_diag_text(&diag, err));
     }
 }
