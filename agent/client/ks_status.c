@@ -15,6 +15,7 @@ static void copy_status(struct kgr_ks_status *out, const struct kgr_ipc_ks_statu
     kgr_text_clean(out->broker, sizeof(out->broker), in->broker.p, in->broker.len, false);
     kgr_text_clean(out->tpm, sizeof(out->tpm), in->tpm.p, in->tpm.len, false);
     kgr_text_clean(out->alarms, sizeof(out->alarms), in->alarms.p, in->alarms.len, true);
+    kgr_text_clean(out->entropy, sizeof(out->entropy), in->entropy.p, in->entropy.len, true);
     (void)kgr_topic_text(out->topic0, in->topic0);
     out->epoch = in->epoch;
     out->broker_connected = in->broker_connected;

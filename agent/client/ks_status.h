@@ -18,7 +18,8 @@ struct kgr_ks_status {
     uint32_t frames_refused;
     char tpm[128];
     char topic0[KGR_TOPIC_MAX + 1];
-    char alarms[1024]; /* one a line */
+    char alarms[1024];  /* one a line */
+    char entropy[1216]; /* sources of randomness beside the TPM, one a line */
 };
 
 /* kgr_get_ks_status asks the KS whose socket client was made with. */

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/client/ks_status.h"
@@ -63,19 +64,18 @@ static void print_line(const char *name, const char *value)
 }
 
 /* One line each; those after the first have no name. */
-static void print_alarms(const char *alarms)
+/* The first of the lines stands behind the name. */
+static void print_lines(const char *name, const char *lines)
 {
-    const char *name = "alarms";
-
-    if (*alarms == '\0')
+    if (*lines == '\0')
         print_line(name, "none");
-    while (*alarms != '\0') {
-        int len = (int)strcspn(alarms, "\n");
+    while (*lines != '\0') {
+        int len = (int)strcspn(lines, "\n");
 
-        (void)printf("%-16s %.*s\n", name, len, alarms);
+        (void)printf("%-16s %.*s\n", name, len, lines);
         name = "";
-        alarms += len;
-        alarms += *alarms == '\n' ? 1 : 0;
+        lines += len;
+        lines += *lines == '\n' ? 1 : 0;
     }
 }
 
@@ -123,21 +123,21 @@ static int print_text(const struct kgr_status *s)
         if ((s->modes >> modes[i].mode & 1) != 0)
             (void)printf(" %s", modes[i].name);
     (void)putchar('\n');
-    print_alarms(s->alarms);
+    print_lines("alarms", s->alarms);
     return kgr_ctl_flush();
 }
 
 static int print_ks_json(const struct kgr_ks_status *s)
 {
-    return kgr_json_print(
-        json_pack("{s:i, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "version",
-                  KGR_CTL_JSON_VERSION, "ks_version", s->version, "epoch", (json_int_t)s->epoch,
-                  "broker", kgr_json_text(s->broker), "broker_connected", (int)s->broker_connected,
-                  "nodes", (json_int_t)s->nodes, "registered", (json_int_t)s->registered,
-                  "open_exchanges", (json_int_t)s->open_exchanges, "exchanges_holding_duplicates",
-                  (json_int_t)s->holding_duplicates, "frames_refused",
-                  (json_int_t)s->frames_refused, "tpm", kgr_json_text(s->tpm), "topic0",
-                  kgr_json_text(s->topic0), "alarms", kgr_json_lines(s->alarms)));
+    return kgr_json_print(json_pack(
+        "{s:i, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "version",
+        KGR_CTL_JSON_VERSION, "ks_version", s->version, "epoch", (json_int_t)s->epoch, "broker",
+        kgr_json_text(s->broker), "broker_connected", (int)s->broker_connected, "nodes",
+        (json_int_t)s->nodes, "registered", (json_int_t)s->registered, "open_exchanges",
+        (json_int_t)s->open_exchanges, "exchanges_holding_duplicates",
+        (json_int_t)s->holding_duplicates, "frames_refused", (json_int_t)s->frames_refused, "tpm",
+        kgr_json_text(s->tpm), "topic0", kgr_json_text(s->topic0), "entropy",
+        kgr_json_lines(s->entropy), "alarms", kgr_json_lines(s->alarms)));
 }
 
 static int print_ks_text(const struct kgr_ks_status *s)
@@ -151,18 +151,24 @@ static int print_ks_text(const struct kgr_ks_status *s)
     (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
     print_line("TPM", s->tpm);
     print_line("topic0", s->topic0);
-    print_alarms(s->alarms);
+    print_lines("entropy", s->entropy);
+    print_lines("alarms", s->alarms);
     return kgr_ctl_flush();
 }
 
 static int ks_status(const struct kgr_ctl *ctl)
 {
-    struct kgr_ks_status status;
-    enum kgr_error err = kgr_get_ks_status(ctl->client, &status);
+    struct kgr_ks_status *status = malloc(sizeof *status);
+    enum kgr_error err =
+        status == NULL ? KGR_ERR_NO_MEMORY : kgr_get_ks_status(ctl->client, status);
+    int code;
 
     if (err != KGR_OK)
-        return kgr_ctl_fail(err, "status of the KS");
-    return ctl->options->json ? print_ks_json(&status) : print_ks_text(&status);
+        code = kgr_ctl_fail(err, "status of the KS");
+    else
+        code = ctl->options->json ? print_ks_json(status) : print_ks_text(status);
+    free(status);
+    return code;
 }
 
 int kgr_ctl_status(const struct kgr_ctl *ctl)

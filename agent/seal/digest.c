@@ -44,6 +44,12 @@ enum kgr_error kgr_sha384(uint8_t out[KGR_SHA384_LEN], const struct kgr_slice *p
     return digest(out, KGR_SHA384_LEN, "SHA384", parts, num_parts);
 }
 
+enum kgr_error kgr_sha512(uint8_t out[KGR_SHA512_LEN], const struct kgr_slice *parts,
+                          size_t num_parts)
+{
+    return digest(out, KGR_SHA512_LEN, "SHA512", parts, num_parts);
+}
+
 enum kgr_error kgr_hmac_sha256(uint8_t out[KGR_SHA256_LEN], struct kgr_slice key,
                                const struct kgr_slice *parts, size_t num_parts)
 {

@@ -88,7 +88,9 @@ static enum kgr_error run_issue(struct kgr_tpm *tpm, void *ctx, struct kgr_diag 
 {
     struct kgr_ks_command *c = ctx;
 
-    return kgr_ks_issue_run(c->issue, &c->ks->id, tpm, diag);
+    enum kgr_error err = kgr_entropy_pool_stir(c->ks->entropy, tpm, diag);
+
+    return err == KGR_OK ? kgr_ks_issue_run(c->issue, &c->ks->id, tpm, diag) : err;
 }
 
 /* begin_registry makes the machine of the credential, unless somebody bears the name. */

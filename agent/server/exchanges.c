@@ -59,7 +59,9 @@ static enum kgr_error run_bearing(struct kgr_tpm *tpm, void *ctx, struct kgr_dia
 {
     struct bearing *b = ctx;
 
-    return kgr_ks_birth_run(&b->birth, &b->ks->id, tpm, diag);
+    enum kgr_error err = kgr_entropy_pool_stir(b->ks->entropy, tpm, diag);
+
+    return err == KGR_OK ? kgr_ks_birth_run(&b->birth, &b->ks->id, tpm, diag) : err;
 }
 
 static void bearing_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
@@ -236,6 +238,7 @@ static enum kgr_error grant(struct kgr_ks *ks, const struct kgr_nid nids[2],
         .own_suites = ks->custody.suites,
         .own_custodies = kgr_ks_custody_pairs(&ks->custody),
         .lifetime_s = ks->settings.lifetime_s,
+        .held = !kgr_entropy_pool_ready(ks->entropy),
     };
     struct kgr_ks_policy policy;
     enum kgr_error err =

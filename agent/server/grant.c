@@ -16,6 +16,8 @@ struct kgr_grant kgr_grant_decide(const struct kgr_grant_parties *parties)
         return deny(KGR_REASON_NOT_AUTHORIZED, 0);
     if (!parties->peer_ready)
         return deny(KGR_REASON_BUSY, 15);
+    if (parties->held)
+        return deny(KGR_REASON_BUSY, 5);
     for (uint8_t s = 1; s <= 8; s++)
         if ((common & (1u << (s - 1))) != 0 && s >= parties->min_suite)
             suite = s;

@@ -33,6 +33,7 @@ struct kgr_grant {
 struct kgr_grant_parties {
     bool allowed;          /* the AC allows the pair */
     bool peer_ready;       /* the destined node is registered */
+    bool held;             /* no key may be born now: a required source of entropy is not good */
     uint8_t suites[2];     /* masks: bit (suite - 1) */
     uint8_t custodies[2];  /* masks: bit 0 resident, bit 2 sealed */
     uint8_t min_suite;     /* 0: any */

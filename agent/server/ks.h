@@ -13,6 +13,7 @@
 #include "agent/server/audit_gate.h"
 #include "agent/server/coordinator.h"
 #include "agent/server/custody.h"
+#include "agent/server/entropy_pool.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
 #include "agent/server/nksk_renewal.h"
@@ -43,6 +44,9 @@ struct kgr_ks_settings {
     uint32_t advert_keep_s;
     enum kgr_ks_custody_wish custody;
     uint8_t suites; /* mask; 0: all */
+    size_t num_entropy;
+    bool entropy_required;
+    struct kgr_entropy_source_options entropy[KGR_ENTROPY_SOURCES_MAX];
 };
 
 struct kgr_ks_node {
@@ -107,6 +111,7 @@ struct kgr_ks {
     struct kgr_db *db; /* of id */
     struct kgr_loop *loop;
     struct kgr_tpm_worker *worker;
+    struct kgr_entropy_pool *entropy; /* the TPM's thread stirs from it */
     struct kgr_wakeup *tpm_wakeup;
     struct kgr_mqtt *mqtt;
     struct kgr_wakeup *mqtt_wakeup;

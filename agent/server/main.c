@@ -37,6 +37,16 @@ static const struct kgr_config_key broker_keys[] = {
     {0},
 };
 
+static const struct kgr_config_key entropy_keys[] = {
+    {.name = "path", .type = KGR_CONFIG_TEXT, .required = true},
+    {.name = "min_entropy",
+     .type = KGR_CONFIG_INT,
+     .min = KGR_ENTROPY_MIN,
+     .max = KGR_ENTROPY_MAX,
+     .def = 100},
+    {0},
+};
+
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct kgr_config_key log_keys[] = {
@@ -61,6 +71,8 @@ static const struct kgr_config_key schema[] = {
     {.name = "advert_keep", .type = KGR_CONFIG_INT, .min = 1, .max = 366 * 86400, .def = 86400},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
+    {.name = "entropy", .type = KGR_CONFIG_GROUPS, .keys = entropy_keys},
+    {.name = "entropy_required", .type = KGR_CONFIG_BOOL},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {0},
 };
@@ -268,6 +280,30 @@ static enum kgr_error do_wipe(const struct app *app, struct kgr_diag *diag)
     return err;
 }
 
+/* The sources of randomness beside the TPM. */
+static enum kgr_error read_entropy(struct kgr_ks_settings *settings, struct kgr_config_group root,
+                                   struct kgr_diag *diag)
+{
+    settings->num_entropy = kgr_config_count(root, "entropy");
+    settings->entropy_required = kgr_config_bool(root, "entropy_required");
+    if (settings->num_entropy > KGR_ENTROPY_SOURCES_MAX)
+        return kgr_config_error(diag, root, "entropy", "has more than %u sources",
+                                KGR_ENTROPY_SOURCES_MAX);
+    if (settings->entropy_required && settings->num_entropy == 0)
+        return kgr_config_error(diag, root, "entropy_required",
+                                "is set, but entropy names no source");
+    for (size_t i = 0; i < settings->num_entropy; i++) {
+        struct kgr_config_group source = kgr_config_group_at(root, "entropy", i);
+        const char *path = kgr_config_text(source, "path");
+
+        if (path[0] != '/')
+            return kgr_config_error(diag, source, "path", "must be an absolute path");
+        settings->entropy[i].path = path;
+        settings->entropy[i].centibits = (uint32_t)kgr_config_int(source, "min_entropy");
+    }
+    return KGR_OK;
+}
+
 static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
 {
     struct kgr_config_group root = kgr_config_root(app->config);
@@ -283,8 +319,9 @@ static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
         .custody = (enum kgr_ks_custody_wish)custody,
         .suites = read_suites(root),
     };
+    enum kgr_error err = read_entropy(&settings, root, diag);
 
-    return kgr_ks_service_run(app->state, app->tcti, &settings, diag);
+    return err == KGR_OK ? kgr_ks_service_run(app->state, app->tcti, &settings, diag) : err;
 }
 
 static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)

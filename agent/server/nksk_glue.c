@@ -40,7 +40,9 @@ static enum kgr_error run_making(struct kgr_tpm *tpm, void *ctx, struct kgr_diag
 {
     struct making *m = ctx;
 
-    return kgr_ks_challenge_make(&m->chal, &m->ks->id, tpm, diag);
+    enum kgr_error err = kgr_entropy_pool_stir(m->ks->entropy, tpm, diag);
+
+    return err == KGR_OK ? kgr_ks_challenge_make(&m->chal, &m->ks->id, tpm, diag) : err;
 }
 
 static void making_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)

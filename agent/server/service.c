@@ -234,6 +234,9 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
     if (err == KGR_OK)
         err = open_tpm(ks, dir, tcti, diag);
     if (err == KGR_OK)
+        err = kgr_entropy_pool_new(&ks->entropy, ks->settings.entropy, ks->settings.num_entropy,
+                                   ks->settings.entropy_required);
+    if (err == KGR_OK)
         err = load(ks, diag);
     if (err == KGR_OK)
         err = open_mqtt(ks, diag);
@@ -283,6 +286,7 @@ static void finish(struct kgr_ks *ks)
     ks->server = NULL;
     kgr_deadline_start(STOP_S);
     kgr_tpm_worker_stop(worker);
+    kgr_entropy_pool_free(ks->entropy);
     kgr_deadline_stop();
     ks->worker = NULL;
     kgr_mqtt_free(ks->mqtt);

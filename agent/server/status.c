@@ -10,18 +10,22 @@
 
 static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
 {
-    size_t len = 0;
+    char sources[KGR_IPC_ALARMS_MAX / 2];
+    size_t len = 0, n;
 
     if (ks->tpm_failing_ms != 0)
         len =
             (size_t)snprintf(out, cap, "the TPM has failed for %llu s",
                              (unsigned long long)(kgr_clock_boot_ms() - ks->tpm_failing_ms) / 1000);
+    n = kgr_entropy_pool_describe(ks->entropy, sources, sizeof sources, true);
+    if (n > 0)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", sources);
     for (size_t i = 0; i < ks->num_alarms; i++) {
-        int n = snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", ks->alarms[i]);
+        int m = snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", ks->alarms[i]);
 
-        if (n < 0 || (size_t)n >= cap - len)
+        if (m < 0 || (size_t)m >= cap - len)
             break;
-        len += (size_t)n;
+        len += (size_t)m;
     }
     return len;
 }
@@ -29,7 +33,8 @@ static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
 struct texts {
     char broker[KGR_IPC_BROKER_MAX];
     char alarms[KGR_IPC_ALARMS_MAX];
-    uint8_t body[2048];
+    char entropy[KGR_IPC_ENTROPY_MAX];
+    uint8_t body[4096];
 };
 
 void kgr_ks_status_reply(struct kgr_ks *ks, const struct kgr_server_request *request)
@@ -54,6 +59,9 @@ void kgr_ks_status_reply(struct kgr_ks *ks, const struct kgr_server_request *req
                    ks->settings.port);
     status.broker = kgr_slice(texts->broker, strlen(texts->broker));
     status.alarms = kgr_slice(texts->alarms, join_alarms(ks, texts->alarms, sizeof texts->alarms));
+    status.entropy =
+        kgr_slice(texts->entropy, kgr_entropy_pool_describe(ks->entropy, texts->entropy,
+                                                            sizeof texts->entropy, false));
     for (const struct kgr_ks_node *node = ks->nodes; node != NULL; node = node->next) {
         status.nodes++;
         status.registered += node->reg.s.phase == KGR_REGISTRY_REGISTERED;

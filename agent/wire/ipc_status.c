@@ -157,6 +157,7 @@ enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out, struct kg
     m.tpm = kgr_wire_read_text8(&rd, KGR_IPC_TPM_MAX);
     kgr_rd_bytes(&rd, m.topic0, sizeof m.topic0);
     m.alarms = kgr_wire_read_text16(&rd, KGR_IPC_ALARMS_MAX);
+    m.entropy = kgr_wire_read_text16(&rd, KGR_IPC_ENTROPY_MAX);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -177,5 +178,6 @@ enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr, const struct kgr_ipc_
     kgr_wire_write_text8(wr, in->tpm, KGR_IPC_TPM_MAX);
     kgr_wr_bytes(wr, in->topic0, sizeof in->topic0);
     kgr_wire_write_text16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
+    kgr_wire_write_text16(wr, in->entropy, KGR_IPC_ENTROPY_MAX);
     return kgr_wire_write_result(wr);
 }

@@ -4,10 +4,11 @@
 #include "agent/wire/ipc.h"
 
 /* What the services tell of themselves: peers, status, ks_status (docs/protocol.md, section 11). */
-#define KGR_IPC_ALARMS_MAX 1000
-#define KGR_IPC_BROKER_MAX 270
-#define KGR_IPC_TPM_MAX    127
-#define KGR_IPC_REFUSALS   8 /* causes for which messages are refused */
+#define KGR_IPC_ALARMS_MAX  1000
+#define KGR_IPC_BROKER_MAX  270
+#define KGR_IPC_TPM_MAX     127
+#define KGR_IPC_ENTROPY_MAX 1200
+#define KGR_IPC_REFUSALS    8 /* causes for which messages are refused */
 
 struct kgr_ipc_peer {
     struct kgr_nid peer;
@@ -82,6 +83,7 @@ struct kgr_ipc_ks_status {
     struct kgr_slice tpm;
     uint8_t topic0[KGR_TOPIC_LEN];
     struct kgr_slice alarms;
+    struct kgr_slice entropy; /* a source a line */
 };
 KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out,
                                                        struct kgr_slice body);

@@ -11,6 +11,9 @@
 
 /* FIPS 180-4, example "abc". */
 #define SHA256_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define SHA512_ABC                                                                                 \
+    "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"                             \
+    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
 #define SHA384_ABC                                                                                 \
     "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"                             \
     "8086072ba1e7cc2358baeca134c825a7"
@@ -22,7 +25,7 @@ static void sha_gives_the_published_values_over_parts(void **state)
         kgr_slice(NULL, 0),
         kgr_slice("bc", 2),
     };
-    uint8_t out[KGR_SHA384_LEN];
+    uint8_t out[KGR_SHA512_LEN];
     char hex[2 * sizeof(out) + 1];
 
     (void)state;
@@ -30,6 +33,8 @@ static void sha_gives_the_published_values_over_parts(void **state)
     assert_string_equal(kgr_hex(hex, out, KGR_SHA256_LEN), SHA256_ABC);
     assert_int_equal(kgr_sha384(out, parts, 3), KGR_OK);
     assert_string_equal(kgr_hex(hex, out, KGR_SHA384_LEN), SHA384_ABC);
+    assert_int_equal(kgr_sha512(out, parts, 3), KGR_OK);
+    assert_string_equal(kgr_hex(hex, out, KGR_SHA512_LEN), SHA512_ABC);
 }
 
 static void sha_of_nothing_is_that_of_the_empty_string(void **state)

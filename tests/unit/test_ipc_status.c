@@ -178,6 +178,7 @@ static void ks_status_round_trips(void **state)
         .frames_refused = 9,
         .tpm = text("SW TPM"),
         .alarms = text("one"),
+        .entropy = text("/dev/hwrng: good"),
     };
 
     (void)state;

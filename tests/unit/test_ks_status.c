@@ -25,6 +25,7 @@ static void get_ks_status_copies_every_field(void **state)
         .frames_refused = 6,
         .tpm = kgr_slice("IBM", 3),
         .alarms = kgr_slice("one\ntwo", 7),
+        .entropy = kgr_slice("/dev/hwrng: good", 16),
     };
     struct kgr_ks_status out;
     uint8_t body[256];
@@ -47,6 +48,7 @@ static void get_ks_status_copies_every_field(void **state)
     assert_string_equal(out.tpm, "IBM");
     assert_string_equal(out.topic0, "kgr/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     assert_string_equal(out.alarms, "one\ntwo");
+    assert_string_equal(out.entropy, "/dev/hwrng: good");
 }
 
 static void get_ks_status_of_an_agent_is_unsupported(void **state)
