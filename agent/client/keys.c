@@ -111,9 +111,12 @@ KGR_EXPORT enum kgr_error kgr_resolve_handle(struct kgr_client *client, const ui
     return err;
 }
 
-KGR_EXPORT enum kgr_error kgr_request(struct kgr_client *client, const char *peer)
+/* What request.cause says to the agent. */
+enum { IF_NEEDED = 0, ANOTHER = 2 };
+
+static enum kgr_error ask_for_key(struct kgr_client *client, const char *peer, uint8_t cause)
 {
-    struct kgr_ipc_request request = {.cause = 0};
+    struct kgr_ipc_request request = {.cause = cause};
     struct kgr_client_call call;
     enum kgr_error err = kgr_call_peer(&request.peer, peer);
 
@@ -126,6 +129,16 @@ KGR_EXPORT enum kgr_error kgr_request(struct kgr_client *client, const char *pee
         err = kgr_call_check_empty(&call);
     kgr_call_end(&call);
     return err;
+}
+
+KGR_EXPORT enum kgr_error kgr_request(struct kgr_client *client, const char *peer)
+{
+    return ask_for_key(client, peer, IF_NEEDED);
+}
+
+KGR_EXPORT enum kgr_error kgr_renew(struct kgr_client *client, const char *peer)
+{
+    return ask_for_key(client, peer, ANOTHER);
 }
 
 /* What an answer to wait means: the pair's state, and why it is not ready if it is not. */

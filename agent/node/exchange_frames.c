@@ -136,6 +136,7 @@ static enum kgr_error on_nack(struct kgr_node *node, const struct kgr_frame_in *
     event.reason = nack.reason;
     event.retry_after_s = nack.retry_after_s;
     event.generation = nack.generation;
+    pair->told_busy = nack.reason == KGR_NACK_BUSY;
     kgr_info("nack", "peer=%s reason=%u", pair->ex.s.peer.s, nack.reason);
     return kgr_exchange_run(node, pair, &event, NULL);
 }

@@ -380,7 +380,10 @@ enum kgr_error kgr_exchange_request(struct kgr_node *node, struct kgr_pair *pair
 
     kgr_random(xid, sizeof(xid));
     kgr_random(topic, sizeof(topic));
-    pair->requested_ms = kgr_clock_boot_ms();
+    if (pair->ex.s.phase == KGR_EXCHANGE_IDLE || pair->ex.s.phase == KGR_EXCHANGE_FAILED) {
+        pair->requested_ms = kgr_clock_boot_ms();
+        pair->told_busy = false;
+    }
     return kgr_exchange_run(node, pair, &event, NULL);
 }
 

@@ -52,6 +52,7 @@ struct kgr_pair {
     bool named;                  /* by the synchronisation under way */
     unsigned jobs;               /* of the TPM for this pair, under way */
     uint64_t requested_ms;       /* of the exchange under way */
+    bool told_busy;              /* the KS's last word on it was: later */
     struct kgr_ring_key *staged; /* imported, not yet a candidate; owned */
     struct kgr_key_blobs *blobs; /* of staged; owned */
     struct kgr_pair_records records[KGR_RING_NUM_PLACES];

@@ -131,10 +131,9 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_EVENT] = kgr_service_next_event,
 };
 
-static void on_request(void *arg, const struct kgr_server_request *request)
+void kgr_service_handle_request(struct kgr_service *service,
+                                const struct kgr_server_request *request)
 {
-    struct kgr_service *service = arg;
-
     if (service->node->revoked != 0 && request->op != KGR_IPC_STATUS &&
         request->op != KGR_IPC_PEERS)
         kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
@@ -143,6 +142,13 @@ static void on_request(void *arg, const struct kgr_server_request *request)
     else
         kgr_server_fail(service->server, request->call, KGR_ERR_UNSUPPORTED,
                         "this agent knows no such operation");
+}
+
+static void on_request(void *arg, const struct kgr_server_request *request)
+{
+    struct kgr_service *service = arg;
+
+    kgr_service_handle_request(service, request);
     kgr_node_reschedule(service->node);
 }
 
@@ -151,6 +157,7 @@ static void on_closed(void *arg, uint32_t slot, uint32_t generation)
     struct kgr_service *service = arg;
 
     kgr_service_forget_waits(service, slot, generation);
+    kgr_service_forget_holds(service, slot, generation);
     kgr_service_forget_streams(service, slot, generation);
     kgr_service_forget_rekeys(service, slot, generation);
     kgr_service_forget_receivers(service, slot, generation);
@@ -192,6 +199,7 @@ void kgr_service_free(struct kgr_service *service)
     kgr_service_store_records(service);
     kgr_server_free(service->server);
     kgr_service_free_waits(service);
+    kgr_service_free_holds(service);
     kgr_service_free_streams(service);
     kgr_service_free_rekeys(service);
     kgr_service_free_receivers(service);

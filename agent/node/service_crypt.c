@@ -89,7 +89,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         err = kgr_service_spend(service, &asked.key.peer, key->generation,
                                 kgr_budget_blocks_raw(asked.data.len), use, &diag);
     if (err != KGR_OK) {
-        kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
+        kgr_service_refuse(service, request, &asked.key.peer, err, &diag);
         return;
     }
     job = kgr_service_job_new(service, request->call, sizeof(*job) + asked.data.len);
@@ -159,7 +159,7 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
                                 kgr_budget_blocks_sealed(asked.data.len),
                                 kgr_service_mac_use(asked.key.generation), &diag);
     if (err != KGR_OK) {
-        kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
+        kgr_service_refuse(service, request, &asked.key.peer, err, &diag);
         return;
     }
     job = kgr_service_job_new(service, request->call, sizeof(*job) + asked.data.len);

@@ -61,6 +61,22 @@ static bool is_over(const struct kgr_service *service, const struct kgr_ring_key
     return kgr_ring_key_rest_s(key, now_ms) == 0;
 }
 
+/* first_use asks for a key, unless only the operator may. */
+static enum kgr_error first_use(struct kgr_service *service, struct kgr_pair *pair,
+                                enum kgr_error missing, const char *what, struct kgr_diag *diag)
+{
+    const char *peer = pair->ex.s.peer.s;
+    enum kgr_error err;
+
+    if (service->node->settings->establish == KGR_ESTABLISH_MANUAL)
+        return kgr_diag_set(diag, missing,
+                            "%s: %s; keys are established by hand: kgrctl request %s", peer, what,
+                            peer);
+    err = ask(service, pair, false);
+    return kgr_diag_set(diag, err == KGR_OK ? missing : err, "%s: %s; the KS is asked for one",
+                        peer, what);
+}
+
 static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
                              struct kgr_ring_key **out, enum kgr_use use, struct kgr_diag *diag)
 {
@@ -71,19 +87,10 @@ static enum kgr_error latest(struct kgr_service *service, struct kgr_pair *pair,
     /* The other end may send under a candidate of ours already. */
     if (key == NULL && use == KGR_USE_RECEIVE)
         key = kgr_ring_at(ring, peer, KGR_RING_CANDIDATE);
-    if (key == NULL) {
-        /* The first use of a key asks for it. */
-        enum kgr_error err = ask(service, pair, false);
-
-        return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_NO_KEY : err,
-                            "%s: no key yet; the KS is asked for one", peer->s);
-    }
-    if (is_over(service, key, use)) {
-        enum kgr_error err = ask(service, pair, false);
-
-        return kgr_diag_set(diag, err == KGR_OK ? KGR_ERR_EXPIRED : err,
-                            "%s: the key has expired; the KS is asked for another", peer->s);
-    }
+    if (key == NULL)
+        return first_use(service, pair, KGR_ERR_NO_KEY, "no key yet", diag);
+    if (is_over(service, key, use))
+        return first_use(service, pair, KGR_ERR_EXPIRED, "the key has expired", diag);
     *out = key;
     return KGR_OK;
 }
@@ -143,11 +150,15 @@ void kgr_service_key(struct kgr_service *service, const struct kgr_server_reques
     key = asked.generation == 0 ? kgr_ring_sending(ring, &asked.peer)
                                 : kgr_ring_receiving(ring, &asked.peer, asked.generation);
     if (key == NULL) {
+        struct kgr_diag diag = {{0}};
         enum kgr_error err = asked.generation == 0 ? KGR_ERR_NO_KEY : KGR_ERR_UNKNOWN_PEER;
 
         if (asked.generation == 0 && pair->status != KGR_PAIR_ALLOWED && service->node->synced)
             err = KGR_ERR_NOT_AUTHORIZED;
-        kgr_server_fail(service->server, request->call, err, kgr_strerror(err));
+        /* Doors ask about a key before they use it. */
+        if (asked.generation == 0 && pair->status == KGR_PAIR_ALLOWED)
+            err = first_use(service, pair, KGR_ERR_NO_KEY, "no key yet", &diag);
+        kgr_service_refuse(service, request, &asked.peer, err, &diag);
         return;
     }
     kgr_service_describe(service, &room, pair, key);
@@ -373,6 +384,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t kgr_service_deadline(const struct kgr_service *service)
 {
     uint64_t deadline = kgr_service_rekey_deadline(service);
+    uint64_t holds = kgr_service_holds_deadline(service);
+
+    if (holds < deadline)
+        deadline = holds;
 
     for (const struct kgr_wait *wait = service->waits; wait != NULL; wait = wait->next)
         if (wait->deadline_ms < deadline)
@@ -385,6 +400,7 @@ uint64_t kgr_service_deadline(const struct kgr_service *service)
 void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms)
 {
     answer_all(service, NULL, now_ms);
+    kgr_service_rerun_holds(service, now_ms);
     kgr_service_rekey_on_timer(service, now_ms);
     kgr_service_message_timer(service, now_ms);
     kgr_service_wake_receivers(service);
@@ -396,6 +412,7 @@ void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair
     answer_all(service, &pair->ex.s.peer, kgr_clock_boot_ms());
     kgr_service_tell_pair(service, pair);
     kgr_service_wake_receivers(service);
+    kgr_service_look_at_holds(service);
 }
 
 void kgr_service_synchronised(struct kgr_service *service)
@@ -403,6 +420,7 @@ void kgr_service_synchronised(struct kgr_service *service)
     answer_all(service, NULL, kgr_clock_boot_ms());
     kgr_service_tell_ks(service);
     kgr_service_wake_receivers(service);
+    kgr_service_look_at_holds(service);
 }
 
 void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32_t generation)

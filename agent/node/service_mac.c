@@ -182,7 +182,7 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
         err = stream == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
     }
     if (err != KGR_OK) {
-        kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
+        kgr_service_refuse(service, request, &asked.peer, err, &diag);
         return;
     }
     job = job_new(service, request->call, stream, kgr_slice(NULL, 0));

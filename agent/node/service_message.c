@@ -83,7 +83,7 @@ void kgr_service_send(struct kgr_service *service, const struct kgr_server_reque
         err = kgr_service_spend(service, &asked.peer, key->generation,
                                 kgr_budget_blocks_sealed(asked.data.len), KGR_USE_SEND, &diag);
     if (err != KGR_OK) {
-        kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
+        kgr_service_refuse(service, request, &asked.peer, err, &diag);
         return;
     }
     job = kgr_service_job_new(service, request->call, kgr_record_seal_size(asked.data.len));

@@ -15,6 +15,7 @@ struct kgr_tpm;
 
 /* Between the files service*.c only. */
 
+struct kgr_hold;
 struct kgr_wait;
 struct kgr_mac_stream;
 struct kgr_rekey_wait;
@@ -26,6 +27,10 @@ struct kgr_service {
     struct kgr_server *server; /* owned */
     struct kgr_wait *waits;    /* owned list */
     size_t num_waits;
+    struct kgr_hold *holds; /* owned list, oldest first */
+    size_t num_holds;
+    struct kgr_hold *rerun;         /* handled again now; NULL: none */
+    bool holds_due;                 /* something changed that they may have waited for */
     struct kgr_rekey_wait *rekeys;  /* owned list */
     struct kgr_mac_stream *streams; /* owned list */
     uint32_t next_stream;
@@ -73,6 +78,9 @@ kgr_service_fn kgr_service_recv;
 kgr_service_fn kgr_service_subscribe;
 kgr_service_fn kgr_service_next_event;
 
+/* kgr_service_handle_request gives a request to its handler. */
+void kgr_service_handle_request(struct kgr_service *service,
+                                const struct kgr_server_request *request);
 /* kgr_service_malformed answers a body that does not decode. */
 void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request);
 void kgr_service_ok(struct kgr_service *service, struct kgr_call call, struct kgr_slice body);
@@ -127,6 +135,22 @@ KGR_MUST_CHECK enum kgr_error kgr_service_find_key(struct kgr_service *service,
                                                    enum kgr_use use, struct kgr_diag *diag);
 
 /*
+ * kgr_service_hold keeps a request that found no key with peer, of err, while one is on its way; false when the
+ * handler must answer now, and then diag says what was waited for.
+ */
+KGR_MUST_CHECK bool kgr_service_hold(struct kgr_service *service,
+                                     const struct kgr_server_request *request,
+                                     const struct kgr_nid *peer, enum kgr_error err,
+                                     struct kgr_diag *diag);
+/* kgr_service_refuse answers by an error, unless the request can be kept so. */
+void kgr_service_refuse(struct kgr_service *service, const struct kgr_server_request *request,
+                        const struct kgr_nid *peer, enum kgr_error err, struct kgr_diag *diag);
+/* kgr_service_look_at_holds: a pair changed. They are handled by kgr_service_rerun_holds, when that is due. */
+void kgr_service_look_at_holds(struct kgr_service *service);
+void kgr_service_rerun_holds(struct kgr_service *service, uint64_t now_ms);
+uint64_t kgr_service_holds_deadline(const struct kgr_service *service);
+
+/*
  * kgr_service_spend counts blocks under a generation, on disk first where a step of the budget begins. Errors with
  * diag: BUDGET (to send, when there is no room for them), those of the database. A generation that was destroyed
  * meanwhile counts nothing.
@@ -153,6 +177,8 @@ void kgr_service_reply_peer(struct kgr_service *service, struct kgr_call call,
 /* service_keys.c and service_mac.c: what is pending, by client or in all. */
 void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_waits(struct kgr_service *service);
+void kgr_service_forget_holds(struct kgr_service *service, uint32_t slot, uint32_t generation);
+void kgr_service_free_holds(struct kgr_service *service);
 void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_streams(struct kgr_service *service);
 /* service_rekey.c: who waits for a renewal of NKSK. */

@@ -25,6 +25,8 @@ static const struct kgr_config_key broker_keys[] = {
 
 static const struct kgr_config_key limit_keys[] = {
     {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
+    {.name = "first_use_wait_ms", .type = KGR_CONFIG_INT, .min = 0, .max = 60000, .def = 5000},
+    {.name = "first_use_waits", .type = KGR_CONFIG_INT, .min = 0, .max = 1024, .def = 64},
     {.name = "waits", .type = KGR_CONFIG_INT, .min = 1, .max = 65536, .def = 1024},
     {.name = "inbox_messages", .type = KGR_CONFIG_INT, .min = 1, .max = 1048576, .def = 1024},
     {.name = "inbox_bytes", .type = KGR_CONFIG_INT, .min = 65536, .max = 1 << 30, .def = 4 << 20},
@@ -129,6 +131,8 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .budget = (uint64_t)kgr_config_int(root, "budget"),
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
+        .first_use_wait_ms = (uint32_t)kgr_config_int(limits, "first_use_wait_ms"),
+        .first_use_waits = (uint32_t)kgr_config_int(limits, "first_use_waits"),
         .waits = (uint32_t)kgr_config_int(limits, "waits"),
         .inbox_messages = (uint32_t)kgr_config_int(limits, "inbox_messages"),
         .inbox_bytes = (uint32_t)kgr_config_int(limits, "inbox_bytes"),

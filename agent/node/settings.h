@@ -35,6 +35,8 @@ struct kgr_settings {
     uint64_t budget;            /* blocks of 16 bytes under one generation */
     uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
     uint32_t mac_streams;       /* open MAC computations of one connection */
+    uint32_t first_use_wait_ms; /* a door's use of a key that is on its way waits so long */
+    uint32_t first_use_waits;   /* so many uses may wait */
     uint32_t waits; /* requests of all applications that wait for a key, and for a message */
     uint32_t inbox_messages; /* of one peer, waiting */
     uint32_t inbox_bytes;    /* likewise */

@@ -197,7 +197,8 @@ enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, 
 /*
  * kgr_get_key tells about one key without using it. With key->generation 0 the answer names the
  * generation that would be used to send, so that a stream of calls can pin it.
- * Errors: KGR_ERR_UNKNOWN_PEER, KGR_ERR_NO_KEY, KGR_ERR_NOT_AUTHORIZED.
+ * Errors: KGR_ERR_UNKNOWN_PEER, KGR_ERR_NO_KEY, KGR_ERR_NOT_AUTHORIZED. Where no key is there yet this is its first
+ * use: the agent asks the KS and answers when the key is there, or after the time that it is configured to wait.
  */
 enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key,
                            struct kgr_peer *out);
@@ -218,6 +219,12 @@ enum kgr_error kgr_resolve_handle(struct kgr_client *client, const uint8_t *hand
  * the agent has begun. kgr_wait waits for the outcome.
  */
 enum kgr_error kgr_request(struct kgr_client *client, const char *peer);
+
+/*
+ * kgr_renew asks the KS for another key with peer, whatever the age of the one there is, unless an exchange is under
+ * way; it returns when the agent has begun. kgr_wait with the next generation waits for the outcome.
+ */
+enum kgr_error kgr_renew(struct kgr_client *client, const char *peer);
 
 /*
  * kgr_wait returns when the pair is ready with a generation of at least min_generation, or has
