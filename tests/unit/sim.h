@@ -7,6 +7,7 @@
 
 #include "agent/base/attr.h"
 #include "agent/node/exchange.h"
+#include "agent/node/renewal.h"
 #include "agent/node/sync.h"
 #include "agent/server/coordinator.h"
 #include "agent/wire/window.h"
@@ -54,7 +55,12 @@ struct sim_frame {
     bool has_open;
     uint8_t open_xid[KGR_XID_LEN];
     uint8_t outcome;
+    uint64_t peer_generation, age_s;
+    uint64_t sent_ms; /* of a record */
 };
+
+/* Beside the frames: something that one node sealed for the other. */
+#define SIM_RECORD 0xff
 
 struct sim_flight {
     struct sim_frame frame;
@@ -101,6 +107,10 @@ struct sim_node {
     struct kgr_sync sync;
     struct sim_frame sync_req; /* fixed when a synchronisation begins */
     uint32_t alarms;
+    struct kgr_renewal renewal;
+    uint64_t born_ms[SIM_GENERATIONS]; /* as far as it knows */
+    uint64_t peer_generation, confirmed;
+    uint64_t before; /* for the checks: what was current before the current one */
 };
 
 struct sim_ks {
@@ -125,12 +135,13 @@ struct sim_birth {
     bool done_sent;
     enum sim_decision decision;
     uint32_t key; /* 0: not known yet */
+    uint32_t lifetime_s;
     uint64_t end_s;
 };
 
 /* Chances are in 1/1000. */
 struct sim_faults {
-    uint32_t lose, twice, replay, crash, offline, job, write, refuse, deny, request;
+    uint32_t lose, twice, replay, crash, offline, job, write, refuse, deny, request, record;
     uint32_t delay_ms, job_ms; /* longest */
     /* Of scripts: the frame with this number, counted from 1, is lost, doubled or late; and a crash. */
     uint32_t lose_nth, twice_nth, late_nth;
@@ -143,6 +154,9 @@ struct sim {
     uint64_t now_ms;
     struct sim_faults faults;
     uint32_t lifetime_s, advert_keep_s, lease_s;
+    bool renews;                    /* nodes renew and end overlaps by themselves */
+    struct kgr_renewal_rules rules; /* of both */
+    uint32_t records, renewals, destroyed;
     struct kgr_nid nids[SIM_NODES];
     struct sim_end ends[SIM_ENDS];
     struct sim_node nodes[SIM_NODES];
@@ -194,6 +208,9 @@ void sim_node_receive(struct sim *sim, size_t n, const struct sim_frame *frame);
 void sim_node_job(struct sim *sim, size_t n, const struct sim_job *job);
 void sim_node_timer(struct sim *sim, size_t n);
 void sim_node_sync_timer(struct sim *sim, size_t n);
+void sim_node_renewal(struct sim *sim, size_t n);
+/* sim_node_record seals something for the peer, if the node may send. */
+void sim_node_record(struct sim *sim, size_t n);
 
 void sim_ks_init(struct sim *sim);
 void sim_ks_start(struct sim *sim);
@@ -202,6 +219,7 @@ void sim_ks_job(struct sim *sim, const struct sim_job *job);
 void sim_ks_event(struct sim *sim, enum kgr_coordinator_event_type type);
 
 /* Checks that belong to one act, and those of the whole world after each step. */
+bool sim_expired(const struct sim *sim, uint64_t generation);
 struct sim_birth *sim_generation(struct sim *sim, uint64_t generation);
 void sim_check_birth(struct sim *sim, const struct kgr_coordinator_row *row);
 void sim_check_drop(struct sim *sim, size_t node, uint64_t generation, bool mismatch);

@@ -17,7 +17,7 @@ struct sim_birth *sim_generation(struct sim *sim, uint64_t generation)
     return &sim->generations[generation];
 }
 
-static bool expired(const struct sim *sim, uint64_t generation)
+bool sim_expired(const struct sim *sim, uint64_t generation)
 {
     return generation < SIM_GENERATIONS && sim_now_s(sim) >= sim->generations[generation].end_s;
 }
@@ -40,6 +40,7 @@ void sim_check_birth(struct sim *sim, const struct kgr_coordinator_row *row)
     if (birth->allotted)
         sim_fail(sim, "generation %llu is born twice", (unsigned long long)row->generation);
     birth->allotted = true;
+    birth->lifetime_s = row->lifetime_s;
     birth->end_s = row->begun_s + row->lifetime_s;
 }
 
@@ -120,7 +121,7 @@ void sim_check_told(struct sim *sim, const struct sim_frame *frame)
             birth->done_sent = true;
     } else if (frame->type == KGR_FRAME_NACK && frame->reason == KGR_REASON_ABORTED &&
                frame->refused_type == KGR_FRAME_ADV_ANS && birth->decision == SIM_COMMIT &&
-               !expired(sim, frame->generation) &&
+               !sim_expired(sim, frame->generation) &&
                node->disk.ring.candidate.generation == frame->generation) {
         sim_fail(sim, "the KS denies its commit of generation %llu",
                  (unsigned long long)frame->generation);
@@ -132,7 +133,7 @@ void sim_check_drop(struct sim *sim, size_t n, uint64_t generation, bool mismatc
 {
     enum sim_decision decision = sim_generation(sim, generation)->decision;
 
-    if (mismatch || decision == SIM_ABORT || decision == SIM_VOID || expired(sim, generation))
+    if (mismatch || decision == SIM_ABORT || decision == SIM_VOID || sim_expired(sim, generation))
         return;
     sim_fail(sim, "node %zu drops generation %llu, decision %d", n, (unsigned long long)generation,
              decision);
@@ -143,7 +144,7 @@ static void check_sender(struct sim *sim, size_t n, const struct sim_ring *ring)
 {
     const struct sim_node *peer = &sim->nodes[1 - n];
 
-    if (ring->current.generation == 0 || expired(sim, ring->current.generation))
+    if (ring->current.generation == 0 || sim_expired(sim, ring->current.generation))
         return;
     if (!ring_holds(&peer->disk.ring, ring->current) ||
         (sim->ends[1 - n].up && !ring_holds(&peer->ring, ring->current)))
@@ -249,7 +250,7 @@ void sim_check(struct sim *sim)
 
 static struct sim_key alive(const struct sim *sim, struct sim_key key)
 {
-    return expired(sim, key.generation) ? (struct sim_key){0} : key;
+    return sim_expired(sim, key.generation) ? (struct sim_key){0} : key;
 }
 
 /* What is over by its lifetime is as good as nothing. */

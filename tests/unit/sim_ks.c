@@ -162,6 +162,8 @@ static void on_sync_req(struct sim *sim, const struct sim_frame *frame)
     memcpy(ans.open_xid, frame->open_xid, KGR_XID_LEN);
     memcpy(ans.xid, frame->xid, KGR_XID_LEN);
     ans.generation = sim->ks.co.s.generation;
+    ans.peer_generation = sim->ks.co.s.current[1 - frame->from];
+    ans.age_s = sim_now_s(sim) - sim->ks.co.s.generation_s;
     outcome = kgr_coordinator_outcome(&sim->ks.co.s, frame->from, frame->open_xid, &generation);
     ans.outcome = (uint8_t)outcome;
     ans.sequence = (uint64_t)end->epoch << 32 | ++end->counter[frame->from];

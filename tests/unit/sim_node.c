@@ -148,6 +148,7 @@ static void act(struct sim *sim, size_t n, const struct kgr_exchange_action *act
         node->staged = (struct sim_key){0};
         break;
     case KGR_EXCHANGE_DO_PROMOTE:
+        node->before = node->ring.current.generation;
         promote(&node->ring);
         break;
     case KGR_EXCHANGE_DO_DROP:
@@ -189,6 +190,112 @@ static void check_order(struct sim *sim, size_t n, const struct kgr_exchange_act
         sim_fail(sim, "node %zu changes its state and does not store it", n);
 }
 
+/* What the node knows of a generation's age. */
+static uint64_t age_ms(const struct sim *sim, size_t n, uint64_t generation)
+{
+    return sim->now_ms - sim->nodes[n].born_ms[generation % SIM_GENERATIONS];
+}
+
+static uint64_t lifetime_ms(struct sim *sim, uint64_t generation)
+{
+    return sim_generation(sim, generation)->lifetime_s * 1000ull;
+}
+
+/* may_send is the rule of agent/node/service_keys.c. */
+static bool may_send(struct sim *sim, size_t n)
+{
+    const struct sim_node *node = &sim->nodes[n];
+    uint64_t generation = node->ring.current.generation;
+
+    return sim->ends[n].up && node->synced && kgr_sync_has_lease(&node->sync, sim->now_ms) &&
+           generation != 0 && generation >= node->confirmed &&
+           age_ms(sim, n, generation) < lifetime_ms(sim, generation);
+}
+
+void sim_node_record(struct sim *sim, size_t n)
+{
+    uint64_t generation = sim->nodes[n].ring.current.generation;
+    struct sim_frame frame = {
+        .type = SIM_RECORD,
+        .from = (uint8_t)n,
+        .to = (uint8_t)(1 - n),
+        .generation = generation,
+        .sent_ms = sim->now_ms,
+    };
+
+    if (!may_send(sim, n) || sim_expired(sim, generation))
+        return;
+    sim->records++;
+    sim_post(sim, &frame);
+}
+
+static void peer_sends(struct sim_node *node, uint64_t generation)
+{
+    if (generation <= node->peer_generation)
+        return;
+    node->peer_generation = generation;
+    node->renewal.deadline_ms = 0;
+}
+
+/*
+ * No record is lost that arrives within the overlap, under the current generation or the one before. The one before
+ * that had to make room, and a candidate of which nnsk_done never came ends with its lifetime.
+ */
+static void on_record(struct sim *sim, size_t n, const struct sim_frame *frame)
+{
+    struct sim_node *node = &sim->nodes[n];
+    const struct sim_ring *ring = &node->ring;
+    uint64_t g = frame->generation;
+
+    if (g == ring->candidate.generation || g == ring->current.generation ||
+        g == ring->previous.generation)
+        peer_sends(node, g);
+    else if (sim->now_ms - frame->sent_ms < sim->rules.overlap_s * 1000ull &&
+             (g == node->before || (g > ring->current.generation && !sim_expired(sim, g))))
+        sim_fail(sim, "a record under generation %llu is lost at node %zu", (unsigned long long)g,
+                 n);
+}
+
+void sim_node_renewal(struct sim *sim, size_t n)
+{
+    struct sim_node *node = &sim->nodes[n];
+    const struct sim_ring *ring = &node->ring;
+    struct kgr_renewal_actions out;
+    struct kgr_renewal_facts facts = {
+        .now_ms = sim->now_ms,
+        .role = kgr_exchange_role(&node->ex.s),
+        .allowed = kgr_sync_has_lease(&node->sync, sim->now_ms),
+        .busy = node->ex.s.phase != KGR_EXCHANGE_IDLE && node->ex.s.phase != KGR_EXCHANGE_FAILED,
+        .generation = ring->current.generation,
+        .previous = ring->previous.generation,
+        .peer_generation = node->peer_generation,
+    };
+
+    sim_random(sim, &facts.jitter, sizeof(facts.jitter));
+    if (facts.generation != 0) {
+        facts.age_ms = age_ms(sim, n, facts.generation);
+        facts.lifetime_ms = lifetime_ms(sim, facts.generation);
+    }
+    if (facts.previous != 0) {
+        facts.previous_age_ms = age_ms(sim, n, facts.previous);
+        facts.previous_lifetime_ms = lifetime_ms(sim, facts.previous);
+    }
+    kgr_renewal_step(&node->renewal, &sim->rules, &facts, &out);
+    if (out.forget) {
+        if (sim_crash_point(sim, (uint8_t)n))
+            return;
+        sim_trace(sim, "node %zu destroys generation %llu", n, (unsigned long long)facts.previous);
+        sim->destroyed++;
+        node->disk.ring.previous = node->ring.previous = (struct sim_key){0};
+    }
+    if (out.request) {
+        sim->renewals++;
+        sim_request(sim, n, true);
+    }
+    if (sim->ends[n].up && node->renewal.deadline_ms <= sim->now_ms && !out.forget && !out.request)
+        sim_fail(sim, "the renewal of node %zu stands still", n);
+}
+
 /* run is false when the disk failed: the event is then as good as lost. */
 static bool run(struct sim *sim, size_t n, struct kgr_exchange_event *event,
                 const struct sim_frame *frame)
@@ -221,7 +328,27 @@ static bool run(struct sim *sim, size_t n, struct kgr_exchange_event *event,
             return true;
         act(sim, n, &out.list[i], frame);
     }
+    if (has(&out, KGR_EXCHANGE_DO_PROMOTE) && !node->ex.s.current.requester)
+        peer_sends(node, node->ex.s.current.generation);
+    node->renewal.deadline_ms = 0;
     return true;
+}
+
+/* As agent/node/sync_glue.c puts it in force. */
+static void take_ages(struct sim *sim, size_t n, const struct sim_frame *ans)
+{
+    struct sim_node *node = &sim->nodes[n];
+    const uint64_t held[] = {node->ring.candidate.generation, node->ring.current.generation,
+                             node->ring.previous.generation};
+
+    for (size_t i = 0; ans->generation != 0 && i < KGR_ARRAY_LEN(held); i++)
+        if (held[i] != 0 && held[i] <= ans->generation &&
+            (held[i] == ans->generation || age_ms(sim, n, held[i]) / 1000 < ans->age_s))
+            node->born_ms[held[i] % SIM_GENERATIONS] = sim->now_ms - ans->age_s * 1000;
+    if (ans->generation > node->confirmed)
+        node->confirmed = ans->generation;
+    peer_sends(node, ans->peer_generation);
+    node->renewal.deadline_ms = 0;
 }
 
 static void sync_run(struct sim *sim, size_t n, struct kgr_sync_event *event,
@@ -254,6 +381,7 @@ static void sync_run(struct sim *sim, size_t n, struct kgr_sync_event *event,
         send_req(sim, n, &node->sync_req);
         break;
     case KGR_SYNC_DO_COMPLETE:
+        take_ages(sim, n, ans);
         told.outcome = ans->outcome;
         memcpy(told.xid, ans->open_xid, KGR_XID_LEN);
         if (ans->has_open)
@@ -334,6 +462,10 @@ void sim_node_receive(struct sim *sim, size_t n, const struct sim_frame *frame)
         .retry_after_s = frame->retry_after_s,
     };
 
+    if (frame->type == SIM_RECORD) {
+        on_record(sim, n, frame);
+        return;
+    }
     if (kgr_window_accept(&node->window, frame->sequence) != KGR_OK)
         return;
     memcpy(event.xid, frame->xid, KGR_XID_LEN);
@@ -365,8 +497,10 @@ void sim_node_job(struct sim *sim, size_t n, const struct sim_job *job)
     } else {
         event.type = fails ? KGR_EXCHANGE_IMPORT_FAILED : KGR_EXCHANGE_IMPORTED;
         if (!fails && node->ex.job == KGR_EXCHANGE_JOB_IMPORT &&
-            node->ex.offer.generation == job->key.generation)
+            node->ex.offer.generation == job->key.generation) {
             node->staged = job->key;
+            node->born_ms[job->key.generation % SIM_GENERATIONS] = sim->now_ms;
+        }
     }
     (void)run(sim, n, &event, NULL);
 }
@@ -422,6 +556,13 @@ void sim_node_start(struct sim *sim, size_t n)
     node->window = node->disk.window;
     node->synced = false;
     kgr_sync_init(&node->sync);
+    for (size_t i = 0; i < SIM_GENERATIONS; i++)
+        node->born_ms[i] = sim->now_ms; /* ages are forgotten */
+    kgr_renewal_init(&node->renewal);
+    node->renewal.deadline_ms = 0;
+    node->confirmed = 0;
+    node->peer_generation =
+        node->ex.s.current.requester ? 0 : node->ex.s.current.generation; /* nnsk_done was heard */
 }
 
 void sim_node_init(struct sim *sim, size_t n)

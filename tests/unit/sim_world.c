@@ -172,7 +172,8 @@ void sim_post(struct sim *sim, struct sim_frame *frame)
     sim_trace(sim, "frame %u: %u -> %u type %u generation %llu key %u reason %u", sim->frames,
               frame->from, frame->to, frame->type, (unsigned long long)frame->generation,
               frame->key, frame->reason);
-    sim->archive[sim->frames % SIM_ARCHIVE] = *frame;
+    if (frame->type != SIM_RECORD)
+        sim->archive[sim->frames % SIM_ARCHIVE] = *frame;
     if (!sim->ends[frame->from].online || sim->frames == f->lose_nth || sim_chance(sim, f->lose))
         return;
     if (sim->frames == f->twice_nth || sim_chance(sim, f->twice))
@@ -202,7 +203,7 @@ static void deliver(struct sim *sim, struct sim_flight *flight)
 
 /* Time */
 
-enum thing { NOTHING, FLIGHT, START, ONLINE, JOB, TIMER, SYNC, SWEEP };
+enum thing { NOTHING, FLIGHT, START, ONLINE, JOB, TIMER, SYNC, RENEWAL, SWEEP };
 
 struct next {
     enum thing thing;
@@ -241,6 +242,8 @@ static struct next find_next(const struct sim *sim)
             consider(&next, TIMER, e, sim->nodes[e].ex.deadline_ms);
             if (end->online)
                 consider(&next, SYNC, e, sim->nodes[e].sync.deadline_ms);
+            if (sim->renews && sim->nodes[e].synced)
+                consider(&next, RENEWAL, e, sim->nodes[e].renewal.deadline_ms);
         }
     }
     return next;
@@ -275,6 +278,9 @@ bool sim_step(struct sim *sim)
         break;
     case SYNC:
         sim_node_sync_timer(sim, next.index);
+        break;
+    case RENEWAL:
+        sim_node_renewal(sim, next.index);
         break;
     case SWEEP:
         sim->ks.sweep_ms = sim->now_ms + SWEEP_MS;
@@ -314,6 +320,8 @@ void sim_chaos(struct sim *sim)
 
     if (sim_chance(sim, f->request))
         sim_request(sim, sim_below(sim, SIM_NODES), sim_below(sim, 4) != 0);
+    if (sim_chance(sim, f->record))
+        sim_node_record(sim, sim_below(sim, SIM_NODES));
     if (sim->frames > 0 && sim_chance(sim, f->replay)) {
         uint32_t last = sim->frames < SIM_ARCHIVE ? sim->frames : SIM_ARCHIVE;
 
@@ -384,6 +392,7 @@ struct sim *sim_new(uint64_t seed, const struct sim_faults *faults)
     sim->faults.crash = 0;
     sim->lifetime_s = 100000000;
     sim->advert_keep_s = 86400;
+    sim->rules = (struct kgr_renewal_rules){.renew_at = 75, .overlap_s = 10, .budget = UINT64_MAX};
     sim->lease_s = 3600000; /* what comes before the next synchronisation must do without */
     sim->ks.offset_s = 1700000000;
     sim->ks.sweep_ms = SWEEP_MS;

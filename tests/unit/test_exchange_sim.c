@@ -15,7 +15,7 @@
 #define SETTLE_MS (180 * MINUTE_MS)
 
 static uint32_t num_scripts, num_random;
-static uint64_t num_steps, num_crashes, num_frames;
+static uint64_t num_steps, num_crashes, num_frames, num_renewals, num_records;
 
 static void finish(struct sim *sim, const char *what, uint64_t seed)
 {
@@ -209,6 +209,64 @@ static void scripts_wrong_key_destroys_candidate(void **state)
     finish(sim, "wrong key", 9);
 }
 
+/* Keys that live for a minute are renewed, and their predecessors destroyed, by nobody's wish. */
+static void scripts_renewals_lose_no_record(void **state)
+{
+    struct sim *sim = sim_new(10, &(struct sim_faults){.delay_ms = 50, .job_ms = 50});
+    uint64_t end_ms;
+
+    (void)state;
+    num_scripts++;
+    sim->renews = true;
+    sim->lifetime_s = 60;
+    sim->rules.overlap_s = 5;
+    sim_request(sim, 1, false);
+    steps(sim, sim->now_ms + 5000);
+    for (end_ms = sim->now_ms + 20 * MINUTE_MS; sim->now_ms < end_ms && !sim->failed;) {
+        sim_node_record(sim, sim_below(sim, SIM_NODES));
+        steps(sim, sim->now_ms + 500);
+    }
+    assert_holds(sim);
+    assert_in_range(sim->nodes[0].ex.s.current.generation, 24, 30);
+    assert_true(sim->records > 20);
+    /* Role 1 asks, and nobody else: no generation was used up in vain. */
+    assert_int_equal(sim->births, sim->nodes[0].ex.s.highest);
+    assert_true(sim->destroyed >= 2 * (sim->births - 2));
+    num_renewals += sim->renewals;
+    finish(sim, "renewals", 10);
+}
+
+/* nnsk_done is withheld: the requester keeps the old key while its peer may send under it, and no longer. */
+static void scripts_withheld_done_keeps_the_old_key(void **state)
+{
+    struct sim *sim = sim_new(11, &(struct sim_faults){.delay_ms = 50, .job_ms = 50});
+    struct sim_node *node;
+
+    (void)state;
+    num_scripts++;
+    sim->lifetime_s = 3600;
+    sim_request(sim, 0, false);
+    steps(sim, sim->now_ms + MINUTE_MS);
+    sim_request(sim, 0, true);
+    /* The destined node has answered, and hears nothing more. */
+    while (!sim->failed && sim->nodes[1].ex.s.phase != KGR_EXCHANGE_CANDIDATE && sim_step(sim))
+        num_steps++;
+    sim->ends[1].online_ms = sim->now_ms + 10 * 3600000ull;
+    steps(sim, sim->now_ms + 20);
+    sim->ends[1].online = false;
+    sim->renews = true;
+    steps(sim, sim->now_ms + 30 * MINUTE_MS);
+    assert_holds(sim);
+    node = &sim->nodes[0];
+    assert_int_equal(node->ex.s.current.generation, 2);
+    assert_int_equal(sim->nodes[1].ex.s.current.generation, 1);
+    assert_int_equal(node->ring.previous.generation, 1);
+    steps(sim, sim->now_ms + 31 * MINUTE_MS);
+    assert_holds(sim);
+    assert_int_equal(node->ring.previous.generation, 0);
+    finish(sim, "done withheld", 11);
+}
+
 /* Random runs */
 
 static uint32_t pick(struct sim *sim, const uint32_t *of, size_t n)
@@ -223,7 +281,7 @@ static void choose(struct sim *sim)
     static const uint32_t seldom[] = {0, 5, 20}, crash[] = {0, 2, 10, 40};
     static const uint32_t request[] = {20, 60, 200}, often[] = {0, 50, 200};
     static const uint32_t lifetime[] = {100000000, 100000000, 600, 40}, keep[] = {86400, 120};
-    static const uint32_t lease[] = {3600, 3600000};
+    static const uint32_t lease[] = {3600, 3600000, 60}, overlap[] = {1, 10, 300};
     struct sim_faults *f = &sim->faults;
 
     f->lose = pick(sim, loss, KGR_ARRAY_LEN(loss));
@@ -236,9 +294,12 @@ static void choose(struct sim *sim)
     f->refuse = pick(sim, seldom, KGR_ARRAY_LEN(seldom));
     f->deny = pick(sim, seldom, KGR_ARRAY_LEN(seldom));
     f->request = pick(sim, request, KGR_ARRAY_LEN(request));
+    f->record = pick(sim, often, KGR_ARRAY_LEN(often));
     f->delay_ms = pick(sim, delay, KGR_ARRAY_LEN(delay));
     f->job_ms = pick(sim, job, KGR_ARRAY_LEN(job));
     sim->lifetime_s = pick(sim, lifetime, KGR_ARRAY_LEN(lifetime));
+    sim->renews = sim_below(sim, 2) == 0;
+    sim->rules.overlap_s = pick(sim, overlap, KGR_ARRAY_LEN(overlap));
     sim->advert_keep_s = pick(sim, keep, KGR_ARRAY_LEN(keep));
     sim->ks.co.advert_keep_s = sim->advert_keep_s;
     sim->lease_s = pick(sim, lease, KGR_ARRAY_LEN(lease));
@@ -265,6 +326,8 @@ static void run_random(uint64_t seed, bool trace)
     sim_settle(sim, SETTLE_MS);
     renew_at_last(sim);
     num_random++;
+    num_renewals += sim->renewals;
+    num_records += sim->records;
     finish(sim, "random", seed);
 }
 
@@ -287,9 +350,11 @@ static int print_count(void **state)
 {
     (void)state;
     print_message(
-        "exchange_sim: %u scripts, %u random runs, %llu steps, %llu frames, %llu crashes\n",
+        "exchange_sim: %u scripts, %u random runs, %llu steps, %llu frames, %llu crashes, %llu "
+        "renewals, %llu records\n",
         num_scripts, num_random, (unsigned long long)num_steps, (unsigned long long)num_frames,
-        (unsigned long long)num_crashes);
+        (unsigned long long)num_crashes, (unsigned long long)num_renewals,
+        (unsigned long long)num_records);
     return 0;
 }
 
@@ -302,6 +367,8 @@ int main(void)
         cmocka_unit_test(scripts_peer_away_give_up_and_agree),
         cmocka_unit_test(scripts_pair_not_allowed_fail),
         cmocka_unit_test(scripts_wrong_key_destroys_candidate),
+        cmocka_unit_test(scripts_renewals_lose_no_record),
+        cmocka_unit_test(scripts_withheld_done_keeps_the_old_key),
         cmocka_unit_test(random_runs_hold_every_statement),
     };
 
