@@ -47,3 +47,25 @@ gone()
 }
 lab_wait_for 20 "the end of generation $first" gone
 expect 1 'not established|no key' env "KGR_AGENT=$KGR_AGENT_2" "$LAB_BIN/kgrctl" open "$id1" --input "$WORK/late"
+
+# Both ends ask at the same moment: one exchange at a time, and both end with the same generation.
+for i in 1 2 3; do
+    lab_ctl 1 renew "$id2" --no-wait &
+    lab_ctl 2 renew "$id1" --no-wait &
+    wait
+    round_trip 1 2 "glare $i"
+done
+same()
+{
+    [ "$(field 1 generation)" = "$(field 2 generation)" ] && [ "$(field 1 state)" = ready ] && [ "$(field 2 state)" = ready ]
+}
+lab_wait_for 30 "one generation at both ends" same
+awk '/^INFO exchange /{
+    split($5, g, "="); split($6, s, "=")
+    if (s[2] == "birth") {
+        if (open != "") { print "generation " g[2] " was born while " open " was open"; bad = 1 }
+        open = g[2]
+    } else if (s[2] == "confirmed" || s[2] == "aborted")
+        open = ""
+} END { exit bad }' "$LAB/ks/log" || fail "two generations in flight"
+grep -q "state=birth" "$LAB/ks/log" || fail "the log of the KS shows no exchange"
