@@ -16,7 +16,7 @@
  * A crash (at most CRASHES) strikes between what is persisted and what is sent, at any end; what is left is what was
  * persisted. Variables below are the disks; what a process has only in memory is `job` and the frames not yet sent.
  *
- * Left out: lifetimes, the end of the overlap (see FORGET_OLD), refusals by suite or custody, quotas, pages.
+ * Left out: lifetimes (the other end of an overlap), refusals by suite or custody, quotas, pages.
  */
 #ifndef K
 #define K 2 /* births */
@@ -121,6 +121,11 @@ byte losses = LOSSES;
 #define requester(k) asker[req_of[k]]
 #define destined(k)  (1 - asker[req_of[k]])
 #define holds(n, k)  (candidate[n] == (k) || current[n] == (k) || previous[n] == (k))
+#ifdef FORGET_OLD /* the overlap ends by the clock of one end alone */
+#define OVERLAP_OVER(n) true
+#else
+#define OVERLAP_OVER(n) (destined(current[n]) == n || current[1 - n] == current[n])
+#endif
 #define is_open(k)   (row[k] == BIRTH || row[k] == ADVERTISED || row[k] == COMMITTED)
 
 #define ks_open (is_open(0) || is_open(1) OPEN_2 OPEN_3 OPEN_4)
@@ -409,9 +414,11 @@ end:
 #ifdef DROP_ON_TIMER /* a node that waits too long forgets its candidate */
     :: atomic { phase[me] == WAITING || phase[me] == CANDIDATE -> fail(me) }
 #endif
-#ifdef FORGET_OLD /* the overlap ends by the clock of one end alone */
-    :: atomic { previous[me] != NONE -> previous[me] = NONE; check_ends() }
-#endif
+    /*
+     * The overlap ends after evidence, however long it is: nnsk_done told the destined node that its peer has gone on;
+     * the requester opened a record of its peer under the same generation, or the KS told it what the peer said.
+     */
+    :: atomic { previous[me] != NONE && OVERLAP_OVER(me) -> previous[me] = NONE; check_ends() }
 #if SYNCS > 0
     /* A sync_req takes the place of the former in the broker's hands, or is lost and the former stays. */
     :: atomic { sync_no[me] < SYNCS ->
