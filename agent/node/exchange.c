@@ -298,7 +298,8 @@ static void on_nack(struct kgr_exchange *ex, const struct kgr_exchange_event *ev
     if (!(requesting || holding) || memcmp(event->xid, xid, KGR_XID_LEN) != 0 ||
         event->refused_type != type || !was_sent(ex, event->refused_sequence)) {
         add(out, KGR_EXCHANGE_DO_IGNORED);
-    } else if (event->reason == KGR_NACK_BUSY) {
+    } else if (event->reason == KGR_NACK_BUSY ||
+               (event->reason == KGR_NACK_QUOTA && event->retry_after_s > 0)) {
         uint32_t s = event->retry_after_s < BUSY_MAX_S ? event->retry_after_s : BUSY_MAX_S;
 
         ex->deadline_ms = event->now_ms + kgr_jitter_ms((s > 0 ? s : 1) * 1000ull, event->jitter);

@@ -183,6 +183,18 @@ static void store_candidate(struct kgr_node *node, struct kgr_pair *pair)
         pair->status = KGR_PAIR_ALLOWED; /* the KS gave a key for it */
 }
 
+/*
+ * After a promotion a node synchronises: it tells the KS what it uses, and hears how old that is. The requester
+ * comes later, and hears so what its peer uses.
+ */
+static void want_sync(struct kgr_node *node, bool requester)
+{
+    uint32_t jitter;
+
+    kgr_random(&jitter, sizeof(jitter));
+    kgr_sync_want(&node->sync, kgr_clock_boot_ms() + (requester ? 6000 : 1000) + jitter % 2000);
+}
+
 static void promote(struct kgr_node *node, struct kgr_pair *pair)
 {
     const struct kgr_exchange_offer *offer = &pair->ex.s.current;
@@ -206,6 +218,7 @@ static void promote(struct kgr_node *node, struct kgr_pair *pair)
     /* nnsk_done says that the requester has gone on. */
     if (!offer->requester)
         kgr_renewal_peer_sends(pair, offer->generation);
+    want_sync(node, offer->requester);
     kgr_info("key_ready", "peer=%s generation=%llu", pair->ex.s.peer.s,
              (unsigned long long)offer->generation);
 }

@@ -86,6 +86,12 @@ enum kgr_sync_action kgr_sync_step(struct kgr_sync *sync, const struct kgr_sync_
     return KGR_SYNC_DO_NOTHING;
 }
 
+void kgr_sync_want(struct kgr_sync *sync, uint64_t at_ms)
+{
+    if (!sync->active && sync->lease_ms != 0 && at_ms < sync->deadline_ms)
+        sync->deadline_ms = at_ms;
+}
+
 bool kgr_sync_has_lease(const struct kgr_sync *sync, uint64_t now_ms)
 {
     return now_ms < sync->lease_ms;

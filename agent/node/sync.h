@@ -62,5 +62,7 @@ enum kgr_sync_action {
 
 void kgr_sync_init(struct kgr_sync *out);
 enum kgr_sync_action kgr_sync_step(struct kgr_sync *sync, const struct kgr_sync_event *event);
+/* kgr_sync_want brings the next synchronisation forward to at_ms, unless one is under way or none was complete yet. */
+void kgr_sync_want(struct kgr_sync *sync, uint64_t at_ms);
 /* kgr_sync_has_lease tells whether keys may be used. */
 bool kgr_sync_has_lease(const struct kgr_sync *sync, uint64_t now_ms);

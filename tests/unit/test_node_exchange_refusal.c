@@ -24,7 +24,6 @@ static void nack_ends_request_with_its_error(void **state)
         {KGR_NACK_EXPIRED, KGR_ERR_EXPIRED},
         {KGR_NACK_SUITE, KGR_ERR_UNSUPPORTED},
         {KGR_NACK_CUSTODY, KGR_ERR_UNSUPPORTED},
-        {KGR_NACK_QUOTA, KGR_ERR_QUOTA},
         {KGR_NACK_GENERATION, KGR_ERR_STATE},
         {KGR_NACK_REVOKED, KGR_ERR_REVOKED},
         {KGR_NACK_ABORTED, KGR_ERR_STATE},
@@ -53,20 +52,23 @@ static void nack_of_a_frame_not_sent_is_ignored(void **state)
     assert_int_equal(f->ex.s.phase, KGR_EXCHANGE_REQUESTING);
 }
 
-static void nack_busy_waits_the_stated_time(void **state)
+static void nack_busy_or_quota_waits_the_stated_time(void **state)
 {
+    static const uint8_t reasons[] = {KGR_NACK_BUSY, KGR_NACK_QUOTA};
     struct fixture *f = *state;
     uint8_t xid[KGR_XID_LEN];
 
     request(f, false);
     memcpy(xid, f->ex.s.request_xid, sizeof(xid));
-    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_BUSY, f->sequence);
-    assert_int_equal(f->ex.s.phase, KGR_EXCHANGE_REQUESTING);
-    assert_in_range(f->ex.deadline_ms, f->now + 22500, f->now + 37500);
-    f->now = f->ex.deadline_ms;
-    run(f, KGR_EXCHANGE_TIMER, true, 0);
-    assert_sent(f, KGR_FRAME_KEY_REQ);
-    assert_memory_equal(f->out.list[0].xid, xid, sizeof(xid));
+    for (size_t i = 0; i < KGR_ARRAY_LEN(reasons); i++) {
+        nack(f, KGR_FRAME_KEY_REQ, reasons[i], f->sequence);
+        assert_int_equal(f->ex.s.phase, KGR_EXCHANGE_REQUESTING);
+        assert_in_range(f->ex.deadline_ms, f->now + 22500, f->now + 37500);
+        f->now = f->ex.deadline_ms;
+        run(f, KGR_EXCHANGE_TIMER, true, 0);
+        assert_sent(f, KGR_FRAME_KEY_REQ);
+        assert_memory_equal(f->out.list[0].xid, xid, sizeof(xid));
+    }
 }
 
 static void superseded_takes_the_other_exchange(void **state)
@@ -185,7 +187,7 @@ static void conf_req_of_a_request_given_up_is_refused(void **state)
     event = frame(f, KGR_EXCHANGE_CONF_REQ, true, 1);
     step(f, &event);
     assert_ignored(f); /* key_ans may be on its way */
-    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_QUOTA, f->sequence);
+    nack(f, KGR_FRAME_KEY_REQ, KGR_NACK_CUSTODY, f->sequence);
     step(f, &event);
     assert_int_equal(f->out.num, 1);
     assert_sent(f, KGR_FRAME_NACK);
@@ -379,7 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nack_ends_request_with_its_error, setup),
         cmocka_unit_test_setup(nack_of_a_frame_not_sent_is_ignored, setup),
-        cmocka_unit_test_setup(nack_busy_waits_the_stated_time, setup),
+        cmocka_unit_test_setup(nack_busy_or_quota_waits_the_stated_time, setup),
         cmocka_unit_test_setup(superseded_takes_the_other_exchange, setup),
         cmocka_unit_test_setup(superseded_alone_asks_anew, setup),
         cmocka_unit_test_setup(superseded_keeps_the_import_of_the_other_exchange, setup),

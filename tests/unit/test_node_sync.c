@@ -163,6 +163,26 @@ static void renewal_of_the_lease_is_a_new_sync(void **state)
     assert_true(kgr_sync_has_lease(&sync_machine, now)); /* the old one, meanwhile */
 }
 
+static void wish_brings_the_next_forward(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    kgr_sync_want(&sync_machine, now);
+    assert_true(sync_machine.deadline_ms == UINT64_MAX); /* not connected */
+    (void)happen(KGR_SYNC_CONNECTED, 1);
+    before = sync_machine.deadline_ms;
+    kgr_sync_want(&sync_machine, now);
+    assert_true(sync_machine.deadline_ms == before); /* under way */
+    assert_int_equal(answer(0, 1, 7), KGR_SYNC_DO_COMPLETE);
+    before = sync_machine.deadline_ms;
+    kgr_sync_want(&sync_machine, before + 1);
+    assert_true(sync_machine.deadline_ms == before);
+    kgr_sync_want(&sync_machine, now + 10);
+    now += 10;
+    assert_int_equal(happen(KGR_SYNC_TIMER, 1), KGR_SYNC_DO_BEGIN);
+}
+
 static void answers_without_pages_are_ignored(void **state)
 {
     (void)state;
@@ -173,6 +193,7 @@ static void answers_without_pages_are_ignored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(wish_brings_the_next_forward, setup),
         cmocka_unit_test_setup(one_page_gives_the_lease, setup),
         cmocka_unit_test_setup(all_pages_are_asked_in_order, setup),
         cmocka_unit_test_setup(own_pages_beyond_those_of_the_ks, setup),
