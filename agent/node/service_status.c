@@ -45,6 +45,10 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
         (void)snprintf(room->reason, sizeof(room->reason), "denied by the AC: its keys are kept");
     else if (pair->ex.s.error == KGR_ERR_NOT_AUTHORIZED)
         (void)snprintf(room->reason, sizeof(room->reason), "the KS says: not authorised");
+    else if (pair->ex.s.error == KGR_ERR_UNSUPPORTED)
+        (void)snprintf(room->reason, sizeof(room->reason),
+                       "no suite and custody that both nodes, the AC and the KS accept (suites, "
+                       "custody, min_custody; kgr-ac pair allow)");
     else if (pair->ex.s.error != KGR_OK)
         (void)snprintf(room->reason, sizeof(room->reason), "%s", kgr_strerror(pair->ex.s.error));
     else if (room->entry.error == KGR_ERR_EXPIRED)
