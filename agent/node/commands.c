@@ -217,6 +217,12 @@ static enum kgr_error serve(struct kgr_node *node, uint64_t revoked, struct kgr_
         err = kgr_service_new(&node->service, node, diag);
     if (err != KGR_OK)
         return err;
+    kgr_info("custody", "custody=%s suites=%s tpm=\"%s\"",
+             node->custody.sealed ? "sealed" : "resident",
+             node->custody.suites == 3   ? "AES-128,AES-256"
+             : node->custody.suites == 2 ? "AES-256"
+                                         : "AES-128",
+             node->tpm_summary);
     kgr_info("started", "node=%s epoch=%u socket=%s", node->self.s, node->epoch,
              node->settings->socket);
     return kgr_node_run(node, diag);

@@ -319,8 +319,9 @@ enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
     kgr_bucket_init(&ks->log_bucket, 1, 10, kgr_clock_boot_ms());
     err = start(ks, dir, tcti, diag);
     if (err == KGR_OK) {
-        kgr_info("start", "version=%s epoch=%" PRIu32 " socket=%s tpm=\"%s\"", KGR_VERSION,
-                 ks->epoch, settings->socket, ks->tpm_summary);
+        kgr_info("start", "version=%s epoch=%" PRIu32 " socket=%s tpm=\"%s\" custody=%s bears=%s",
+                 KGR_VERSION, ks->epoch, settings->socket, ks->tpm_summary,
+                 ks->custody.sealed ? "sealed" : "resident", ks->custody.bears ? "yes" : "no");
         kgr_mqtt_start(ks->mqtt);
         on_timer(ks);
         kgr_loop_run(ks->loop);

@@ -74,9 +74,13 @@ for custody in sealed mixed; do
         lab_wait_for 15 "the revocation at node $i" sh -c \
             "KGR_AGENT=$LAB/node-$i/agent.sock $LAB_BIN/kgrctl peers --json | grep -q '\"state\": *\"revoked\"'"
     done
-    lab_wait_for 5 "the keys to go" sh -c "$scan $nnsk -- pid:$KGR_AGENT_1_PID pid:$KGR_AGENT_2_PID"
+    # shellcheck disable=SC2086
+    lab_wait_for 5 "the keys to go" "$scan" $nnsk -- "pid:$KGR_AGENT_1_PID" "pid:$KGR_AGENT_2_PID"
     searched "$nnsk" 0 "pid:$KGR_AGENT_1_PID" "pid:$KGR_AGENT_2_PID" "pid:$KGR_KS_PID" "${files[@]}"
     searched "$all" 1 "arena:$KGR_AGENT_2_PID" # NKSK is in use
+    lab_ac node revoke "$(lab_id 2)" >/dev/null
+    # shellcheck disable=SC2086
+    lab_wait_for 15 "every key of the revoked node to go" "$scan" $all -- "pid:$KGR_AGENT_2_PID"
     lab_down "$LAB"
     rm -rf "$LAB"
     echo "$custody: searched ${#files[@]} files and 3 processes"
