@@ -113,6 +113,14 @@ static bool node_json(json_t *list, const struct kgr_node_entry *e)
                          (int)e->custodies, "told", (e->flags & KGR_NODE_UNTOLD) == 0)) == 0;
 }
 
+/* Of the mask that the node registered with. */
+static const char *custody_word(uint8_t custodies)
+{
+    if (custodies == 0)
+        return "-";
+    return (custodies & KGR_MASK(KGR_WIRE_RESIDENT)) != 0 ? "resident" : "sealed";
+}
+
 static void node_row(const struct kgr_node_entry *e)
 {
     char heard[32] = "never";
@@ -120,9 +128,9 @@ static void node_row(const struct kgr_node_entry *e)
     struct tm tm;
     if (e->heard != 0 && gmtime_r(&t, &tm) != NULL)
         strftime(heard, sizeof heard, "%Y-%m-%d %H:%M:%SZ", &tm);
-    printf("%-24s %-11s %-9s %-5s %s\n", e->node.s, kgr_node_state_word(e->state),
+    printf("%-24s %-11s %-9s %-5s %-9s %s\n", e->node.s, kgr_node_state_word(e->state),
            (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven",
-           (e->flags & KGR_NODE_UNTOLD) == 0 ? "yes" : "no", heard);
+           (e->flags & KGR_NODE_UNTOLD) == 0 ? "yes" : "no", custody_word(e->custodies), heard);
 }
 
 static bool print_node(struct kgr_rd *rd, json_t *list)
@@ -139,7 +147,8 @@ static bool print_node(struct kgr_rd *rd, json_t *list)
 
 static void node_title(void)
 {
-    printf("%-24s %-11s %-9s %-5s %s\n", "NODE", "STATE", "TPM", "TOLD", "LAST HEARD");
+    printf("%-24s %-11s %-9s %-5s %-9s %s\n", "NODE", "STATE", "TPM", "TOLD", "CUSTODY",
+           "LAST HEARD");
 }
 
 enum kgr_error kgr_ac_cmd_node_list(const struct kgr_ac_settings *settings,
