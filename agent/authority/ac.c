@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/authority/next.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/keys/auth.h"
@@ -28,12 +29,27 @@ enum kgr_error kgr_ac_open_state(struct kgr_ac *ac, const struct kgr_ac_settings
     return err;
 }
 
+/* The first keys, and the counter, have values without a number. */
+enum kgr_error kgr_ac_auth(const struct kgr_ac *ac, struct kgr_tpm_auth **out,
+                           enum kgr_ac_which which, uint32_t generation, struct kgr_diag *diag)
+{
+    const uint8_t id[4] = {(uint8_t)(generation >> 24), (uint8_t)(generation >> 16),
+                           (uint8_t)(generation >> 8), (uint8_t)generation};
+    bool numbered = which != KGR_AC_COUNTER && generation != 0;
+    enum kgr_error err = kgr_auth_derive(ac->root, out, auth_labels[which],
+                                         numbered ? kgr_slice(id, sizeof id) : kgr_slice(NULL, 0));
+    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "cannot derive authorisation values");
+}
+
 static enum kgr_error derive_auths(struct kgr_ac *ac, const uint8_t *root, struct kgr_diag *diag)
 {
+    uint32_t generation = 0;
     enum kgr_error err = kgr_auth_root_new(&ac->root, root);
-    for (size_t i = 0; err == KGR_OK && i < KGR_ARRAY_LEN(ac->auths); i++)
-        err = kgr_auth_derive(ac->root, &ac->auths[i], auth_labels[i], kgr_slice(NULL, 0));
-    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "cannot derive authorisation values");
+    if (err == KGR_OK)
+        err = kgr_ac_state_generation(ac->state, &generation, diag);
+    for (int i = 0; err == KGR_OK && i < (int)KGR_ARRAY_LEN(ac->auths); i++)
+        err = kgr_ac_auth(ac, &ac->auths[i], (enum kgr_ac_which)i, generation, diag);
+    return err;
 }
 
 /* The SRK of this TPM, which must be the one that init found, with a session salted by it. */
@@ -105,6 +121,8 @@ enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *sett
         err = load_root(ac, diag);
     if (err == KGR_OK)
         err = find_keys(ac, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_evict_retired(ac, diag);
     return err;
 }
 
@@ -168,7 +186,7 @@ static void take_back(struct kgr_ac *ac)
         kgr_warn("tpm-not-cleaned", "reason=\"%s\"", kgr_diag_text(&diag, err));
 }
 
-static struct kgr_ac_anchor anchor_of(const struct kgr_tpm_object *object)
+struct kgr_ac_anchor kgr_ac_anchor_of(const struct kgr_tpm_object *object)
 {
     const struct kgr_ac_anchor a = {object->handle, object->name};
     return a;
@@ -196,9 +214,9 @@ static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_tpm_blo
 {
     const struct kgr_ac_founding founding = {.root = root,
                                              .srk = srk->name,
-                                             .storage = anchor_of(&ac->storage),
-                                             .signing = anchor_of(&ac->signing),
-                                             .counter = anchor_of(&ac->counter_nv),
+                                             .storage = kgr_ac_anchor_of(&ac->storage),
+                                             .signing = kgr_ac_anchor_of(&ac->signing),
+                                             .counter = kgr_ac_anchor_of(&ac->counter_nv),
                                              .identity = identity};
     return kgr_ac_state_found(ac->state, &founding, diag);
 }

@@ -52,6 +52,12 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_epoch(struct kgr_ac *ac, uint32_t *out, str
 KGR_MUST_CHECK enum kgr_error kgr_ac_broker(struct kgr_ac *ac, struct kgr_ac_broker *out,
                                             struct kgr_diag *diag);
 
+/* kgr_ac_auth derives the authorisation value of a key of that generation; the caller's to free. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_auth(const struct kgr_ac *ac, struct kgr_tpm_auth **out,
+                                          enum kgr_ac_which which, uint32_t generation,
+                                          struct kgr_diag *diag);
+struct kgr_ac_anchor kgr_ac_anchor_of(const struct kgr_tpm_object *object);
+
 /*
  * kgr_ac_order signs an order, has the KS carry it out, and checks the signature of the result. *out_body
  * borrows buf (KGR_FRAME_MAX bytes). A refusal by the KS is its error, with its words. An order that changes something stands on

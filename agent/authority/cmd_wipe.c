@@ -10,22 +10,20 @@
 #include "agent/tpm/tpm.h"
 
 #define DATABASE "ac.db"
-#define REMAINS  3
 
 /* A database that cannot be read any more does not tell what stands in the TPM: that stays there, and is said. */
 static enum kgr_error remove_from_tpm(const struct kgr_ac_settings *settings, struct kgr_diag *diag)
 {
-    struct kgr_tpm_remains remains[REMAINS];
+    struct kgr_tpm_remains remains[KGR_AC_ANCHORS_MAX];
+    struct kgr_ac_anchor anchors[KGR_AC_ANCHORS_MAX];
     struct kgr_ac_state *state = NULL;
-    struct kgr_ac_anchor anchor;
     struct kgr_diag own = {.text = ""};
     size_t num = 0;
     enum kgr_error err = kgr_ac_state_open(&state, settings->state, &own);
-    for (size_t i = 0; err == KGR_OK && i < REMAINS; i++) {
-        err = kgr_ac_state_anchor(state, &anchor, (enum kgr_ac_which)i, &own);
-        if (err == KGR_OK)
-            remains[num++] = (struct kgr_tpm_remains){anchor.handle, anchor.name};
-    }
+    if (err == KGR_OK)
+        err = kgr_ac_state_anchors(state, anchors, &num, &own);
+    for (size_t i = 0; err == KGR_OK && i < num; i++)
+        remains[i] = (struct kgr_tpm_remains){anchors[i].handle, anchors[i].name};
     kgr_ac_state_close(state);
     if (err == KGR_ERR_STATE) /* never initialised */
         return KGR_OK;

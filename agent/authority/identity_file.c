@@ -6,10 +6,10 @@
 #include "agent/seal/digest.h"
 #include "agent/tpm/template.h"
 
-enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct kgr_ac_identity *ac,
-                                       struct kgr_diag *diag)
+enum kgr_error kgr_identity_encode_ac(uint8_t *out, size_t *out_len,
+                                      const struct kgr_ac_identity *ac, struct kgr_diag *diag)
 {
-    uint8_t buf[KGR_IDENTITY_MAX], hash[KGR_SHA256_LEN];
+    uint8_t hash[KGR_SHA256_LEN];
     struct kgr_wr wr;
     const struct kgr_identity identity = {
         .kind = KGR_IDENTITY_AC,
@@ -17,7 +17,7 @@ enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct k
         .storage = kgr_slice(ac->storage.bytes, ac->storage.len),
         .ek = kgr_slice(ac->ek.bytes, ac->ek.len),
     };
-    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_init(&wr, out, KGR_IDENTITY_MAX);
     enum kgr_error err = kgr_identity_encode(&wr, &identity);
     struct kgr_slice covered = kgr_wr_slice(&wr);
     if (err == KGR_OK)
@@ -27,7 +27,17 @@ enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct k
     kgr_wr_bytes(&wr, hash, sizeof hash);
     if (!kgr_wr_ok(&wr))
         return kgr_diag_set(diag, KGR_ERR_TOO_LARGE, "the identity is too large");
-    return kgr_new_file_finish(file, 0644, kgr_wr_slice(&wr), diag);
+    *out_len = wr.len;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_identity_file_write(struct kgr_new_file *file, const struct kgr_ac_identity *ac,
+                                       struct kgr_diag *diag)
+{
+    uint8_t bytes[KGR_IDENTITY_MAX];
+    size_t len = 0;
+    enum kgr_error err = kgr_identity_encode_ac(bytes, &len, ac, diag);
+    return err == KGR_OK ? kgr_new_file_finish(file, 0644, kgr_slice(bytes, len), diag) : err;
 }
 
 static enum kgr_error check(const struct kgr_identity *identity, const char *path,

@@ -11,6 +11,11 @@
 KGR_MUST_CHECK enum kgr_error kgr_identity_file_write(struct kgr_new_file *file,
                                                       const struct kgr_ac_identity *ac,
                                                       struct kgr_diag *diag);
+/* kgr_identity_encode_ac writes the bytes of such a file into out of KGR_IDENTITY_MAX bytes. */
+KGR_MUST_CHECK enum kgr_error kgr_identity_encode_ac(uint8_t *out, size_t *out_len,
+                                                     const struct kgr_ac_identity *ac,
+                                                     struct kgr_diag *diag);
+
 struct kgr_ks_pub {
     struct kgr_ac_identity ks;
     struct kgr_ac_broker broker;

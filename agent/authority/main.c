@@ -52,6 +52,7 @@ static const struct kgr_option allow_options[] = {
 static const struct kgr_command commands[] = {
     {"init", NULL, 0, "make the AC's keys in its TPM", init_options, 0},
     {"pin", "FILE", 1, "trust the key server whose identity is in FILE", NULL, 0},
+    {"rekey", NULL, 0, "give the AC other keys, and have the key server obey only them", NULL, 0},
     {"node add", "N_ID", 1, "let a node register: make its credential", add_options, 0},
     {"node list", NULL, 0, "show every node", list_options, 0},
     {"node show", "N_ID", 1, "show one node", list_options, 0},
@@ -70,10 +71,10 @@ static const struct kgr_command commands[] = {
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,         kgr_ac_cmd_pin,        kgr_ac_cmd_node_add,    kgr_ac_cmd_node_list,
-    kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove,
-    kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,  kgr_ac_cmd_pair_matrix, kgr_ac_cmd_audit,
-    kgr_ac_cmd_audit_verify, kgr_ac_cmd_wipe,
+    kgr_ac_cmd_init,        kgr_ac_cmd_pin,          kgr_ac_cmd_rekey,      kgr_ac_cmd_node_add,
+    kgr_ac_cmd_node_list,   kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke,
+    kgr_ac_cmd_node_remove, kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,  kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_audit,       kgr_ac_cmd_audit_verify, kgr_ac_cmd_wipe,
 };
 
 static const struct kgr_program program = {

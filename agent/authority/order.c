@@ -6,6 +6,7 @@
 
 #include "agent/authority/ks_link.h"
 #include "agent/authority/mqtt_link.h"
+#include "agent/authority/next.h"
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
@@ -209,7 +210,8 @@ static enum kgr_error give(struct kgr_ac *ac, struct errand *e, uint8_t *buf, st
 /* Whether what the order brought still has to be put somewhere. */
 static bool brings_something(const struct errand *e)
 {
-    return e->result.status == KGR_OK && e->order.kind == KGR_ORDER_NODE_ADD;
+    return e->result.status == KGR_OK &&
+           (e->order.kind == KGR_ORDER_NODE_ADD || e->order.kind == KGR_ORDER_AC_REKEY);
 }
 
 enum kgr_error kgr_ac_order_taken(struct kgr_ac *ac, struct kgr_diag *diag)
@@ -230,6 +232,8 @@ enum kgr_error kgr_ac_order(struct kgr_ac *ac, struct kgr_slice *out_body, uint8
         e->order.kind = (uint8_t)kind;
         e->order.body = body;
         err = give(ac, e, buf, diag);
+        if (err == KGR_OK)
+            err = kgr_ac_settle(ac, diag);
         if (err == KGR_OK && changes_something(e->order.kind) && !brings_something(e))
             err = kgr_ac_order_taken(ac, diag);
         if (err == KGR_OK && e->result.status != KGR_OK)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/authority/state_rows.h"
 #include "agent/base/buf.h"
 #include "agent/store/db.h"
 #include "agent/wire/order.h"
@@ -19,25 +20,18 @@ static const struct kgr_db_schema schema = {
     .num_migrations = KGR_ARRAY_LEN(migrations),
 };
 
-struct kgr_ac_state {
-    struct kgr_db *db;
-};
-
-enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
-                                 struct kgr_diag *diag)
+/* The name that a value is kept under. */
+static const char *resolve(const struct kgr_ac_state *state, const char *name, char *buf)
 {
-    char path[1100];
-    struct kgr_ac_state *state = calloc(1, sizeof *state);
-    if (state == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
-    snprintf(path, sizeof path, "%s/ac.db", folder);
-    enum kgr_error err = kgr_db_open(&state->db, path, &schema, diag);
-    if (err != KGR_OK) {
-        free(state);
-        return err;
+    static const char *const of_keys[] = {"storage",    "signing", "identity",
+                                          "generation", "nksk",    "window"};
+    for (size_t i = 0; state->next && i < KGR_ARRAY_LEN(of_keys); i++) {
+        if (strcmp(of_keys[i], name) == 0) {
+            snprintf(buf, KGR_AC_ROWS_NAME_MAX, KGR_AC_ROWS_NEXT "%s", name);
+            return buf;
+        }
     }
-    *out = state;
-    return KGR_OK;
+    return name;
 }
 
 void kgr_ac_state_close(struct kgr_ac_state *state)
@@ -48,17 +42,18 @@ void kgr_ac_state_close(struct kgr_ac_state *state)
     free(state);
 }
 
-static enum kgr_error put(struct kgr_ac_state *state, const char *name, struct kgr_slice value,
-                          struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_put(struct kgr_ac_state *state, const char *name, struct kgr_slice value,
+                               struct kgr_diag *diag)
 {
     struct kgr_stmt *stmt = NULL;
+    char buf[KGR_AC_ROWS_NAME_MAX];
     enum kgr_error err = kgr_db_stmt(
         &stmt, state->db,
         "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2",
         diag);
     if (err != KGR_OK)
         return err;
-    kgr_stmt_bind_text(stmt, 1, name);
+    kgr_stmt_bind_text(stmt, 1, resolve(state, name, buf));
     kgr_stmt_bind_blob(stmt, 2, value);
     return kgr_stmt_run(stmt, diag);
 }
@@ -70,23 +65,23 @@ static enum kgr_error not_founded(struct kgr_diag *diag)
     return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
 }
 
-static enum kgr_error damaged(const char *name, struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_damaged(const char *name, struct kgr_diag *diag)
 {
     return kgr_diag_set(diag, KGR_ERR_CORRUPT, "ac.db: %s is damaged; restore the state folder",
                         name);
 }
 
-/* Copies a value of at most cap bytes; *out_len is SIZE_MAX when there is none. */
-static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t *out,
-                          size_t *out_len, size_t cap, struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_get(struct kgr_ac_state *state, const char *name, uint8_t *out,
+                               size_t *out_len, size_t cap, struct kgr_diag *diag)
 {
     struct kgr_stmt *stmt = NULL;
     enum kgr_step step;
+    char buf[KGR_AC_ROWS_NAME_MAX];
     enum kgr_error err =
         kgr_db_stmt(&stmt, state->db, "SELECT value FROM meta WHERE name = ?1", diag);
     if (err != KGR_OK)
         return err;
-    kgr_stmt_bind_text(stmt, 1, name);
+    kgr_stmt_bind_text(stmt, 1, resolve(state, name, buf));
     err = kgr_stmt_step(&step, stmt, diag);
     if (err != KGR_OK)
         return err;
@@ -96,7 +91,7 @@ static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t 
     }
     struct kgr_slice value = kgr_stmt_blob(stmt, 0);
     if (value.len > cap) {
-        err = damaged(name, diag);
+        err = kgr_ac_rows_damaged(name, diag);
     } else {
         kgr_copy(out, value.p, value.len);
         *out_len = value.len;
@@ -105,19 +100,54 @@ static enum kgr_error get(struct kgr_ac_state *state, const char *name, uint8_t 
     return err;
 }
 
-static enum kgr_error put_anchor(struct kgr_ac_state *state, const char *name,
-                                 const struct kgr_ac_anchor *anchor, struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_exists(struct kgr_ac_state *state, const char *name, bool *out,
+                                  struct kgr_diag *diag)
+{
+    struct kgr_stmt *stmt = NULL;
+    enum kgr_step step = KGR_STEP_DONE;
+    enum kgr_error err = kgr_db_stmt(&stmt, state->db, "SELECT 1 FROM meta WHERE name = ?1", diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_stmt_bind_text(stmt, 1, name);
+    err = kgr_stmt_step(&step, stmt, diag);
+    kgr_stmt_reset(stmt);
+    *out = step == KGR_STEP_ROW;
+    return err;
+}
+
+enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
+                                 struct kgr_diag *diag)
+{
+    char path[1100];
+    struct kgr_ac_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    snprintf(path, sizeof path, "%s/ac.db", folder);
+    enum kgr_error err = kgr_db_open(&state->db, path, &schema, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_rows_exists(state, KGR_AC_ROWS_NEXT "nksk", &state->next, diag);
+    if (err != KGR_OK) {
+        kgr_ac_state_close(state);
+        return err;
+    }
+    *out = state;
+    return KGR_OK;
+}
+
+enum kgr_error kgr_ac_rows_put_anchor(struct kgr_ac_state *state, const char *name,
+                                      const struct kgr_ac_anchor *anchor, struct kgr_diag *diag)
 {
     uint8_t buf[4 + 2 + KGR_TPM_NAME_MAX];
     struct kgr_wr wr;
     kgr_wr_init(&wr, buf, sizeof buf);
     kgr_wr_u32(&wr, anchor->handle);
     kgr_wr_vec16(&wr, kgr_slice(anchor->name.bytes, anchor->name.len));
-    return put(state, name, kgr_wr_slice(&wr), diag);
+    return kgr_ac_rows_put(state, name, kgr_wr_slice(&wr), diag);
 }
 
-static enum kgr_error put_identity(struct kgr_ac_state *state, const char *name,
-                                   const struct kgr_ac_identity *identity, struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_put_identity(struct kgr_ac_state *state, const char *name,
+                                        const struct kgr_ac_identity *identity,
+                                        struct kgr_diag *diag)
 {
     uint8_t buf[3 * (2 + KGR_TPM_PUBLIC_MAX)];
     struct kgr_wr wr;
@@ -125,26 +155,27 @@ static enum kgr_error put_identity(struct kgr_ac_state *state, const char *name,
     kgr_wr_vec16(&wr, kgr_slice(identity->signing.bytes, identity->signing.len));
     kgr_wr_vec16(&wr, kgr_slice(identity->storage.bytes, identity->storage.len));
     kgr_wr_vec16(&wr, kgr_slice(identity->ek.bytes, identity->ek.len));
-    return put(state, name, kgr_wr_slice(&wr), diag);
+    return kgr_ac_rows_put(state, name, kgr_wr_slice(&wr), diag);
 }
 
 static enum kgr_error put_founding(struct kgr_ac_state *state, const struct kgr_ac_founding *f,
                                    struct kgr_diag *diag)
 {
-    enum kgr_error err =
-        put(state, "root_public", kgr_slice(f->root->pub.bytes, f->root->pub.len), diag);
+    enum kgr_error err = kgr_ac_rows_put(state, "root_public",
+                                         kgr_slice(f->root->pub.bytes, f->root->pub.len), diag);
     if (err == KGR_OK)
-        err = put(state, "root_private", kgr_slice(f->root->priv.bytes, f->root->priv.len), diag);
+        err = kgr_ac_rows_put(state, "root_private",
+                              kgr_slice(f->root->priv.bytes, f->root->priv.len), diag);
     if (err == KGR_OK)
-        err = put(state, "srk", kgr_slice(f->srk.bytes, f->srk.len), diag);
+        err = kgr_ac_rows_put(state, "srk", kgr_slice(f->srk.bytes, f->srk.len), diag);
     if (err == KGR_OK)
-        err = put_anchor(state, "storage", &f->storage, diag);
+        err = kgr_ac_rows_put_anchor(state, "storage", &f->storage, diag);
     if (err == KGR_OK)
-        err = put_anchor(state, "signing", &f->signing, diag);
+        err = kgr_ac_rows_put_anchor(state, "signing", &f->signing, diag);
     if (err == KGR_OK)
-        err = put_anchor(state, "counter", &f->counter, diag);
+        err = kgr_ac_rows_put_anchor(state, "counter", &f->counter, diag);
     if (err == KGR_OK)
-        err = put_identity(state, "identity", f->identity, diag);
+        err = kgr_ac_rows_put_identity(state, "identity", f->identity, diag);
     return err;
 }
 
@@ -166,7 +197,7 @@ static enum kgr_error get_founded(struct kgr_ac_state *state, const char *name, 
                                   uint16_t *out_len, size_t cap, struct kgr_diag *diag)
 {
     size_t len = 0;
-    enum kgr_error err = get(state, name, out, &len, cap, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, name, out, &len, cap, diag);
     if (err == KGR_OK && len == SIZE_MAX)
         err = not_founded(diag);
     if (err == KGR_OK)
@@ -190,11 +221,17 @@ enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state, struct kgr_tpm_blob
 enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anchor *out,
                                    enum kgr_ac_which which, struct kgr_diag *diag)
 {
-    static const char *const names[] = {"storage", "signing", "counter"};
+    static const char *const names[] = {"storage",
+                                        "signing",
+                                        "counter",
+                                        KGR_AC_ROWS_NEXT "storage",
+                                        KGR_AC_ROWS_NEXT "signing",
+                                        "retired_storage",
+                                        "retired_signing"};
     uint8_t buf[4 + 2 + KGR_TPM_NAME_MAX];
     struct kgr_rd rd;
     size_t len = 0;
-    enum kgr_error err = get(state, names[which], buf, &len, sizeof buf, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, names[which], buf, &len, sizeof buf, diag);
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
@@ -203,7 +240,7 @@ enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anc
     uint32_t handle = kgr_rd_u32(&rd);
     struct kgr_slice name = kgr_rd_vec16(&rd, KGR_TPM_NAME_MAX);
     if (!kgr_rd_done(&rd))
-        return damaged(names[which], diag);
+        return kgr_ac_rows_damaged(names[which], diag);
     memset(out, 0, sizeof *out);
     out->handle = handle;
     out->name.len = (uint16_t)name.len;
@@ -217,8 +254,8 @@ static void write_blob(struct kgr_wr *wr, const struct kgr_tpm_blob *blob)
     kgr_wr_vec16(wr, kgr_slice(blob->priv.bytes, blob->priv.len));
 }
 
-static enum kgr_error put_nksk(struct kgr_ac_state *state, const struct kgr_ac_nksk *nksk,
-                               struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_put_nksk(struct kgr_ac_state *state, const char *name,
+                                    const struct kgr_ac_nksk *nksk, struct kgr_diag *diag)
 {
     struct kgr_wr wr;
     uint8_t *buf = malloc(sizeof *nksk);
@@ -230,11 +267,21 @@ static enum kgr_error put_nksk(struct kgr_ac_state *state, const struct kgr_ac_n
     kgr_wr_bytes(&wr, nksk->topic2, sizeof nksk->topic2);
     write_blob(&wr, &nksk->blobs.enc);
     write_blob(&wr, &nksk->blobs.mac);
-    enum kgr_error err = put(state, "nksk", kgr_wr_slice(&wr), diag);
-    if (err == KGR_OK)
-        err = kgr_ac_state_set_window(state, &nksk->window, diag);
+    enum kgr_error err = kgr_ac_rows_put(state, name, kgr_wr_slice(&wr), diag);
     free(buf);
     return err;
+}
+
+enum kgr_error kgr_ac_rows_put_window(struct kgr_ac_state *state, const char *name,
+                                      const struct kgr_window *window, struct kgr_diag *diag)
+{
+    uint8_t buf[16];
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, sizeof buf);
+    kgr_wr_u32(&wr, window->epoch);
+    kgr_wr_u32(&wr, window->highest);
+    kgr_wr_u64(&wr, window->seen);
+    return kgr_ac_rows_put(state, name, kgr_wr_slice(&wr), diag);
 }
 
 static enum kgr_error put_broker(struct kgr_ac_state *state, const struct kgr_ac_broker *broker,
@@ -245,7 +292,7 @@ static enum kgr_error put_broker(struct kgr_ac_state *state, const struct kgr_ac
     kgr_wr_init(&wr, buf, sizeof buf);
     kgr_wr_u16(&wr, broker->port);
     kgr_wr_bytes(&wr, broker->host, strlen(broker->host));
-    return put(state, "broker", kgr_wr_slice(&wr), diag);
+    return kgr_ac_rows_put(state, "broker", kgr_wr_slice(&wr), diag);
 }
 
 enum kgr_error kgr_ac_state_pin(struct kgr_ac_state *state, const struct kgr_ac_identity *ks,
@@ -255,9 +302,11 @@ enum kgr_error kgr_ac_state_pin(struct kgr_ac_state *state, const struct kgr_ac_
     enum kgr_error err = kgr_db_begin(state->db, diag);
     if (err != KGR_OK)
         return err;
-    err = put_identity(state, "ks", ks, diag);
+    err = kgr_ac_rows_put_identity(state, "ks", ks, diag);
     if (err == KGR_OK)
-        err = put_nksk(state, nksk, diag);
+        err = kgr_ac_rows_put_nksk(state, "nksk", nksk, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_rows_put_window(state, "window", &nksk->window, diag);
     if (err == KGR_OK)
         err = put_broker(state, broker, diag);
     if (err == KGR_OK)
@@ -289,31 +338,32 @@ static enum kgr_error decode_identity(struct kgr_ac_identity *out, struct kgr_sl
     return KGR_OK;
 }
 
-/* missing: what to say when there is none. */
-static enum kgr_error get_identity(struct kgr_ac_state *state, const char *name,
-                                   struct kgr_ac_identity *out, const char *missing,
-                                   struct kgr_diag *diag)
+enum kgr_error kgr_ac_rows_identity(struct kgr_ac_state *state, const char *name,
+                                    struct kgr_ac_identity *out, const char *missing,
+                                    struct kgr_diag *diag)
 {
     uint8_t buf[3 * (2 + KGR_TPM_PUBLIC_MAX)];
     size_t len = 0;
-    enum kgr_error err = get(state, name, buf, &len, sizeof buf, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, name, buf, &len, sizeof buf, diag);
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
         return kgr_diag_set(diag, KGR_ERR_STATE, "%s", missing);
-    return decode_identity(out, kgr_slice(buf, len)) == KGR_OK ? KGR_OK : damaged(name, diag);
+    return decode_identity(out, kgr_slice(buf, len)) == KGR_OK ? KGR_OK
+                                                               : kgr_ac_rows_damaged(name, diag);
 }
 
 enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state, struct kgr_ac_identity *out,
                                      struct kgr_diag *diag)
 {
-    return get_identity(state, "identity", out, not_initialised, diag);
+    return kgr_ac_rows_identity(state, "identity", out, not_initialised, diag);
 }
 
 enum kgr_error kgr_ac_state_ks(struct kgr_ac_state *state, struct kgr_ac_identity *out,
                                struct kgr_diag *diag)
 {
-    return get_identity(state, "ks", out, "no key server is pinned; run kgr-ac pin ks.pub", diag);
+    return kgr_ac_rows_identity(state, "ks", out, "no key server is pinned; run kgr-ac pin ks.pub",
+                                diag);
 }
 
 enum kgr_error kgr_ac_state_audit(struct kgr_ac_state *state, uint64_t *out_id,
@@ -322,14 +372,14 @@ enum kgr_error kgr_ac_state_audit(struct kgr_ac_state *state, uint64_t *out_id,
     uint8_t buf[8 + KGR_TPM_HASH_LEN];
     struct kgr_rd rd;
     size_t len = 0;
-    enum kgr_error err = get(state, "audit", buf, &len, sizeof buf, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, "audit", buf, &len, sizeof buf, diag);
     *out_id = 0;
     if (err != KGR_OK || len == SIZE_MAX)
         return err;
     kgr_rd_init(&rd, buf, len);
     *out_id = kgr_rd_u64(&rd);
     kgr_rd_bytes(&rd, out_hash, KGR_TPM_HASH_LEN);
-    return kgr_rd_done(&rd) ? KGR_OK : damaged("audit", diag);
+    return kgr_rd_done(&rd) ? KGR_OK : kgr_ac_rows_damaged("audit", diag);
 }
 
 enum kgr_error kgr_ac_state_set_audit(struct kgr_ac_state *state, uint64_t id,
@@ -340,7 +390,7 @@ enum kgr_error kgr_ac_state_set_audit(struct kgr_ac_state *state, uint64_t id,
     kgr_wr_init(&wr, buf, sizeof buf);
     kgr_wr_u64(&wr, id);
     kgr_wr_bytes(&wr, hash, KGR_TPM_HASH_LEN);
-    return put(state, "audit", kgr_wr_slice(&wr), diag);
+    return kgr_ac_rows_put(state, "audit", kgr_wr_slice(&wr), diag);
 }
 
 static void read_blob(struct kgr_rd *rd, struct kgr_tpm_blob *out)
@@ -362,16 +412,16 @@ static enum kgr_error get_window(struct kgr_ac_state *state, struct kgr_window *
     uint8_t buf[16];
     struct kgr_rd rd;
     size_t len = 0;
-    enum kgr_error err = get(state, "window", buf, &len, sizeof buf, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, "window", buf, &len, sizeof buf, diag);
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
-        return damaged("window", diag);
+        return kgr_ac_rows_damaged("window", diag);
     kgr_rd_init(&rd, buf, len);
     out->epoch = kgr_rd_u32(&rd);
     out->highest = kgr_rd_u32(&rd);
     out->seen = kgr_rd_u64(&rd);
-    return kgr_rd_done(&rd) ? KGR_OK : damaged("window", diag);
+    return kgr_rd_done(&rd) ? KGR_OK : kgr_ac_rows_damaged("window", diag);
 }
 
 enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk *out,
@@ -382,7 +432,7 @@ enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk 
     uint8_t *buf = malloc(sizeof *out);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
-    enum kgr_error err = get(state, "nksk", buf, &len, sizeof *out, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, "nksk", buf, &len, sizeof *out, diag);
     if (err == KGR_OK && len == SIZE_MAX)
         err = kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_granted);
     if (err == KGR_OK) {
@@ -392,7 +442,8 @@ enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk 
         kgr_rd_bytes(&rd, out->topic2, sizeof out->topic2);
         read_blob(&rd, &out->blobs.enc);
         read_blob(&rd, &out->blobs.mac);
-        err = kgr_rd_done(&rd) ? get_window(state, &out->window, diag) : damaged("nksk", diag);
+        err = kgr_rd_done(&rd) ? get_window(state, &out->window, diag)
+                               : kgr_ac_rows_damaged("nksk", diag);
     }
     free(buf);
     return err;
@@ -401,13 +452,7 @@ enum kgr_error kgr_ac_state_nksk(struct kgr_ac_state *state, struct kgr_ac_nksk 
 enum kgr_error kgr_ac_state_set_window(struct kgr_ac_state *state, const struct kgr_window *window,
                                        struct kgr_diag *diag)
 {
-    uint8_t buf[16];
-    struct kgr_wr wr;
-    kgr_wr_init(&wr, buf, sizeof buf);
-    kgr_wr_u32(&wr, window->epoch);
-    kgr_wr_u32(&wr, window->highest);
-    kgr_wr_u64(&wr, window->seen);
-    return put(state, "window", kgr_wr_slice(&wr), diag);
+    return kgr_ac_rows_put_window(state, "window", window, diag);
 }
 
 enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state, struct kgr_ac_broker *out,
@@ -416,7 +461,7 @@ enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state, struct kgr_ac_bro
     uint8_t buf[sizeof *out];
     struct kgr_rd rd;
     size_t len = 0;
-    enum kgr_error err = get(state, "broker", buf, &len, sizeof buf, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, "broker", buf, &len, sizeof buf, diag);
     if (err != KGR_OK)
         return err;
     if (len == SIZE_MAX)
@@ -425,7 +470,7 @@ enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state, struct kgr_ac_bro
     out->port = kgr_rd_u16(&rd);
     struct kgr_slice host = kgr_rd_rest(&rd);
     if (!kgr_rd_ok(&rd) || host.len == 0 || host.len >= sizeof out->host)
-        return damaged("broker", diag);
+        return kgr_ac_rows_damaged("broker", diag);
     memset(out->host, 0, sizeof out->host);
     kgr_copy(out->host, host.p, host.len);
     return KGR_OK;
@@ -434,7 +479,7 @@ enum kgr_error kgr_ac_state_broker(struct kgr_ac_state *state, struct kgr_ac_bro
 enum kgr_error kgr_ac_state_pending(struct kgr_ac_state *state, uint8_t *out, size_t *out_len,
                                     struct kgr_diag *diag)
 {
-    enum kgr_error err = get(state, "pending", out, out_len, KGR_ORDER_MAX, diag);
+    enum kgr_error err = kgr_ac_rows_get(state, "pending", out, out_len, KGR_ORDER_MAX, diag);
     if (err == KGR_OK && *out_len == SIZE_MAX)
         *out_len = 0;
     return err;
@@ -443,5 +488,5 @@ enum kgr_error kgr_ac_state_pending(struct kgr_ac_state *state, uint8_t *out, si
 enum kgr_error kgr_ac_state_set_pending(struct kgr_ac_state *state, struct kgr_slice order,
                                         struct kgr_diag *diag)
 {
-    return put(state, "pending", order, diag);
+    return kgr_ac_rows_put(state, "pending", order, diag);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
+
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
@@ -47,6 +49,42 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const
 /* kgr_ac_state_close accepts NULL. */
 void kgr_ac_state_close(struct kgr_ac_state *state);
 
+/*
+ * The next keys of the AC (docs/protocol.md, section 9.4). Until the KS granted them they stand beside the present ones; from then
+ * on everything here that is asked for is theirs, until kgr_ac_state_promote makes them the present ones.
+ */
+enum kgr_ac_stage {
+    KGR_AC_SETTLED,   /* there are none */
+    KGR_AC_ANNOUNCED, /* made, and perhaps ordered */
+    KGR_AC_GRANTED,
+};
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_stage(struct kgr_ac_state *state, enum kgr_ac_stage *out,
+                                                 struct kgr_diag *diag);
+/* The number of the present keys, from 0: a part of their authorisation values. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_generation(struct kgr_ac_state *state, uint32_t *out,
+                                                      struct kgr_diag *diag);
+struct kgr_ac_next {
+    uint32_t generation;
+    struct kgr_ac_anchor storage;
+    struct kgr_ac_anchor signing;
+    const struct kgr_ac_identity *identity;
+};
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_announce(struct kgr_ac_state *state,
+                                                    const struct kgr_ac_next *next,
+                                                    struct kgr_diag *diag);
+/* kgr_ac_state_grant stores what the KS granted to the next keys, and that the order for it is done. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_grant(struct kgr_ac_state *state,
+                                                 const struct kgr_ac_nksk *nksk,
+                                                 struct kgr_diag *diag);
+/* kgr_ac_state_promote keeps only the anchors of what was there before. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_promote(struct kgr_ac_state *state,
+                                                   struct kgr_diag *diag);
+/* kgr_ac_state_has_retired tells whether there are such keys, which are to be evicted; then kgr_ac_state_evicted. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_has_retired(struct kgr_ac_state *state, bool *out,
+                                                       struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_evicted(struct kgr_ac_state *state,
+                                                   struct kgr_diag *diag);
+
 /* What init stores, all of it in one transaction. */
 struct kgr_ac_founding {
     const struct kgr_tpm_blob *root; /* sealed below srk */
@@ -65,15 +103,32 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state,
                                                 struct kgr_tpm_blob *out,
                                                 struct kgr_tpm_name *out_srk,
                                                 struct kgr_diag *diag);
-enum kgr_ac_which { KGR_AC_STORAGE, KGR_AC_SIGNING, KGR_AC_COUNTER };
+enum kgr_ac_which {
+    KGR_AC_STORAGE,
+    KGR_AC_SIGNING,
+    KGR_AC_COUNTER,
+    KGR_AC_NEXT_STORAGE, /* while they are announced only */
+    KGR_AC_NEXT_SIGNING,
+    KGR_AC_RETIRED_STORAGE, /* to be evicted */
+    KGR_AC_RETIRED_SIGNING,
+};
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state,
                                                   struct kgr_ac_anchor *out,
                                                   enum kgr_ac_which which, struct kgr_diag *diag);
 
-/* kgr_ac_state_identity is the AC's own, as init made it. */
+/* kgr_ac_state_anchors finds everything of the AC that may stand in its TPM, of all generations. */
+#define KGR_AC_ANCHORS_MAX 7
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchors(struct kgr_ac_state *state,
+                                                   struct kgr_ac_anchor out[KGR_AC_ANCHORS_MAX],
+                                                   size_t *out_num, struct kgr_diag *diag);
+
+/* kgr_ac_state_identity is the AC's own, as init made it or rekey. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_identity(struct kgr_ac_state *state,
                                                     struct kgr_ac_identity *out,
                                                     struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_next_identity(struct kgr_ac_state *state,
+                                                         struct kgr_ac_identity *out,
+                                                         struct kgr_diag *diag);
 /* kgr_ac_state_pin stores the KS and what it granted, in one transaction. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_pin(struct kgr_ac_state *state,
                                                const struct kgr_ac_identity *ks,

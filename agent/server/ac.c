@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/log.h"
 #include "agent/seal/digest.h"
 #include "agent/server/challenge.h"
 #include "agent/server/ks.h"
@@ -267,13 +268,26 @@ static enum kgr_error load_slot(struct kgr_ks *ks, enum kgr_ks_ac_slot slot, str
                          : kgr_diag_set(diag, err, "the database's keys of the AC are damaged");
 }
 
+static enum kgr_error listen(struct kgr_ks *ks, const struct kgr_ks_ac *ac)
+{
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+
+    if (!ac->there || ks->mqtt == NULL)
+        return KGR_OK;
+    return kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ac->node.r.topic1));
+}
+
 enum kgr_error kgr_ks_ac_load(struct kgr_ks *ks, struct kgr_diag *diag)
 {
     enum kgr_error err = load_slot(ks, KGR_KS_AC_PRESENT, diag);
 
     if (err == KGR_OK && !ks->ac[KGR_KS_AC_PRESENT].there)
         return kgr_diag_set(diag, KGR_ERR_STATE, "this KS has no AC; run: kgr-ks ac replace");
-    return err != KGR_OK ? err : load_slot(ks, KGR_KS_AC_NEXT, diag);
+    if (err == KGR_OK)
+        err = load_slot(ks, KGR_KS_AC_NEXT, diag);
+    for (size_t i = 0; i < KGR_ARRAY_LEN(ks->ac) && err == KGR_OK; i++)
+        err = listen(ks, &ks->ac[i]);
+    return err;
 }
 
 /* The present AC's key becomes a former one; the oldest of them is forgotten. */
@@ -303,6 +317,45 @@ enum kgr_error kgr_ks_ac_replace(struct kgr_db *db, struct kgr_slice file,
     if (err == KGR_OK)
         err = kgr_ks_ac_save(db, KGR_KS_AC_PRESENT, file, keys, diag);
     return err != KGR_OK ? err : kgr_ks_orders_reset(db, diag);
+}
+
+/* In memory: the key object of the next keys stays, with the numbers that it has counted. */
+static void move_next(struct kgr_ks *ks)
+{
+    struct kgr_ks_ac *present = &ks->ac[KGR_KS_AC_PRESENT], *next = &ks->ac[KGR_KS_AC_NEXT];
+    struct kgr_ks_key *old = present->node.nksk;
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
+
+    kgr_mqtt_unsubscribe(ks->mqtt, kgr_topic_text(topic, present->node.r.topic1));
+    if (old != NULL) {
+        kgr_ks_keys_take(&ks->keys, old);
+        kgr_ks_key_release(ks, old);
+    }
+    *present = *next;
+    if (present->node.nksk != NULL)
+        present->node.nksk->node = &present->node;
+    next->there = false;
+    next->node.nksk = NULL;
+    next->node.r.has_nksk = false;
+}
+
+enum kgr_error kgr_ks_ac_promote(struct kgr_ks *ks, struct kgr_diag *diag)
+{
+    enum kgr_error err = retire(ks->db, diag);
+
+    if (err == KGR_OK)
+        err = kgr_ks_window_erase(ks->db, ks->ac[KGR_KS_AC_PRESENT].node.r.nksk_key_id, diag);
+    if (err == KGR_OK)
+        err = kgr_db_exec(
+            ks->db, "DELETE FROM ac WHERE slot = 0; UPDATE ac SET slot = 0 WHERE slot = 1", diag);
+    if (err == KGR_OK)
+        err = kgr_ks_ac_public(ks->db, &ks->id.ac_storage, &ks->id.ac_ek, diag);
+    if (err != KGR_OK)
+        return err;
+    move_next(ks);
+    ks->erased = true;
+    kgr_info("ac", "state=\"new keys in use; the old ones are obeyed no more\"");
+    return KGR_OK;
 }
 
 static bool signed_by(const struct kgr_tpm_public *pub, const struct kgr_order *order)

@@ -68,8 +68,13 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_ac_replace(struct kgr_db *db, struct kgr_sl
                                                 const struct kgr_ks_ac_keys *keys,
                                                 struct kgr_diag *diag);
 
-/* kgr_ks_ac_load makes the keys of the AC known to the running KS. */
+/*
+ * kgr_ks_ac_load makes the keys of the AC known to the running KS, which listens on their topics from then on. Within a transaction, or
+ * at the start.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_ks_ac_load(struct kgr_ks *ks, struct kgr_diag *diag);
+/* kgr_ks_ac_promote makes the next keys the present ones, within a transaction; what was there is a former key. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_ac_promote(struct kgr_ks *ks, struct kgr_diag *diag);
 /*
  * kgr_ks_ac_signer tells whose an order is, by its signature: KGR_ORDERS_FINE for the AC's present or next key (*out_slot),
  * KGR_ORDERS_FORMER_KEY, KGR_ORDERS_FORGED.

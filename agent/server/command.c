@@ -14,6 +14,7 @@ void kgr_ks_command_free(struct kgr_ks_command *c)
     free(c->result_bytes);
     free(c->add);
     free(c->issue);
+    free(c->ac);
     free(c);
 }
 

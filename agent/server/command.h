@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "agent/seal/digest.h"
+#include "agent/server/ac.h"
 #include "agent/server/issue.h"
 #include "agent/server/origin.h"
 #include "agent/wire/order.h"
@@ -16,6 +17,7 @@ struct kgr_ks_command {
     struct kgr_ks_after after;
     struct kgr_ks *ks;
     struct kgr_ks_origin origin;
+    enum kgr_ks_ac_slot signer;
     uint8_t kind;
     uint64_t number;
     uint8_t order_hash[KGR_DIGEST_LEN];
@@ -31,6 +33,7 @@ struct kgr_ks_command {
     struct kgr_order_node_add *add;
     struct kgr_ks_issue *issue;
     struct kgr_registry registry;
+    struct kgr_ks_ac_job *ac; /* ac_rekey */
 };
 
 /* kgr_ks_command_new takes over the origin; NULL without memory. Whoever ends the command frees it. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/server/ac_rekey.h"
 #include "agent/server/audit.h"
 #include "agent/server/command.h"
 #include "agent/server/exchanges.h"
@@ -183,6 +184,8 @@ static enum kgr_error node_add(struct kgr_ks_command *c, struct kgr_slice body,
     kgr_copy(ek_hash, c->add->ek_hash.p, c->add->ek_hash.len);
     c->add->ek_hash.p = ek_hash;
     c->issue->nid = c->add->node;
+    c->issue->ac_storage = ks->id.ac_storage;
+    c->issue->ac_ek = ks->id.ac_ek;
     c->issue->expires_s = kgr_ks_now_s(ks) + c->add->validity_s;
     c->issue->expires_wall_s = (uint64_t)kgr_clock_wall_s() + c->add->validity_s;
     if (c->add->host.len != 0) {
@@ -380,6 +383,8 @@ enum kgr_error kgr_ks_commands_carry_out(struct kgr_ks_command *c, const struct 
         return node_show(c, order->body, diag);
     case KGR_ORDER_NODE_REKEY:
         return node_rekey(c, order->body, diag);
+    case KGR_ORDER_AC_REKEY:
+        return kgr_ks_ac_rekey(c, order->body, diag);
     case KGR_ORDER_AUDIT_LIST:
         return kgr_ks_audit_list(c->ks, &c->body, order->body, diag);
     case KGR_ORDER_NODE_REVOKE:

@@ -114,9 +114,9 @@ static enum kgr_error seal_for_ac(struct kgr_ks_issue *issue, const struct kgr_k
     if (err == KGR_OK)
         err = kgr_tpm_random(tpm, secret, SECRET_LEN, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_public_name(&name, &id->ac_storage);
+        err = kgr_tpm_public_name(&name, &issue->ac_storage);
     if (err == KGR_OK)
-        err = kgr_tpm_make_credential(tpm, &credential, &id->ac_ek, &name,
+        err = kgr_tpm_make_credential(tpm, &credential, &issue->ac_ek, &name,
                                       kgr_slice(secret, SECRET_LEN), diag);
     if (err == KGR_OK)
         err = derive(&key, id, secret);

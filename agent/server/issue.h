@@ -25,6 +25,8 @@ struct kgr_ks_issue {
     uint64_t expires_wall_s; /* Unix time, for the node */
     char host[256];          /* of the broker */
     uint16_t port;
+    struct kgr_tpm_public ac_storage; /* whose TPM alone opens it */
+    struct kgr_tpm_public ac_ek;
     /* Out. */
     struct kgr_tpm_blob ntag;
     uint8_t sealed[KGR_KS_ISSUE_MAX]; /* body of the result of node_add */

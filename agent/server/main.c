@@ -15,6 +15,7 @@
 #include "agent/daemon/options.h"
 #include "agent/daemon/wipe.h"
 #include "agent/server/identity.h"
+#include "agent/server/replace.h"
 #include "agent/server/service.h"
 #include "agent/server/store.h"
 #include "agent/server/wipe.h"
@@ -77,12 +78,17 @@ static const struct kgr_config_key schema[] = {
     {0},
 };
 
-enum { INIT, IDENTITY, RUN, WIPE };
+enum { INIT, IDENTITY, REPLACE, RUN, WIPE };
 enum { INIT_AC, INIT_OUT };
 
 static const struct kgr_option init_options[] = {
     {"ac", 0, "FILE", "identity of the AC to obey (kgr-ac init makes it)"},
     {"out", 'o', "FILE", "where to write the identity of this KS"},
+    {0},
+};
+
+static const struct kgr_option replace_options[] = {
+    {"out", 'o', "FILE", "where to write the identity of this KS, with the grant for that AC"},
     {0},
 };
 
@@ -101,6 +107,11 @@ static const struct kgr_command commands[] = {
               .help = "make the keys of this KS in its TPM",
               .options = init_options},
     [IDENTITY] = {.name = "identity", .help = "show who this KS is", .options = identity_options},
+    [REPLACE] = {.name = "ac replace",
+                 .operands = "FILE",
+                 .num_operands = 1,
+                 .help = "obey another AC from now on: the one whose identity is in FILE",
+                 .options = replace_options},
     [RUN] = {.name = "run", .help = "serve"},
     [WIPE] = {.name = "wipe",
               .help = "destroy every key and the state of this KS",
@@ -242,6 +253,31 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
     return err;
 }
 
+static enum kgr_error do_replace(const struct app *app, struct kgr_diag *diag)
+{
+    const char *ac = app->options.operands[0], *out = app->options.values[0];
+    uint8_t bytes[KGR_IDENTITY_MAX];
+    size_t len = 0;
+    struct kgr_tpm *tpm = NULL;
+    enum kgr_error err;
+
+    if (out == NULL)
+        return kgr_diag_set(diag, KGR_ERR_INVALID, "ac replace wants -o FILE");
+    if (access(out, F_OK) == 0)
+        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
+    err = read_file(ac, bytes, sizeof bytes, &len, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_open(&tpm, app->tcti, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_replace_ac(tpm, app->state, kgr_slice(bytes, len), diag);
+    kgr_tpm_close(tpm);
+    if (err == KGR_OK)
+        err = export_identity(app, out, diag);
+    if (err == KGR_OK)
+        kgr_info("ac", "state=replaced identity=%s", out);
+    return err;
+}
+
 static enum kgr_error do_identity(const struct app *app, struct kgr_diag *diag)
 {
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
@@ -340,6 +376,9 @@ static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
     switch (app->options.command_index) {
     case INIT:
         err = do_init(app, diag);
+        break;
+    case REPLACE:
+        err = do_replace(app, diag);
         break;
     case IDENTITY:
         err = do_identity(app, diag);

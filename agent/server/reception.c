@@ -28,7 +28,10 @@ static void execute(struct kgr_ks_command *c, const struct kgr_order *order)
         kgr_ks_command_drop(&c->after);
         return;
     }
-    refused = kgr_ks_commands_carry_out(c, order, &reason);
+    /* The first order under the AC's next keys makes them the present ones. */
+    if (c->signer == KGR_KS_AC_NEXT)
+        err = kgr_ks_ac_promote(ks, &diag);
+    refused = err == KGR_OK ? kgr_ks_commands_carry_out(c, order, &reason) : KGR_ERR_INVALID;
     if (refused != KGR_OK && !is_refusal(refused)) {
         err = refused;
         diag = reason;
@@ -115,6 +118,7 @@ static void take(struct kgr_ks *ks, struct kgr_ks_origin *origin, struct kgr_sli
         kgr_ks_origin_refuse(ks, origin, KGR_ERR_NO_MEMORY, kgr_strerror(KGR_ERR_NO_MEMORY));
         return;
     }
+    c->signer = slot;
     c->kind = order.kind;
     c->number = order.number;
     if (kgr_sha256(c->order_hash, &bytes, 1) != KGR_OK) {

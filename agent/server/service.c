@@ -150,8 +150,6 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     enum kgr_error err = kgr_ks_orders_load(ks->db, &ks->orders, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_ac_load(ks, diag);
-    if (err == KGR_OK)
         err = kgr_ks_time_load(ks, diag);
     if (err == KGR_OK)
         err = kgr_ks_nodes_each(ks->db, collect_record, &records, diag);
@@ -198,9 +196,6 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         if (node->r.has_topics)
             err = subscribe_node(ks, node);
-    for (size_t i = 0; i < KGR_ARRAY_LEN(ks->ac) && err == KGR_OK; i++)
-        if (ks->ac[i].there)
-            err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ks->ac[i].node.r.topic1));
     return err;
 }
 
@@ -240,6 +235,8 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
         err = load(ks, diag);
     if (err == KGR_OK)
         err = open_mqtt(ks, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_ac_load(ks, diag);
     if (err == KGR_OK)
         err = kgr_server_new(&ks->server, ks->loop, &options, diag);
     return err;

@@ -155,6 +155,9 @@ static void result_body(uint8_t kind, struct kgr_slice in)
     case KGR_ORDER_AUDIT_LIST:
         audit(in);
         break;
+    case KGR_ORDER_AC_REKEY:
+        FUZZ_ROUND_TRIP(struct kgr_ac_grant, kgr_ac_grant_decode, kgr_ac_grant_encode, in);
+        break;
     default:
         break;
     }

@@ -359,6 +359,8 @@ static void orders(void)
     save_order(KGR_ORDER_NODE_SHOW, kgr_wr_slice(&body_wr), "node_show");
     ok = ok && kgr_order_rekey_encode(begin_order_body(), &rekey) == KGR_OK;
     save_order(KGR_ORDER_NODE_REKEY, kgr_wr_slice(&body_wr), "node_rekey");
+    kgr_wr_vec16(begin_order_body(), some(100));
+    save_order(KGR_ORDER_AC_REKEY, kgr_wr_slice(&body_wr), "ac_rekey");
     ok = ok && kgr_audit_query_encode(begin_order_body(), &query) == KGR_OK;
     save_order(KGR_ORDER_AUDIT_LIST, kgr_wr_slice(&body_wr), "audit_list");
     require(ok, "orders");
@@ -377,6 +379,10 @@ static void results(void)
                                   .custodies = 1};
     struct kgr_pair_entry pair = {{{"gateway-00001"}, {"gateway-00002"}}, 0, 0, 1, 1};
     const struct kgr_list_head head = {2, 2};
+    const struct kgr_ac_grant grant = {.credential = some(20),
+                                       .secret = some(30),
+                                       .nksk = {some(10), some(20), some(30)},
+                                       .nksksign = {some(10), some(20), some(30)}};
     const struct kgr_audit_head audit_head = {.newest = 9, .num = 1};
     const struct kgr_audit_entry audit = {.id = 9,
                                           .time_s = 1800000000,
@@ -400,6 +406,8 @@ static void results(void)
     kgr_pair_entry_write(&body_wr, &pair);
     kgr_pair_entry_write(&body_wr, &pair);
     save_result(KGR_ORDER_PAIR_LIST, KGR_OK, kgr_wr_slice(&body_wr), "pair_list_result");
+    require(kgr_ac_grant_encode(begin_order_body(), &grant) == KGR_OK, "grant");
+    save_result(KGR_ORDER_AC_REKEY, KGR_OK, kgr_wr_slice(&body_wr), "ac_rekey_result");
     kgr_audit_head_write(begin_order_body(), &audit_head);
     kgr_audit_entry_write(&body_wr, &audit);
     kgr_wr_bytes(&body_wr, filler, KGR_DIGEST_LEN);
