@@ -31,8 +31,8 @@ static enum kgr_error make(struct kgr_ac *ac, struct making *m, struct kgr_diag 
         err = kgr_tpm_srk(ac->tpm, &srk, &srk_pub, diag);
     if (err == KGR_OK)
         err = kgr_tpm_create_storage(ac->tpm, &m->storage, &m->identity.storage, &srk,
-                                     KGR_TPM_FIRST_HANDLE, KGR_SUITE_AES128_SHA256,
-                                     m->storage_auth, diag);
+                                     KGR_TPM_FIRST_HANDLE, KGR_SUITE_AES128_SHA256, m->storage_auth,
+                                     diag);
     if (err == KGR_OK)
         err = kgr_tpm_create_signing(ac->tpm, &m->signing, &m->identity.signing, &srk,
                                      KGR_TPM_FIRST_HANDLE, m->signing_auth, diag);

@@ -113,6 +113,23 @@ enum kgr_error kgr_ks_audit(struct kgr_ks *ks, const struct kgr_ks_audit_event *
     return err != KGR_OK ? err : prune(ks, entry.id, diag);
 }
 
+enum kgr_error kgr_ks_audit_node(struct kgr_ks *ks, const char *nid, enum kgr_error status,
+                                 const char *text, struct kgr_diag *diag)
+{
+    struct kgr_ks_audit_event event = {
+        .what = KGR_AUDIT_NODE,
+        .status = status,
+        .count = 1,
+        .subject = nid,
+        .text = text,
+    };
+
+    /* A node that is taken in was ordered; a refusal may be provoked by a stranger. */
+    if (status != KGR_OK)
+        event.count = kgr_audit_gate_count(&ks->node_gate, kgr_ks_now_s(ks));
+    return event.count == 0 ? KGR_OK : kgr_ks_audit(ks, &event, diag);
+}
+
 void kgr_ks_audit_refusal(struct kgr_ks *ks, enum kgr_orders_reason reason, uint8_t kind,
                           uint64_t number, const char *subject)
 {

@@ -10,7 +10,7 @@
 
 /*
  * The audit log: what an operator must be able to prove later, in a chain of hashes (docs/protocol.md, section 9.3). Whatever
- * concerns nodes may be recorded with it: registrations, takeovers, revocations (KGR_AUDIT_NODE), starts and
+ * concerns nodes may be recorded with it: registrations, takeovers, revocations (kgr_ks_audit_node), starts and
  * restored databases (KGR_AUDIT_SERVICE). Call kgr_ks_audit within the transaction of the event, once for each, and through a gate
  * of its own (audit_gate.h) whatever a stranger can provoke.
  */
@@ -31,6 +31,13 @@ struct kgr_ks_audit_event {
 /* kgr_ks_audit adds a record, within a transaction. KGR_ERR_IO and others of the database. */
 KGR_MUST_CHECK enum kgr_error
 kgr_ks_audit(struct kgr_ks *ks, const struct kgr_ks_audit_event *event, struct kgr_diag *diag);
+/*
+ * kgr_ks_audit_node records what became of a node, within a transaction, unless there are too many such records: they are counted
+ * then. status tells a refusal from the rest.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ks_audit_node(struct kgr_ks *ks, const char *nid,
+                                                enum kgr_error status, const char *text,
+                                                struct kgr_diag *diag);
 /*
  * kgr_ks_audit_refusal records a refused order in a transaction of its own, unless there are too many of its reason: those
  * are counted. kind and number as far as they are known.

@@ -7,6 +7,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/seal/digest.h"
+#include "agent/server/audit.h"
 #include "agent/server/challenge.h"
 #include "agent/server/nksk_glue.h"
 #include "agent/tpm/template.h"
@@ -241,9 +242,12 @@ static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
             break;
         case KGR_REGISTRY_DO_ALARM:
             kgr_ks_alarm(ks, "another TPM used the credential of %s", node->r.nid.s);
+            err = kgr_ks_audit_node(ks, node->r.nid.s, KGR_ERR_NOT_AUTHORIZED,
+                                    "another TPM used its credential", diag);
             break;
         case KGR_REGISTRY_DO_REPORT:
             kgr_info("node", "node=%s state=%s", node->r.nid.s, phases[node->reg.s.phase]);
+            err = kgr_ks_audit_node(ks, node->r.nid.s, KGR_OK, phases[node->reg.s.phase], diag);
             break;
         case KGR_REGISTRY_DO_IGNORED:
             kgr_debug("frame-ignored", "node=%s state=%s", node->r.nid.s,

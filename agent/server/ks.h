@@ -124,6 +124,7 @@ struct kgr_ks {
     struct kgr_ks_ac ac[2];    /* by enum kgr_ks_ac_slot */
     struct kgr_orders orders;
     struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
+    struct kgr_audit_gate node_gate;
     uint32_t words;      /* given in this epoch */
     uint64_t notices_ms; /* when the first notice is due */
     uint64_t next_slot_id;

@@ -82,3 +82,6 @@ expect 0 'is registered' $(agent 3) enroll "$WORK/copy"
 
 # Nothing of NTAG is left once it is spent, in the rows or between them.
 ! cat "$LAB"/node-3/state/agent.db* | grep -aq 'ntag-' || fail "NTAG is still in the state"
+
+# The KS's audit log says who registered.
+expect 0 "gateway-00001: done \\(registered\\)" "$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf" audit
