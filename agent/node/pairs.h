@@ -40,7 +40,7 @@ struct kgr_pair_records {
 /* What subscribers of events know of a pair. */
 struct kgr_pair_told {
     uint64_t generation;
-    bool revoked;
+    enum kgr_pair_status status;
     enum kgr_error error;
 };
 

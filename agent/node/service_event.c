@@ -220,9 +220,16 @@ static struct kgr_pair_told state_of(const struct kgr_pair *pair)
 {
     return (struct kgr_pair_told){
         .generation = pair->ex.s.current.generation,
-        .revoked = pair->status == KGR_PAIR_REVOKED,
+        .status = pair->status,
         .error = pair->ex.s.phase == KGR_EXCHANGE_FAILED ? pair->ex.s.error : KGR_OK,
     };
+}
+
+/* Whether a pair that might be used may be no more, or its node was revoked for good. */
+static bool is_end(enum kgr_pair_status before, enum kgr_pair_status now)
+{
+    return (before == KGR_PAIR_ALLOWED && now != KGR_PAIR_ALLOWED) ||
+           (before != KGR_PAIR_REVOKED && now == KGR_PAIR_REVOKED);
 }
 
 void kgr_service_tell_pair(struct kgr_service *service, struct kgr_pair *pair)
@@ -232,9 +239,11 @@ void kgr_service_tell_pair(struct kgr_service *service, struct kgr_pair *pair)
     struct kgr_node_event event = {.peer = pair->ex.s.peer, .generation = now.generation};
 
     pair->told = now;
-    if (now.revoked && !before.revoked) {
+    if (is_end(before.status, now.status)) {
         event.type = KGR_EVENT_REVOKED;
+        event.error = now.status == KGR_PAIR_UNNAMED ? KGR_ERR_NOT_AUTHORIZED : KGR_ERR_REVOKED;
         kgr_service_emit(service, &event);
+        event.error = KGR_OK;
     }
     if (now.generation > before.generation) {
         event.type = before.generation == 0 ? KGR_EVENT_KEY_READY : KGR_EVENT_KEY_RENEWED;

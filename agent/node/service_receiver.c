@@ -78,7 +78,7 @@ static enum kgr_error vain(const struct kgr_service *service, const struct kgr_r
     if (receiver->peer.s[0] == '\0')
         return KGR_OK;
     pair = kgr_pairs_find(&service->node->pairs, &receiver->peer);
-    if (pair != NULL && pair->status == KGR_PAIR_REVOKED)
+    if (pair != NULL && (pair->status == KGR_PAIR_REVOKED || pair->status == KGR_PAIR_DENIED))
         return KGR_ERR_REVOKED;
     /* Before the first synchronisation nobody knows whom the KS will name. */
     if (!service->node->synced || (pair != NULL && pair->status == KGR_PAIR_ALLOWED))

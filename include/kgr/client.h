@@ -144,7 +144,8 @@ struct kgr_message {
 enum kgr_event_type {
     KGR_EVENT_KEY_READY = 1,   /* peer has a first key: generation */
     KGR_EVENT_KEY_RENEWED = 2, /* peer has another key: generation */
-    KGR_EVENT_REVOKED = 3,     /* the pair was revoked */
+    KGR_EVENT_REVOKED =
+        3, /* the pair was revoked or denied (error KGR_ERR_REVOKED), or is not named any more */
     KGR_EVENT_FAILED = 4,      /* no key with peer: error */
     KGR_EVENT_MESSAGE = 5,     /* count messages wait; there was none before */
     KGR_EVENT_OVERFLOW = 6,    /* the inbox of peer was full: count messages dropped so far */

@@ -126,7 +126,7 @@ lab_wait_for 10 "the subscription" test -s "$WORK/events" -o -d "/proc/$events"
 sleep 0.3
 seq 1 700 | one send "$id2" --lines
 refused full 100
-has '"waiting":600' two status --json || fail "the inbox holds $(two status)"
+lab_wait_for 20 "600 messages to wait" has '"waiting":600' two status --json
 wait $events || fail "no events: $(cat "$WORK/events")"
 head -n 1 "$WORK/events" | grep -q "\"event\":\"message\",\"peer\":\"$id1\"" || fail "events: $(cat "$WORK/events")"
 grep -q '"event":"overflow".*"count":1,' "$WORK/events" || fail "events: $(cat "$WORK/events")"
@@ -158,3 +158,22 @@ echo again | one send "$id2"
 grep -q ' broker-lost' "$WORK/events" || fail "events: $(cat "$WORK/events")"
 grep -q ' broker-back' "$WORK/events" || fail "events: $(cat "$WORK/events")"
 kill $events 2>/dev/null || true
+
+# The end of the pair: what was accepted is still given out, then nobody waits in vain.
+echo last | one send "$id2"
+lab_wait_for 10 "the last message" has '"waiting":1,' two status --json
+two events --json --peer "$id1" >"$WORK/events" &
+events=$!
+lab_wait_for 10 "the subscription" grep -q '"event":"message"' "$WORK/events"
+one recv "$id2" --timeout 25 >"$WORK/out" 2>"$WORK/err" &
+recv1=$!
+lab_ac pair deny "$id1" "$id2" >/dev/null
+status=0
+wait $recv1 || status=$?
+[ $status = 5 ] || fail "who waits for a peer that is denied ends with $status: $(cat "$WORK/err")"
+lab_wait_for 20 "the event of the denial" grep -q '"event":"revoked".*"error":"revoked"' "$WORK/events"
+kill $events
+[ "$(two recv "$id1")" = last ] || fail "an accepted message was lost with the key"
+expect 5 "$id1: revoked" two recv "$id1"
+expect 5 "$id2: revoked" one send "$id2" /dev/null
+expect 5 "$id1: revoked" two open "$id1" -i "$WORK/sealed"
