@@ -162,7 +162,7 @@ static void on_worked(struct kgr_node *node, const struct kgr_challenge *challen
         err = kgr_nksk_run(node, &event, &source);
     }
     if (err != KGR_OK) {
-        if (err != KGR_ERR_STATE) /* the worker is stopping */
+        if (!node->stopping)
             kgr_node_alarm(node, "renewal of NKSK: %s", kgr_diag_text(&why, err));
         (void)kgr_nksk_run(node, &refused, NULL); /* changes only the machine */
     }
@@ -308,9 +308,12 @@ enum kgr_error kgr_nksk_run(struct kgr_node *node, struct kgr_nksk_event *event,
     kgr_random(&event->jitter, sizeof(event->jitter));
     err = act(node, kgr_nksk_step(&node->renewal, event), &before.s, source);
     if (err != KGR_OK) {
+        uint64_t again_ms = event->now_ms + KGR_RETRY_MAX_MS;
+
         node->renewal = before;
         node->renewal.busy = false;
-        node->renewal.deadline_ms = event->now_ms + KGR_RETRY_MAX_MS;
+        if (node->renewal.deadline_ms > again_ms || node->renewal.deadline_ms <= event->now_ms)
+            node->renewal.deadline_ms = again_ms;
     }
     return err;
 }
@@ -319,7 +322,7 @@ void kgr_nksk_fail(struct kgr_node *node, enum kgr_error err, const struct kgr_d
 {
     struct kgr_nksk_event event = {.type = KGR_NKSK_FAILED};
 
-    if (err == KGR_ERR_STATE) /* the worker is stopping: the next start goes on */
+    if (node->stopping) /* the next start goes on */
         return;
     kgr_node_alarm(node, "renewal of NKSK: %s", kgr_diag_text(diag, err));
     (void)kgr_nksk_run(node, &event, NULL); /* logged */

@@ -152,7 +152,7 @@ static void done_evict(void *ctx, enum kgr_error err, const struct kgr_diag *dia
         err = kgr_anchor_forget_dead(&job->node->anchor, job->node->db, &why);
     if (err == KGR_OK)
         kgr_info("storage_key_evicted", "handle=0x%08x", job->dead.handle);
-    else if (err != KGR_ERR_STATE) /* the next start, or the next wish for another, tries again */
+    else if (!job->node->stopping) /* the next start, or the next wish for another, tries again */
         kgr_node_alarm(job->node, "the old storage key 0x%08x is not evicted: %s", job->dead.handle,
                        kgr_diag_text(&why, err));
     free(job);
