@@ -217,7 +217,8 @@ static enum kgr_error open_with(struct kgr_vault *vault, struct kgr_tpm *tpm, st
     if (!kgr_tpm_name_equal(&file->srk.name, &file->srk_name))
         return kgr_diag_set(diag, KGR_ERR_CORRUPT,
                             "this TPM is not the one that the state was made with, or it was"
-                            " cleared (another SRK)");
+                            " cleared (another SRK); to begin anew: "
+                            "wipe, init, and enrol again");
     err = kgr_tpm_session_start(tpm, &file->srk, diag);
     if (err == KGR_OK)
         err = derive(vault, tpm, file, diag);
@@ -228,7 +229,8 @@ static enum kgr_error open_with(struct kgr_vault *vault, struct kgr_tpm *tpm, st
     return err == KGR_ERR_NO_KEY
                ? kgr_diag_set(
                      diag, KGR_ERR_CORRUPT,
-                     "the TPM does not hold what the state says; wrong TPM, or it was cleared")
+                     "the TPM does not hold what the state says; wrong TPM, or it was cleared; "
+                     "to begin anew: wipe, init, and enrol again")
                : err;
 }
 

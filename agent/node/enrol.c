@@ -12,6 +12,7 @@
 #include "agent/seal/hkdf.h"
 #include "agent/seal/software.h"
 #include "agent/tpm/object.h"
+#include "agent/wire/body_exchange.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/credential.h"
 
@@ -167,7 +168,7 @@ static void send_req(struct kgr_node *node)
         err = kgr_meta_get(node->db, KGR_META_REG_REQ, body, REQ_MAX, &len, &diag);
     if (err == KGR_OK)
         err = kgr_frames_send(&node->frames, KGR_FRAME_NTAG, node->topic0, KGR_FRAME_REG_REQ,
-                              node->reg.s.exchange, kgr_slice(body, len), NULL);
+                              node->reg.s.exchange, kgr_slice(body, len), &node->asked);
     if (err != KGR_OK)
         kgr_warn("frame_not_sent", "type=%d reason=\"%s\"", KGR_FRAME_REG_REQ,
                  kgr_diag_text(&diag, err));
@@ -335,6 +336,44 @@ enum kgr_error kgr_enrol_on_frame(struct kgr_node *node, const struct kgr_frame_
         return KGR_OK; /* a reg_done that the KS repeated */
     return frame->header->type == KGR_FRAME_REG_CHAL ? on_challenge(node, frame)
                                                      : on_done(node, frame);
+}
+
+/* The KS will not have this node: there is no use in asking on. */
+enum kgr_error kgr_enrol_on_nack(struct kgr_node *node, const struct kgr_frame_in *frame)
+{
+    struct kgr_diag *diag = &node->diag;
+    enum kgr_error why = KGR_ERR_NOT_AUTHORIZED;
+    struct kgr_nack nack;
+    enum kgr_error err = kgr_nack_decode(&nack, frame->body);
+
+    if (err != KGR_OK)
+        return err;
+    if (nack.type != KGR_FRAME_REG_REQ || nack.sequence > node->asked ||
+        nack.sequence >> 32 != node->epoch || node->reg.s.phase != KGR_REGISTRATION_ASKING ||
+        memcmp(frame->header->xid, node->reg.s.exchange, KGR_XID_LEN) != 0)
+        return KGR_OK; /* not of what was asked here */
+    switch (nack.reason) {
+    case KGR_NACK_EXPIRED:
+        why = kgr_diag_set(diag, KGR_ERR_EXPIRED,
+                           "the KS refuses: the credential has expired; ask for a new one");
+        break;
+    case KGR_NACK_SUITE:
+    case KGR_NACK_CUSTODY:
+        why = kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
+                           "the KS refuses: it has no suite or custody in common with this TPM");
+        break;
+    case KGR_NACK_UNPROVEN:
+        (void)kgr_diag_set(
+            diag, why,
+            "the KS refuses: no maker that it trusts vouches for this TPM, and the AC "
+            "named no --ek");
+        break;
+    default:
+        (void)kgr_diag_set(diag, why, "the KS refuses this node: reason %u", nack.reason);
+        break;
+    }
+    kgr_node_stop(node, why);
+    return KGR_OK;
 }
 
 enum kgr_error kgr_enrol_register(struct kgr_node *node, uint32_t timeout_s, struct kgr_diag *diag)

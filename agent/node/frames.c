@@ -191,7 +191,7 @@ static bool expected(const struct kgr_frame_key *key, const struct kgr_frame_hea
     if (header->role != KGR_ROLE_KS)
         return false;
     if (key->set == KGR_FRAME_NTAG)
-        return header->type == KGR_FRAME_REG_CHAL;
+        return header->type == KGR_FRAME_REG_CHAL || header->type == KGR_FRAME_NACK;
     switch (header->type) {
     case KGR_FRAME_REG_DONE:
     case KGR_FRAME_SYNC_ANS:

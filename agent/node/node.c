@@ -185,6 +185,8 @@ static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
     kgr_debug("frame_received", "type=%u", type);
     if (type == KGR_FRAME_REG_CHAL || type == KGR_FRAME_REG_DONE)
         return kgr_enrol_on_frame(node, frame);
+    if (node->service == NULL && type == KGR_FRAME_NACK)
+        return kgr_enrol_on_nack(node, frame);
     if (node->service == NULL)
         return KGR_OK; /* enrolling: the KS goes on once the agent runs */
     if (node->revoked == 0 && (type == KGR_FRAME_NKSK_CHAL || type == KGR_FRAME_NKSK_DONE))

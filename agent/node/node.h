@@ -60,6 +60,7 @@ struct kgr_node {
 
     uint64_t next_key_id; /* of NKSK, for the slot cache; those of pairs begin elsewhere */
     uint64_t give_up_ms;  /* enrolling: when the caller's patience ends */
+    uint64_t asked;       /* enrolling: sequence of the last reg_req of this start */
     struct kgr_frames frames;
     struct kgr_registration reg;
     struct kgr_nksk_renewal renewal;
@@ -132,6 +133,7 @@ void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...) KGR_PRINTF(2, 3
 
 /* enrol.c */
 enum kgr_error kgr_enrol_on_frame(struct kgr_node *node, const struct kgr_frame_in *frame);
+enum kgr_error kgr_enrol_on_nack(struct kgr_node *node, const struct kgr_frame_in *frame);
 void kgr_enrol_on_ready(struct kgr_node *node);
 void kgr_enrol_on_timer(struct kgr_node *node, uint64_t now_ms);
 

@@ -222,7 +222,7 @@ static void write_node(struct kgr_wr *wr, const struct kgr_ks_node *node)
         entry.ek_name = kgr_slice(name.bytes, name.len);
         entry.suites = node->r.suites;
         entry.custodies = node->r.custodies;
-        if (reg->has_ek_hash && !reg->pinned && reg->phase == KGR_REGISTRY_REGISTERED)
+        if (reg->proven && reg->phase != KGR_REGISTRY_ISSUED)
             entry.flags |= KGR_NODE_EK_PROVEN;
     }
     kgr_node_entry_write(wr, &entry);

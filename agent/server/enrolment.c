@@ -245,6 +245,9 @@ static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
             err = kgr_ks_audit_node(ks, node->r.nid.s, KGR_ERR_NOT_AUTHORIZED,
                                     "another TPM used its credential", diag);
             break;
+        case KGR_REGISTRY_DO_UNPROVEN:
+            kgr_ks_alarm(ks, "%s was refused: nobody vouches for its TPM", node->r.nid.s);
+            break;
         case KGR_REGISTRY_DO_REPORT:
             kgr_info("node", "node=%s state=%s", node->r.nid.s, phases[node->reg.s.phase]);
             err = kgr_ks_audit_node(ks, node->r.nid.s, KGR_OK, phases[node->reg.s.phase], diag);
@@ -280,6 +283,21 @@ static enum kgr_error is_new(struct kgr_ks *ks, const struct kgr_ks_node *node,
     return err;
 }
 
+/* is_certified: a maker that this KS trusts says that the EK is one of a TPM. */
+static bool is_certified(struct kgr_ks *ks, const struct kgr_ks_node *node,
+                         const struct kgr_reg_req *request, const struct kgr_tpm_public *ek)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
+
+    if (ks->ek_ca == NULL)
+        return false;
+    err = kgr_ek_ca_check(ks->ek_ca, request->ek_cert, ek, &diag);
+    if (err != KGR_OK)
+        kgr_info("ek-unproven", "node=%s reason=\"%s\"", node->r.nid.s, kgr_diag_text(&diag, err));
+    return err == KGR_OK;
+}
+
 enum kgr_error kgr_ks_enrolment_request(struct kgr_ks *ks, const struct kgr_ks_frame *frame,
                                         struct kgr_diag *diag)
 {
@@ -310,6 +328,8 @@ enum kgr_error kgr_ks_enrolment_request(struct kgr_ks *ks, const struct kgr_ks_f
     if (event.wellformed && (kgr_tpm_public_hash(ek_hash, &ek) != KGR_OK ||
                              kgr_tpm_public_hash(storage_hash, &storage) != KGR_OK))
         return KGR_ERR_FAILED;
+    event.certified = event.wellformed && is_certified(ks, node, &request, &ek);
+    event.only_proven = ks->settings.only_proven;
     event.request = request_hash;
     event.ek = ek_hash;
     event.storage = storage_hash;

@@ -14,6 +14,7 @@
 #include "agent/server/coordinator.h"
 #include "agent/server/custody.h"
 #include "agent/server/entropy_pool.h"
+#include "agent/server/ek_ca.h"
 #include "agent/server/framekey.h"
 #include "agent/server/identity.h"
 #include "agent/server/nksk_renewal.h"
@@ -47,6 +48,8 @@ struct kgr_ks_settings {
     size_t num_entropy;
     bool entropy_required;
     struct kgr_entropy_source_options entropy[KGR_ENTROPY_SOURCES_MAX];
+    const char *ek_ca; /* folder of the makers of TPMs; NULL: none is trusted */
+    bool only_proven;  /* no node whose EK nobody vouches for */
 };
 
 struct kgr_ks_node {
@@ -122,6 +125,7 @@ struct kgr_ks {
     struct kgr_ks_keys keys;
     struct kgr_ks_pair *pairs; /* those that have exchanges */
     struct kgr_ks_ac ac[2];    /* by enum kgr_ks_ac_slot */
+    struct kgr_ek_ca *ek_ca;   /* NULL: no maker is trusted */
     struct kgr_orders orders;
     struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
     struct kgr_audit_gate node_gate;

@@ -74,6 +74,8 @@ static const struct kgr_config_key schema[] = {
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
     {.name = "entropy", .type = KGR_CONFIG_GROUPS, .keys = entropy_keys},
     {.name = "entropy_required", .type = KGR_CONFIG_BOOL},
+    {.name = "ek_ca", .type = KGR_CONFIG_TEXT, .min = 1, .max = 900},
+    {.name = "require_proven_ek", .type = KGR_CONFIG_BOOL},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {0},
 };
@@ -354,6 +356,8 @@ static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
         .advert_keep_s = (uint32_t)kgr_config_int(root, "advert_keep"),
         .custody = (enum kgr_ks_custody_wish)custody,
         .suites = read_suites(root),
+        .ek_ca = kgr_config_has(root, "ek_ca") ? kgr_config_text(root, "ek_ca") : NULL,
+        .only_proven = kgr_config_bool(root, "require_proven_ek"),
     };
     enum kgr_error err = read_entropy(&settings, root, diag);
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define COLUMNS                                                                                    \
-    "nid, phase, added, heard, expires, suites, custodies, ek_hash, pinned, ek, storage, topic1, " \
+    "nid, phase, added, heard, expires, suites, custodies, ek_hash, pinned, proven, ek, storage, " \
+    "topic1, "                                                                                     \
     "topic2,"                                                                                      \
     " ntag_key_id, ntag_pub, ntag_priv, xid, request, nonce_ks, proof, suite, custody,"            \
     " nksk_key_id, enc_pub, enc_priv, mac_pub, mac_priv"
@@ -22,6 +23,7 @@ enum column {
     CUSTODIES,
     EK_HASH,
     PINNED,
+    PROVEN,
     EK,
     STORAGE,
     TOPIC1,
@@ -78,6 +80,7 @@ static void bind_record(struct kgr_stmt *stmt, const struct kgr_ks_record *r)
     bind_int(stmt, CUSTODIES, r->custodies);
     bind_if(stmt, EK_HASH, reg->has_ek_hash, reg->ek_hash, sizeof reg->ek_hash);
     bind_int(stmt, PINNED, reg->pinned);
+    bind_int(stmt, PROVEN, reg->proven);
     bind_if(stmt, EK, reg->bound, r->ek.bytes, r->ek.len);
     bind_if(stmt, STORAGE, reg->bound, r->storage.bytes, r->storage.len);
     bind_if(stmt, TOPIC1, r->has_topics, r->topic1, sizeof r->topic1);
@@ -103,11 +106,11 @@ enum kgr_error kgr_ks_nodes_save(struct kgr_db *db, const struct kgr_ks_record *
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO nodes (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
         " phase = excluded.phase, added = excluded.added, heard = excluded.heard,"
         " expires = excluded.expires, suites = excluded.suites,"
         " custodies = excluded.custodies, ek_hash = excluded.ek_hash, pinned = excluded.pinned,"
-        " ek = excluded.ek,"
+        " proven = excluded.proven, ek = excluded.ek,"
         " storage = excluded.storage, topic1 = excluded.topic1, topic2 = excluded.topic2,"
         " ntag_key_id = excluded.ntag_key_id, ntag_pub = excluded.ntag_pub,"
         " ntag_priv = excluded.ntag_priv, xid = excluded.xid, request = excluded.request,"
@@ -173,6 +176,7 @@ static void read_numbers(struct kgr_stmt *stmt, struct kgr_ks_record *out)
     out->reg.suite = (uint8_t)kgr_stmt_int(stmt, SUITE);
     out->reg.custody = (uint8_t)kgr_stmt_int(stmt, CUSTODY);
     out->reg.pinned = kgr_stmt_int(stmt, PINNED) != 0;
+    out->reg.proven = kgr_stmt_int(stmt, PROVEN) != 0;
 }
 
 static enum kgr_error read_record(struct kgr_stmt *stmt, struct kgr_ks_record *out,

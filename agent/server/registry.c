@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { NACK_EXPIRED = 3, NACK_SUITE = 4, NACK_CUSTODY = 5 };
+enum { NACK_EXPIRED = 3, NACK_SUITE = 4, NACK_CUSTODY = 5, NACK_UNPROVEN = 13 };
 enum { RESIDENT = 1, MIXED = 2, SEALED = 3 };
 
 typedef const struct kgr_registry_event event_t;
@@ -72,6 +72,7 @@ uint8_t kgr_registry_choose(uint8_t *out_suite, uint8_t *out_custody, uint8_t su
 static void on_req(struct kgr_registry *reg, event_t *event, actions_t *out)
 {
     uint8_t reason;
+    bool proven;
 
     if (expire(reg, event, out)) {
         nack(out, NACK_EXPIRED);
@@ -90,6 +91,12 @@ static void on_req(struct kgr_registry *reg, event_t *event, actions_t *out)
         add(out, KGR_REGISTRY_DO_SEND_CHAL);
         return;
     }
+    proven = reg->s.proven || event->certified || (reg->s.has_ek_hash && !reg->s.pinned);
+    if (!proven && event->only_proven) {
+        add(out, KGR_REGISTRY_DO_UNPROVEN);
+        nack(out, NACK_UNPROVEN);
+        return;
+    }
     reason = kgr_registry_choose(&reg->s.suite, &reg->s.custody, event->suites & event->own_suites,
                                  event->custodies, event->own_custodies);
     if (reason != 0) {
@@ -97,6 +104,7 @@ static void on_req(struct kgr_registry *reg, event_t *event, actions_t *out)
         return;
     }
     reg->s.bound = true;
+    reg->s.proven = proven;
     reg->s.phase = KGR_REGISTRY_ISSUED;
     memcpy(reg->s.ek, event->ek, KGR_REGISTRY_HASH_LEN);
     memcpy(reg->s.storage, event->storage, KGR_REGISTRY_HASH_LEN);
@@ -177,6 +185,7 @@ bool kgr_registry_renew(struct kgr_registry *out, const struct kgr_registry_stat
         return false;
     kgr_registry_init(out, expires_s, ek_hash != NULL ? ek_hash : pin);
     out->s.pinned = pin != NULL;
+    out->s.proven = pin != NULL && before->proven; /* it is the same chip */
     return true;
 }
 

@@ -32,7 +32,8 @@ struct kgr_registry {
         uint64_t expires_s; /* of the credential; KS time */
         bool has_ek_hash;   /* which EK it must be is known: the AC said so, or pinned */
         bool pinned;        /* it is that of a node of this N_ID that was revoked, not removed */
-        bool bound;         /* a valid reg_req came: ek and storage are the only ones from now on */
+        bool proven; /* the EK is that of the AC's word, or of a TPM whose maker the KS trusts */
+        bool bound;  /* a valid reg_req came: ek and storage are the only ones from now on */
         uint8_t ek_hash[KGR_REGISTRY_HASH_LEN]; /* of the AC */
         uint8_t ek[KGR_REGISTRY_HASH_LEN];      /* H(EK public) */
         uint8_t storage[KGR_REGISTRY_HASH_LEN]; /* H(storage key public) */
@@ -63,6 +64,8 @@ struct kgr_registry_event {
     const uint8_t *ek;         /* REQ: H(EK public) */
     const uint8_t *storage;    /* REQ: H(storage key public) */
     bool wellformed;           /* REQ: both publics are exactly the templates, topic2 is new */
+    bool certified;            /* REQ: a maker that the KS trusts certified the EK */
+    bool only_proven;          /* REQ: an EK that nobody vouches for is refused */
     uint8_t suites;            /* REQ: masks of what the node can do */
     uint8_t custodies;         /* REQ */
     uint8_t own_suites;        /* REQ: masks of what the KS can do */
@@ -80,6 +83,7 @@ enum kgr_registry_action_type {
     KGR_REGISTRY_DO_KEEP,       /* MADE: store what was made */
     KGR_REGISTRY_DO_ERASE_NTAG, /* and the stored body: the credential is spent or over */
     KGR_REGISTRY_DO_ALARM,      /* another TPM used the credential of this node */
+    KGR_REGISTRY_DO_UNPROVEN,   /* likewise, a TPM that nobody vouches for */
     KGR_REGISTRY_DO_REPORT,     /* the phase changed; for the log */
     KGR_REGISTRY_DO_IGNORED,    /* the frame was not for this state; for the log */
 };

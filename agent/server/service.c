@@ -226,6 +226,8 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
     };
     enum kgr_error err = open_loop(ks);
 
+    if (err == KGR_OK && ks->settings.ek_ca != NULL)
+        err = kgr_ek_ca_load(&ks->ek_ca, ks->settings.ek_ca, diag);
     if (err == KGR_OK)
         err = open_tpm(ks, dir, tcti, diag);
     if (err == KGR_OK)
@@ -295,6 +297,7 @@ static void finish(struct kgr_ks *ks)
         free(pair);
     }
     kgr_ks_identity_close(&ks->id);
+    kgr_ek_ca_free(ks->ek_ca);
     kgr_timer_free(ks->timer);
     kgr_timer_free(ks->mqtt_timer);
     kgr_wakeup_free(ks->mqtt_wakeup);

@@ -10,7 +10,8 @@ static const char *const migrations[] = {
     " counter INTEGER NOT NULL, seen BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE nodes (nid TEXT PRIMARY KEY, phase INTEGER NOT NULL, added INTEGER NOT NULL,"
     " heard INTEGER NOT NULL, expires INTEGER NOT NULL, suites INTEGER NOT NULL,"
-    " custodies INTEGER NOT NULL, ek_hash BLOB, pinned INTEGER NOT NULL, ek BLOB, storage BLOB,"
+    " custodies INTEGER NOT NULL, ek_hash BLOB, pinned INTEGER NOT NULL,"
+    " proven INTEGER NOT NULL, ek BLOB, storage BLOB,"
     " topic1 BLOB UNIQUE, topic2 BLOB UNIQUE,"
     /* the credential: erased when it is spent */
     " ntag_key_id BLOB UNIQUE, ntag_pub BLOB, ntag_priv BLOB, chal BLOB,"

@@ -225,6 +225,17 @@ enum kgr_error kgr_tpm_counter_undefine(struct kgr_tpm *tpm, uint32_t index, str
     return cmd.err;
 }
 
+/* certificate_len: makers fill an index larger than the certificate; DER says where that ends. 0: it is none. */
+static size_t certificate_len(const uint8_t *p, size_t len)
+{
+    size_t body;
+
+    if (len < 4 || p[0] != 0x30 || p[1] != 0x82) /* SEQUENCE of 256 to 65,535 bytes */
+        return 0;
+    body = (size_t)p[2] << 8 | p[3];
+    return body <= len - 4 ? body + 4 : 0;
+}
+
 enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_t *out, size_t *out_len,
                                       size_t cap, struct kgr_diag *diag)
 {
@@ -232,7 +243,9 @@ enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_t *out, size_t 
     TPMS_NV_PUBLIC pub;
     enum kgr_error err = nv_public(tpm, &index, &pub, EK_CERTIFICATE_INDEX, NULL);
 
-    if (err == KGR_ERR_NO_KEY || (err == KGR_OK && (pub.attributes & TPMA_NV_WRITTEN) == 0)) {
+    /* An index of another kind than the profile's holds no certificate that anybody could use. */
+    if (err == KGR_ERR_NO_KEY || err == KGR_ERR_CORRUPT ||
+        (err == KGR_OK && (pub.attributes & TPMA_NV_WRITTEN) == 0)) {
         *out_len = 0;
         return KGR_OK;
     }
@@ -248,6 +261,6 @@ enum kgr_error kgr_tpm_ek_certificate(struct kgr_tpm *tpm, uint8_t *out, size_t 
         done += now;
     }
     if (err == KGR_OK)
-        *out_len = pub.dataSize;
+        *out_len = certificate_len(out, pub.dataSize);
     return err;
 }

@@ -357,6 +357,18 @@ enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out, const struct kgr_tp
     return err;
 }
 
+enum kgr_error kgr_tpm_ek_point(const struct kgr_tpm_public *ek, uint8_t x[32], uint8_t y[32])
+{
+    struct kgr_tpm_point point;
+    enum kgr_error err = kgr_tpm_public_point(ek, &point);
+
+    if (err != KGR_OK || kgr_tpm_check_ek(ek) != KGR_OK)
+        return KGR_ERR_CORRUPT;
+    memcpy(x, point.x, 32);
+    memcpy(y, point.y, 32);
+    return KGR_OK;
+}
+
 bool kgr_tpm_public_equal(const struct kgr_tpm_public *a, const struct kgr_tpm_public *b)
 {
     return kgr_slice_equal(kgr_slice(a->bytes, a->len), kgr_slice(b->bytes, b->len));

@@ -74,5 +74,8 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_public_name(struct kgr_tpm_name *out,
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_public_hash(uint8_t out[KGR_TPM_HASH_LEN],
                                                   const struct kgr_tpm_public *pub);
+/* kgr_tpm_ek_point takes the point out of an EK (P-256); KGR_ERR_CORRUPT for another key. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_ek_point(const struct kgr_tpm_public *ek, uint8_t x[32],
+                                               uint8_t y[32]);
 bool kgr_tpm_public_equal(const struct kgr_tpm_public *a, const struct kgr_tpm_public *b);
 bool kgr_tpm_name_equal(const struct kgr_tpm_name *a, const struct kgr_tpm_name *b);

@@ -161,7 +161,9 @@ enum kgr_error kgr_nack_decode(struct kgr_nack *out, struct kgr_slice body)
     kgr_rd_init(&rd, body.p, body.len);
     m.type = kgr_rd_u8(&rd);
     m.sequence = kgr_rd_u64(&rd);
-    m.reason = kgr_wire_read_range(&rd, KGR_NACK_NOT_AUTHORIZED, KGR_NACK_ABORTED);
+    m.reason = kgr_wire_read_range(&rd, KGR_NACK_NOT_AUTHORIZED, KGR_NACK_UNPROVEN);
+    if (m.reason > KGR_NACK_ABORTED && m.reason != KGR_NACK_UNPROVEN)
+        kgr_rd_fail(&rd);
     m.retry_after_s = kgr_rd_u32(&rd);
     m.generation = kgr_rd_u64(&rd);
     enum kgr_error err = kgr_wire_read_result(&rd);

@@ -62,6 +62,7 @@ enum kgr_nack_reason {
     KGR_NACK_SUPERSEDED = 8,
     KGR_NACK_REVOKED = 9,
     KGR_NACK_ABORTED = 10,
+    KGR_NACK_UNPROVEN = 13, /* nobody vouches for the TPM */
 };
 
 struct kgr_nack {

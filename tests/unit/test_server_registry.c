@@ -248,6 +248,37 @@ static void registry_revoked_name_keeps_its_tpm_and_removed_does_not(void **stat
     assert_true(does(&again, request(5, 6, 3), KGR_REGISTRY_DO_CHALLENGE));
 }
 
+static void registry_proof_is_a_hash_or_a_maker(void **state)
+{
+    struct kgr_registry_event event = request(1, 2, 3);
+    struct kgr_registry reg, again;
+
+    (void)state;
+    event.only_proven = true;
+    kgr_registry_init(&reg, EXPIRES, NULL);
+    assert_true(does(&reg, event, KGR_REGISTRY_DO_UNPROVEN));
+    assert_true(does(&reg, event, KGR_REGISTRY_DO_SEND_NACK));
+    assert_false(reg.s.bound);
+    event.certified = true;
+    assert_true(does(&reg, event, KGR_REGISTRY_DO_CHALLENGE));
+    assert_true(reg.s.proven);
+    /* The same chip under a revoked name is as proven as it was. */
+    kgr_registry_end(&reg, false);
+    assert_true(kgr_registry_renew(&again, &reg.s, EXPIRES, NULL));
+    event.certified = false;
+    assert_true(does(&again, event, KGR_REGISTRY_DO_CHALLENGE));
+    /* The AC's hash will do; the hash that only pins a revoked name proves nothing. */
+    kgr_registry_init(&reg, EXPIRES, bytes[1]);
+    assert_true(does(&reg, event, KGR_REGISTRY_DO_CHALLENGE));
+    assert_true(reg.s.proven);
+    kgr_registry_init(&reg, EXPIRES, NULL);
+    assert_true(does(&reg, request(1, 2, 3), KGR_REGISTRY_DO_CHALLENGE));
+    assert_false(reg.s.proven);
+    kgr_registry_end(&reg, false);
+    assert_true(kgr_registry_renew(&again, &reg.s, EXPIRES, NULL));
+    assert_true(does(&again, event, KGR_REGISTRY_DO_UNPROVEN));
+}
+
 static void registry_random_never_serves_a_second_tpm(void **state)
 {
     (void)state;
@@ -317,6 +348,7 @@ int main(void)
         cmocka_unit_test(registry_custody_is_that_of_both_ends),
         cmocka_unit_test(registry_expiry_ends_it_in_every_open_state),
         cmocka_unit_test(registry_revoked_name_keeps_its_tpm_and_removed_does_not),
+        cmocka_unit_test(registry_proof_is_a_hash_or_a_maker),
         cmocka_unit_test(registry_random_never_serves_a_second_tpm),
     };
 
