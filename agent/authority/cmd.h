@@ -24,7 +24,7 @@ enum { KGR_AC_ALLOW_SUITE = 0, KGR_AC_ALLOW_CUSTODY = 1 };
 
 enum { KGR_AC_WIPE_YES = 0 };
 
-kgr_ac_command kgr_ac_cmd_wipe;
+kgr_ac_command kgr_ac_cmd_wipe, kgr_ac_cmd_topic0_rotate;
 kgr_ac_command kgr_ac_cmd_init, kgr_ac_cmd_pin, kgr_ac_cmd_rekey;
 kgr_ac_command kgr_ac_cmd_node_add, kgr_ac_cmd_node_list, kgr_ac_cmd_node_show;
 kgr_ac_command kgr_ac_cmd_node_rekey;

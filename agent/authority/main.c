@@ -66,15 +66,18 @@ static const struct kgr_command commands[] = {
     {"audit", NULL, 0, "show what the key server was ordered, and what became of it", audit_options,
      0},
     {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out", NULL, 0},
+    {"topic0 rotate", NULL, 0, "have new credentials name a new topic for registrations", NULL, 0},
     {"wipe", NULL, 0, "destroy every key and the state of this AC", wipe_options, 0},
     {NULL, NULL, 0, NULL, NULL, 0},
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,        kgr_ac_cmd_pin,          kgr_ac_cmd_rekey,      kgr_ac_cmd_node_add,
-    kgr_ac_cmd_node_list,   kgr_ac_cmd_node_show,    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke,
-    kgr_ac_cmd_node_remove, kgr_ac_cmd_pair_allow,   kgr_ac_cmd_pair_deny,  kgr_ac_cmd_pair_matrix,
-    kgr_ac_cmd_audit,       kgr_ac_cmd_audit_verify, kgr_ac_cmd_wipe,
+    kgr_ac_cmd_init,       kgr_ac_cmd_pin,          kgr_ac_cmd_rekey,
+    kgr_ac_cmd_node_add,   kgr_ac_cmd_node_list,    kgr_ac_cmd_node_show,
+    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke,  kgr_ac_cmd_node_remove,
+    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny,    kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify, kgr_ac_cmd_topic0_rotate,
+    kgr_ac_cmd_wipe,
 };
 
 static const struct kgr_program program = {

@@ -13,6 +13,7 @@
 #include "agent/server/nksk_glue.h"
 #include "agent/server/notify.h"
 #include "agent/server/revoke.h"
+#include "agent/server/topic0.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/order.h"
@@ -61,6 +62,7 @@ static enum kgr_error store_node(struct kgr_ks_command *c, struct kgr_diag *diag
     struct kgr_ks *ks = c->ks;
     struct kgr_ks_record *record = calloc(1, sizeof *record);
     struct kgr_ks_node *before = kgr_ks_node_find(ks, &c->add->node);
+    char topic[KGR_TOPIC_TEXT_LEN + 1];
     enum kgr_error err = KGR_OK;
 
     if (record == NULL)
@@ -73,12 +75,15 @@ static enum kgr_error store_node(struct kgr_ks_command *c, struct kgr_diag *diag
     record->has_ntag = true;
     memcpy(record->ntag_key_id, c->issue->key_id, sizeof record->ntag_key_id);
     record->ntag = c->issue->ntag;
+    memcpy(record->topic0, c->issue->topic0, sizeof record->topic0);
     if (err == KGR_OK)
         err = kgr_ks_nodes_save(ks->db, record, diag);
     for (size_t i = 0; i < c->add->num_peers && err == KGR_OK; i++)
         err = allow(ks, &c->add->node, &c->add->peers[i], NULL, true, diag);
     if (err == KGR_OK)
         err = kgr_ks_node_add(ks, record);
+    if (err == KGR_OK) /* it may have been rotated meanwhile */
+        err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, record->topic0));
     free(record);
     if (err == KGR_OK)
         kgr_wr_bytes(&c->body, c->issue->sealed, c->issue->sealed_len);
@@ -196,6 +201,7 @@ static enum kgr_error node_add(struct kgr_ks_command *c, struct kgr_slice body,
         c->issue->port = ks->settings.port;
     }
     kgr_random(c->issue->key_id, sizeof c->issue->key_id);
+    memcpy(c->issue->topic0, ks->id.topic0, sizeof c->issue->topic0);
     c->later = true;
     c->after.start = start_issue;
     c->after.drop = kgr_ks_command_drop;
@@ -391,6 +397,9 @@ enum kgr_error kgr_ks_commands_carry_out(struct kgr_ks_command *c, const struct 
         return node_end(c, order->body, false, diag);
     case KGR_ORDER_NODE_REMOVE:
         return node_end(c, order->body, true, diag);
+    case KGR_ORDER_TOPIC0_ROTATE:
+        return order->body.len == 0 ? kgr_ks_topic0_rotate(c->ks, diag)
+                                    : kgr_diag_set(diag, KGR_ERR_CORRUPT, "the order is malformed");
     default:
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED, "this KS knows no order of kind %u",
                             order->kind);

@@ -10,6 +10,7 @@
 #include "agent/server/audit.h"
 #include "agent/server/challenge.h"
 #include "agent/server/nksk_glue.h"
+#include "agent/server/topic0.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/body_registration.h"
 #include "agent/wire/frame.h"
@@ -188,6 +189,7 @@ static enum kgr_error erase_ntag(struct kgr_ks *ks, struct kgr_ks_node *node,
     if (err == KGR_OK && node->r.has_ntag)
         err = kgr_ks_window_erase(ks->db, node->r.ntag_key_id, diag);
     node->r.has_ntag = false;
+    kgr_ks_topic0_release(ks, node->r.topic0);
     kgr_cleanse(&node->r.ntag, sizeof node->r.ntag);
     if (node->reg.s.phase == KGR_REGISTRY_EXPIRED)
         node->r.has_nksk = false;

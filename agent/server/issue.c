@@ -39,7 +39,7 @@ static enum kgr_error write_file(const struct kgr_ks_issue *issue, const struct 
     enum kgr_error err;
 
     memcpy(file.key_id, issue->key_id, sizeof file.key_id);
-    memcpy(file.topic0, id->topic0, sizeof file.topic0);
+    memcpy(file.topic0, issue->topic0, sizeof file.topic0);
     kgr_wr_init(&wr, out, KGR_CREDENTIAL_MAX);
     err = kgr_credential_encode(&wr, &file);
     if (err != KGR_OK)

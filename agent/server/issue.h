@@ -21,6 +21,7 @@ struct kgr_ks_issue {
     /* In. */
     struct kgr_nid nid;
     uint8_t key_id[16];
+    uint8_t topic0[KGR_TOPIC_LEN];
     uint64_t expires_s;      /* KS time */
     uint64_t expires_wall_s; /* Unix time, for the node */
     char host[256];          /* of the broker */

@@ -10,7 +10,7 @@
     "nid, phase, added, heard, expires, suites, custodies, ek_hash, pinned, proven, ek, storage, " \
     "topic1, "                                                                                     \
     "topic2,"                                                                                      \
-    " ntag_key_id, ntag_pub, ntag_priv, xid, request, nonce_ks, proof, suite, custody,"            \
+    " ntag_key_id, ntag_pub, ntag_priv, topic0, xid, request, nonce_ks, proof, suite, custody,"    \
     " nksk_key_id, enc_pub, enc_priv, mac_pub, mac_priv"
 
 enum column {
@@ -31,6 +31,7 @@ enum column {
     NTAG_KEY_ID,
     NTAG_PUB,
     NTAG_PRIV,
+    TOPIC0,
     XID,
     REQUEST,
     NONCE_KS,
@@ -87,6 +88,7 @@ static void bind_record(struct kgr_stmt *stmt, const struct kgr_ks_record *r)
     bind_if(stmt, TOPIC2, r->has_topics, r->topic2, sizeof r->topic2);
     bind_if(stmt, NTAG_KEY_ID, r->has_ntag, r->ntag_key_id, sizeof r->ntag_key_id);
     bind_blob(stmt, NTAG_PUB, NTAG_PRIV, r->has_ntag, &r->ntag);
+    bind_if(stmt, TOPIC0, r->has_ntag, r->topic0, sizeof r->topic0);
     bind_if(stmt, XID, reg->bound, reg->xid, sizeof reg->xid);
     bind_if(stmt, REQUEST, reg->bound, reg->request, sizeof reg->request);
     bind_if(stmt, NONCE_KS, r->has_nksk, reg->nonce_ks, sizeof reg->nonce_ks);
@@ -106,14 +108,15 @@ enum kgr_error kgr_ks_nodes_save(struct kgr_db *db, const struct kgr_ks_record *
     enum kgr_error err = kgr_db_stmt(
         &stmt, db,
         "INSERT INTO nodes (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (nid) DO UPDATE SET"
         " phase = excluded.phase, added = excluded.added, heard = excluded.heard,"
         " expires = excluded.expires, suites = excluded.suites,"
         " custodies = excluded.custodies, ek_hash = excluded.ek_hash, pinned = excluded.pinned,"
         " proven = excluded.proven, ek = excluded.ek,"
         " storage = excluded.storage, topic1 = excluded.topic1, topic2 = excluded.topic2,"
         " ntag_key_id = excluded.ntag_key_id, ntag_pub = excluded.ntag_pub,"
-        " ntag_priv = excluded.ntag_priv, xid = excluded.xid, request = excluded.request,"
+        " ntag_priv = excluded.ntag_priv, topic0 = excluded.topic0, xid = excluded.xid, request = "
+        "excluded.request,"
         " nonce_ks = excluded.nonce_ks, proof = excluded.proof, suite = excluded.suite,"
         " custody = excluded.custody, nksk_key_id = excluded.nksk_key_id,"
         " enc_pub = excluded.enc_pub, enc_priv = excluded.enc_priv,"
@@ -204,7 +207,8 @@ static enum kgr_error read_record(struct kgr_stmt *stmt, struct kgr_ks_record *o
     out->has_topics = read_exact(&row, TOPIC1, out->topic1, sizeof out->topic1) &&
                       read_exact(&row, TOPIC2, out->topic2, sizeof out->topic2);
     out->has_ntag = read_exact(&row, NTAG_KEY_ID, out->ntag_key_id, sizeof out->ntag_key_id) &&
-                    read_blob(&row, NTAG_PUB, NTAG_PRIV, &out->ntag);
+                    read_blob(&row, NTAG_PUB, NTAG_PRIV, &out->ntag) &&
+                    read_exact(&row, TOPIC0, out->topic0, sizeof out->topic0);
     out->has_nksk = read_exact(&row, NKSK_KEY_ID, out->nksk_key_id, sizeof out->nksk_key_id) &&
                     read_exact(&row, NONCE_KS, reg->nonce_ks, sizeof reg->nonce_ks) &&
                     read_exact(&row, PROOF, reg->proof, sizeof reg->proof) &&

@@ -27,8 +27,9 @@ struct kgr_ks_record {
     uint8_t topic2[KGR_TOPIC_LEN];
     bool has_ntag; /* the credential is not spent */
     uint8_t ntag_key_id[KGR_KS_KEY_ID_LEN];
-    struct kgr_tpm_blob ntag; /* sealed by the KS's TPM */
-    bool has_nksk;            /* from the challenge on */
+    struct kgr_tpm_blob ntag;      /* sealed by the KS's TPM */
+    uint8_t topic0[KGR_TOPIC_LEN]; /* that the credential names */
+    bool has_nksk;                 /* from the challenge on */
     uint8_t nksk_key_id[KGR_KS_KEY_ID_LEN];
     struct kgr_key_blobs nksk;
 };

@@ -357,7 +357,7 @@ enum kgr_error kgr_ks_topic_known(struct kgr_db *db, bool *out, const uint8_t to
     enum kgr_step step;
     enum kgr_error err =
         kgr_db_stmt(&stmt, db,
-                    "SELECT EXISTS (SELECT 1 FROM nodes WHERE topic1 = ?1 OR topic2 = ?1)"
+                    "SELECT EXISTS (SELECT 1 FROM nodes WHERE ?1 IN (topic0, topic1, topic2))"
                     " OR EXISTS (SELECT 1 FROM nksks WHERE topic1 = ?1 OR topic2 = ?1)"
                     " OR EXISTS (SELECT 1 FROM exchanges WHERE topic3 = ?1 OR topic4 = ?1)"
                     " OR EXISTS (SELECT 1 FROM meta WHERE name = 'topic0' AND value = ?1)",

@@ -8,6 +8,7 @@
 #include "agent/server/exchanges.h"
 #include "agent/server/nksk_rows.h"
 #include "agent/server/notify.h"
+#include "agent/server/topic0.h"
 
 bool kgr_ks_node_gone(const struct kgr_ks_node *node)
 {
@@ -84,7 +85,10 @@ static enum kgr_error erase_keys(struct kgr_ks *ks, struct kgr_ks_node *node, bo
         err = kgr_ks_nksk_erase(ks->db, &node->r.nid, diag);
     if (err == KGR_OK && node->r.has_ntag)
         err = kgr_ks_window_erase(ks->db, node->r.ntag_key_id, diag);
-    node->r.has_ntag = false;
+    if (node->r.has_ntag) {
+        node->r.has_ntag = false;
+        kgr_ks_topic0_release(ks, node->r.topic0);
+    }
     kgr_cleanse(&node->r.ntag, sizeof node->r.ntag);
     if (err == KGR_OK && nksk_too && node->r.has_nksk)
         err = kgr_ks_window_erase(ks->db, node->r.nksk_key_id, diag);

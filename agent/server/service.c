@@ -17,6 +17,7 @@
 #include "agent/server/pairset.h"
 #include "agent/server/reception.h"
 #include "agent/server/status.h"
+#include "agent/server/topic0.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
 #include "agent/wire/frame.h"
@@ -192,7 +193,7 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
     enum kgr_error err = kgr_mqtt_new(&ks->mqtt, &options, &callbacks, diag);
 
     if (err == KGR_OK)
-        err = kgr_mqtt_subscribe(ks->mqtt, kgr_topic_text(topic, ks->id.topic0));
+        err = kgr_ks_topic0_listen(ks);
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         if (node->r.has_topics)
             err = subscribe_node(ks, node);

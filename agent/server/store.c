@@ -14,7 +14,7 @@ static const char *const migrations[] = {
     " proven INTEGER NOT NULL, ek BLOB, storage BLOB,"
     " topic1 BLOB UNIQUE, topic2 BLOB UNIQUE,"
     /* the credential: erased when it is spent */
-    " ntag_key_id BLOB UNIQUE, ntag_pub BLOB, ntag_priv BLOB, chal BLOB,"
+    " ntag_key_id BLOB UNIQUE, ntag_pub BLOB, ntag_priv BLOB, topic0 BLOB, chal BLOB,"
     /* the challenge that stands */
     " xid BLOB, request BLOB, nonce_ks BLOB, proof BLOB,"
     " suite INTEGER NOT NULL, custody INTEGER NOT NULL,"
