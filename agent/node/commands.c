@@ -47,6 +47,7 @@ struct identity {
     char ek[2 * KGR_TPM_HASH_LEN + 1];
     char storage[2 * KGR_TPM_NAME_MAX + 1];
     bool registered;
+    uint64_t revoked; /* the word that ended it; 0: it lives */
 };
 
 static enum kgr_error find_ek(struct kgr_tpm *tpm, struct identity *out, struct kgr_diag *diag)
@@ -69,14 +70,18 @@ static void print_identity(const struct identity *id, bool json)
 {
     /* An N_ID needs no quoting in JSON, and hex neither. */
     if (json)
-        printf("{\"version\": 1, \"node\": %s%s%s, \"registered\": %s, \"ek_hash\": \"%s\", "
+        printf("{\"version\": 1, \"node\": %s%s%s, \"registered\": %s, \"revoked\": %s, "
+               "\"ek_hash\": \"%s\", "
                "\"storage_name\": \"%s\"}\n",
                id->node[0] != '\0' ? "\"" : "", id->node[0] != '\0' ? id->node : "null",
-               id->node[0] != '\0' ? "\"" : "", id->registered ? "true" : "false", id->ek,
-               id->storage);
+               id->node[0] != '\0' ? "\"" : "", id->registered ? "true" : "false",
+               id->revoked != 0 ? "true" : "false", id->ek, id->storage);
     else
         printf("node          %s\nregistered    %s\nEK hash       %s\nstorage key   %s\n",
-               id->node[0] != '\0' ? id->node : "(not enrolled)", id->registered ? "yes" : "no",
+               id->node[0] != '\0' ? id->node : "(not enrolled)",
+               id->registered     ? "yes"
+               : id->revoked != 0 ? "no, revoked"
+                                  : "no",
                id->ek, id->storage);
 }
 
@@ -95,6 +100,9 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
         (void)kgr_hex(id.storage, anchor->storage->name.bytes, anchor->storage->name.len);
         err = kgr_node_enrolment(anchor->state.db, id.node, &id.registered, diag);
     }
+    if (err == KGR_OK)
+        err = kgr_revoke_load(anchor->state.db, &id.revoked, diag);
+    id.registered = id.registered && id.revoked == 0;
     if (err == KGR_OK)
         err = find_ek(tpm, &id, diag);
     if (err == KGR_OK)

@@ -87,6 +87,7 @@ revoked_itself || fail "node 2 forgot that it was revoked"
 expect 5 'revoked' "$LAB_BIN/kgrctl" --socket "$KGR_AGENT_2" open "$id1" --input "$WORK/old-record"
 lab_kill "$LAB_AGENT_PID"
 expect 5 'revoked' "$LAB_BIN/kgr-agent" --config "$LAB/node-2/agent.conf" enroll
+expect 0 '"revoked": true' "$LAB_BIN/kgr-agent" --config "$LAB/node-2/agent.conf" identity --json
 
 # The name again, for another TPM: not after a revocation, but after a removal.
 lab_tpm "$LAB/node-4/tpm" tpm-4
