@@ -249,6 +249,8 @@ static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
             break;
         case KGR_REGISTRY_DO_UNPROVEN:
             kgr_ks_alarm(ks, "%s was refused: nobody vouches for its TPM", node->r.nid.s);
+            err = kgr_ks_audit_node(ks, node->r.nid.s, KGR_ERR_NOT_AUTHORIZED,
+                                    "nobody vouches for its TPM", diag);
             break;
         case KGR_REGISTRY_DO_REPORT:
             kgr_info("node", "node=%s state=%s", node->r.nid.s, phases[node->reg.s.phase]);

@@ -189,7 +189,6 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
         .on_message = on_message,
         .arg = ks,
     };
-    char topic[KGR_TOPIC_TEXT_LEN + 1];
     enum kgr_error err = kgr_mqtt_new(&ks->mqtt, &options, &callbacks, diag);
 
     if (err == KGR_OK)
