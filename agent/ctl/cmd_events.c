@@ -39,7 +39,7 @@ static int print(const struct kgr_ctl *ctl, const struct kgr_event *e)
     return kgr_ctl_flush();
 }
 
-/* Waits for an event or for the reader of stdout to leave; false: he left. *in_ms is what remains of the time. */
+/* Waits for an event, for the time to be over, or for the reader of stdout to leave; false: he left. */
 static bool wait_event(const struct kgr_events *events, int timeout_ms)
 {
     struct pollfd fds[2] = {

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 
 # Node 1 has used half of its budget somewhere in the 1,000 messages.
-LAB_AGENT_EXTRA='limits = { inbox_messages = 600; }; budget = 8192; renew_at = 50;'
+LAB_AGENT_EXTRA='limits = { inbox_messages = 600; }; budget = 8192; renew_at = 50; request_timeout = 2;'
 export LAB_AGENT_EXTRA
 lab_up "$WORK/lab" --nodes 2
 LAB=$WORK/lab
@@ -140,10 +140,12 @@ lab_wait_for 10 "20 messages" has '"waiting":20,' two status --json
 two recv --count 0 --timeout 0 --lines >"$WORK/rest" 2>/dev/null || true
 tail -n 1 "$WORK/rest" | grep -qx 20 || fail "the rest is gone: $(cat "$WORK/rest")"
 
-# The broker goes away and comes back: an error that says so, and no queue behind anybody's back.
-two events --timeout 30 --count 4 >"$WORK/events" &
+# The broker goes away and comes back, the KS later: an error that says so, and no queue behind anybody's back.
+two events >"$WORK/events" &
 events=$!
+lab_wait_for 10 "the subscription" kill -0 $events
 sleep 0.3
+lab_kill "$KGR_KS_PID" # so that nobody answers when the broker is back
 lab_kill "$KGR_BROKER_PID"
 lab_wait_for 10 "the loss to be seen" has '"broker_connected":false' one status --json
 lab_wait_for 10 "the loss to be seen" has '"broker_connected":false' two status --json
@@ -155,9 +157,12 @@ for node in one two; do
 done
 echo again | one send "$id2"
 [ "$(two recv "$id1")" = again ] || fail "nothing arrives after the broker's return"
-grep -q ' broker-lost' "$WORK/events" || fail "events: $(cat "$WORK/events")"
-grep -q ' broker-back' "$WORK/events" || fail "events: $(cat "$WORK/events")"
-kill $events 2>/dev/null || true
+lab_wait_for 20 "the silence of the KS to be noticed" grep -q ' ks-lost' "$WORK/events"
+lab_run_ks
+lab_wait_for 40 "the return of the KS" grep -q ' ks-back' "$WORK/events"
+kill $events
+[ "$(awk '{ print $2 }' "$WORK/events" | grep -v message | tr -d : | xargs)" = "broker-lost broker-back ks-lost ks-back" ] ||
+    fail "events: $(cat "$WORK/events")"
 
 # The end of the pair: what was accepted is still given out, then nobody waits in vain.
 echo last | one send "$id2"
