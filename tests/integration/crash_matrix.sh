@@ -1,85 +1,203 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# The crash matrix: kill -9 of each part at each step that it brings to the disk, just before and just after, in
-# each of the things that can be under way; every cell converges without an operator once the part runs again.
-# Sourced by test_crash_matrix.sh and test_crash_matrix_all.sh. MATRIX_EVERY=n takes every n-th cell.
+# The crash matrix: kill -9 of each part at each step that it brings to the disk, just before and just after it, in
+# each of the things that can be under way. Every cell must converge without an operator once the part runs again.
+# Sourced by test_crash_matrix.sh, which takes some cells, and by test_crash_matrix_all.sh. MATRIX_EVERY=n takes every
+# n-th cell, MATRIX_ONLY=text the rows that contain it.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 MATRIX_EVERY=${MATRIX_EVERY:-1}
-SHIM=$LAB_BUILD/tests/libkgrcrash.so
-KEEP=$LAB_ROOT/tests/support/keep
-declare -A CELLS STEPS
+shim=$LAB_BUILD/tests/libkgrcrash.so
+keep=$LAB_ROOT/tests/support/keep
+declare -A cells steps
+rows=()
 cell=0
+last=2 # number of the newest node
 
-# Services are kept as a service manager keeps them, each with its own trigger in $WORK/crash-NAME.
+# kept NAME CMD...: CMD in the hands of a service manager, its trigger in $WORK/crash-NAME.
 kept()
 {
     local name=$1
     shift
-    lab_spawn "kept-$name" "$LAB/$name.log" "$KEEP" env "LD_PRELOAD=$SHIM" "KGR_CRASH=$WORK/crash-$name" "$@"
+    lab_spawn "kept-$name" "$LAB/$name.log" "$keep" env "LD_PRELOAD=$shim" "KGR_CRASH=$WORK/crash-$name" "$@"
 }
 
-lab_answers()
-{
-    KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf" node list >/dev/null 2>&1
-}
-
-# with_crash NAME CMD...: a command of ours under the shim.
+# with_crash NAME CMD...: a command under its trigger, again and again until it was not killed.
 with_crash()
 {
-    local name=$1
+    local name=$1 status try
     shift
-    env "LD_PRELOAD=$SHIM" "KGR_CRASH=$WORK/crash-$name" "$@"
+    for ((try = 0; try < 5; try++)); do
+        status=0
+        env "LD_PRELOAD=$shim" "KGR_CRASH=$WORK/crash-$name" "$@" >>"$LAB/$name.log" 2>&1 || status=$?
+        [ $status = 137 ] || return $status
+    done
+    return 137
 }
+
+ks_at_rest()
+{
+    KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgrctl" --ks status --json >"$WORK/ks.json" 2>/dev/null &&
+        tr -d ' \n' <"$WORK/ks.json" | grep -q '"open_exchanges":0,"exchanges_holding_duplicates":0'
+}
+
+generation()
+{
+    lab_ctl "$1" peers --json 2>/dev/null | tr -d ' \n' |
+        sed -n "s/.*\"peer\":\"$(lab_id "$2")\",\"generation\":\([0-9]*\),\"state\":\"ready\".*/\1/p"
+}
+
+same_generation()
+{
+    local a b
+    a=$(generation "$1" "$2") b=$(generation "$2" "$1")
+    [ -n "$a" ] && [ "$a" = "$b" ] && [ "$a" -ge "$3" ]
+}
+
+round_trip()
+{
+    echo "$1 to $2" >"$WORK/plain"
+    lab_ctl "$1" seal "$(lab_id "$2")" <"$WORK/plain" >"$WORK/record" 2>/dev/null &&
+        lab_ctl "$2" open "$(lab_id "$1")" <"$WORK/record" 2>/dev/null | cmp -s - "$WORK/plain"
+}
+
+# pair_converges A B G: both ends come to the same generation, at least G, which works both ways; the KS holds nothing.
+pair_converges()
+{
+    lab_wait_for 60 "nodes $1 and $2 with generation $3" same_generation "$1" "$2" "$3" &&
+        lab_wait_for 20 "a record from $1 to $2" round_trip "$1" "$2" &&
+        lab_wait_for 20 "a record from $2 to $1" round_trip "$2" "$1" &&
+        lab_wait_for 60 "the KS at rest" ks_at_rest
+}
+
+# Things under way
+
+fresh_node()
+{
+    last=$((last + 1))
+    lab_tpm "$LAB/node-$last/tpm" "tpm-$last"
+    lab_node_conf "$last" "$LAB_TCTI"
+    lab_agent "$last" init >/dev/null
+    lab_wait_for 20 "the KS" lab_ac node add "$(lab_id $last)" --peers "$(lab_id 1)" -o "$LAB/node-$last/credential"
+}
+
+enrol()
+{
+    local file=$LAB/node-$last/credential try
+    # The command is given again, as often as it was killed; a killed KS is only waited for.
+    for ((try = 0; try < 5; try++)); do
+        [ -e "$file" ] || file=
+        ! with_crash node "$LAB_BIN/kgr-agent" --config "$LAB/node-$last/agent.conf" enroll $file --timeout 30 || return 0
+    done
+    return 1
+}
+
+registration_under_way()
+{
+    enrol && lab_agent "$last" identity --json | grep -q '"registered": true'
+}
+
+registered_node()
+{
+    fresh_node
+    enrol
+    kept "node" "$LAB_BIN/kgr-agent" --config "$LAB/node-$last/agent.conf" run
+    kept_node=$LAB_PID
+    lab_wait_for 15 "node $last" lab_ctl "$last" status
+}
+
+first_exchange_under_way()
+{
+    lab_wait_for 10 "node 1" lab_ctl 1 request "$(lab_id $last)" --no-wait
+    pair_converges 1 $last 1
+}
+
+renewal_under_way()
+{
+    local next=$(($(generation 1 2) + 1))
+    lab_ctl 1 request "$(lab_id 2)" --renew --no-wait >/dev/null 2>&1 ||
+        lab_wait_for 10 "node 1" lab_ctl 1 request "$(lab_id 2)" --renew --no-wait
+    pair_converges 1 2 $next
+}
+
+# Rows
 
 arm()
 {
     printf '%-7s%-10s\n' "$2" "$3" >"$WORK/crash-$1"
 }
 
-# steps NAME CMD...: how many steps NAME brings to the disk while CMD runs to its end.
-steps()
+tidy()
 {
-    local name=$1
-    shift
-    arm "$name" after 1000
-    "$@" || fail "without a crash: $* does not converge"
-    settle
-    STEPS_FOUND=$((1000 - $(cut -c8- "$WORK/crash-$name")))
-    rm -f "$WORK/crash-$name"
+    [ -z "${kept_node:-}" ] || lab_kill "$kept_node"
+    kept_node=
+    if [ "$last" -gt 2 ]; then
+        lab_kill "$(awk -v name="tpm-$last" '$2 == name { print $1 }' "$LAB/pids")"
+        rm -rf "$LAB/node-$last"
+    fi
 }
 
-# matrix ROW NAME CMD...: one row: CMD with NAME killed at each of its steps.
-matrix()
+# row WHAT PART PREPARE DO: DO with PART killed at each of its steps, after PREPARE each time.
+row()
 {
-    local row=$1 name=$2 n when survived=0 total=0
-    shift 2
-    steps "$name" "$@"
-    for ((n = 1; n <= STEPS_FOUND; n++)); do
+    local what=$1 part=$2 prepare=$3 act=$4 n when died=0 total=0 found
+    case "$what $part" in *"${MATRIX_ONLY:-}"*) ;; *) return 0 ;; esac
+    $prepare
+    arm "$part" after 1000
+    $act || fail "$what: does not come to its end without a crash"
+    found=$((1000 - $(cut -c8- "$WORK/crash-$part")))
+    rm -f "$WORK/crash-$part"
+    tidy
+    [ "$found" -gt 0 ] || fail "$what: $part brings nothing to the disk, so there is nothing to test"
+    for ((n = 1; n <= found; n++)); do
         for when in before after; do
             cell=$((cell + 1))
             [ $((cell % MATRIX_EVERY)) = 0 ] || continue
             total=$((total + 1))
-            arm "$name" "$when" "$n"
-            "$@" || fail "$row: $name killed $when step $n of $STEPS_FOUND: does not converge"
-            settle
-            # The number of steps differs by a few between runs; a trigger that was not reached counts for nothing.
-            if [ -e "$WORK/crash-$name" ]; then
-                rm -f "$WORK/crash-$name"
-            else
-                survived=$((survived + 1))
-            fi
+            $prepare
+            arm "$part" "$when" "$n"
+            $act || fail "$what: $part killed $when step $n of $found: does not converge"
+            # Runs differ by a step or two: a trigger that was not reached killed nobody.
+            [ -e "$WORK/crash-$part" ] || died=$((died + 1))
+            rm -f "$WORK/crash-$part"
+            tidy
         done
     done
-    CELLS["$row|$name"]="$survived of $total"
-    STEPS["$row|$name"]=$STEPS_FOUND
-    ROWS+=("$row|$name")
+    rows+=("$what|$part")
+    steps[$what|$part]=$found
+    cells[$what|$part]="$died of $total"
 }
 
-print_matrix()
-{
-    local row
-    printf '%-22s %-8s %6s   %s\n' "under way" killed steps "cells in which it died, all converged"
-    for row in "${ROWS[@]}"; do
-        printf '%-22s %-8s %6s   %s\n' "${row%|*}" "${row#*|}" "${STEPS[$row]}" "${CELLS[$row]}"
-    done
-}
+lab_open "$WORK/lab"
+lab_broker
+lab_tpm "$LAB/ks/tpm" ks-tpm
+lab_ks_conf "$LAB_TCTI"
+lab_tpm "$LAB/ac/tpm" ac-tpm
+lab_ac_conf "$LAB_TCTI"
+lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
+lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
+lab_ac pin "$LAB/ks/ks.pub" >/dev/null
+kept ks "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" run
+lab_wait_for 15 "the KS" lab_ac node list
+for i in 1 2; do
+    lab_tpm "$LAB/node-$i/tpm" "tpm-$i"
+    lab_node_conf "$i" "$LAB_TCTI"
+    lab_agent "$i" init >/dev/null
+    lab_ac node add "$(lab_id $i)" -o "$LAB/node-$i/credential" >/dev/null
+    lab_agent "$i" enroll "$LAB/node-$i/credential" >/dev/null
+    kept "node-$i" "$LAB_BIN/kgr-agent" --config "$LAB/node-$i/agent.conf" run
+    lab_wait_for 15 "node $i" lab_ctl "$i" status
+done
+lab_ac pair allow "$(lab_id 1)" "$(lab_id 2)" >/dev/null
+lab_ctl 1 request "$(lab_id 2)" >/dev/null
+pair_converges 1 2 1
+
+row registration node fresh_node registration_under_way
+row registration ks fresh_node registration_under_way
+row "first exchange" ks registered_node first_exchange_under_way
+row "first exchange" node-1 registered_node first_exchange_under_way
+row "first exchange" node registered_node first_exchange_under_way
+
+printf '%-16s %-8s %6s   %s\n' "under way" killed steps "cells in which it died; all converged"
+for key in "${rows[@]}"; do
+    printf '%-16s %-8s %6s   %s\n' "${key%|*}" "${key#*|}" "${steps[$key]}" "${cells[$key]}"
+done
