@@ -131,6 +131,8 @@ tidy()
     [ -z "${kept_node:-}" ] || lab_kill "$kept_node"
     kept_node=
     if [ "$last" -gt 2 ]; then
+        # Or node 1 would go on asking for keys with it.
+        lab_wait_for 20 "the KS" lab_ac pair deny "$(lab_id 1)" "$(lab_id "$last")"
         lab_kill "$(awk -v name="tpm-$last" '$2 == name { print $1 }' "$LAB/pids")"
         rm -rf "$LAB/node-$last"
     fi
