@@ -111,12 +111,108 @@ first_exchange_under_way()
     pair_converges 1 $last 1
 }
 
-renewal_under_way()
+peer_state()
 {
-    local next=$(($(generation 1 2) + 1))
-    lab_ctl 1 request "$(lab_id 2)" --renew --no-wait >/dev/null 2>&1 ||
-        lab_wait_for 10 "node 1" lab_ctl 1 request "$(lab_id 2)" --renew --no-wait
+    lab_ctl "$1" peers --json 2>/dev/null | tr -d ' \n' | tr '{' '\n' |
+        grep "\"peer\":\"$(lab_id "$2")\"" | grep -q "\"state\":\"$3\""
+}
+
+# asked NODE CMD...: a wish is told again until an agent that was killed has taken it.
+asked()
+{
+    lab_wait_for 20 "node $1" lab_ctl "$@"
+}
+
+pair_renewal_under_way()
+{
+    local next
+    next=$(($(generation 1 2) + 1))
+    asked 1 renew "$(lab_id 2)" --no-wait
     pair_converges 1 2 $next
+}
+
+nksk_renewals()
+{
+    grep -c "node=$(lab_id 1) state=renewed" "$LAB/ks.log" || true
+}
+
+more_nksk_renewals()
+{
+    [ "$(nksk_renewals)" -gt "$1" ]
+}
+
+nksk_renewal_under_way()
+{
+    local before
+    before=$(nksk_renewals)
+    asked 1 renew --nksk --no-wait
+    # A KS that is killed between the change and its log says nothing of it; the node then asks in vain, which is no renewal.
+    lab_wait_for 20 "the renewal of NKSK" more_nksk_renewals "$before" || asked 1 renew --nksk
+    pair_converges 1 2 1
+}
+
+storage_renewal_under_way()
+{
+    local next
+    next=$(($(generation 1 2) + 1))
+    asked 1 renew --nksk --storage-key --no-wait
+    pair_converges 1 2 $next
+}
+
+# ordered WORDS...: kgr-ac under its own trigger; an order that was given is no longer new.
+ordered()
+{
+    local try
+    for ((try = 0; try < 40; try++)); do
+        ! with_crash ac "$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf" "$@" || return 0
+        ! tail -n 1 "$LAB/ac.log" | grep -qE 'already|exists' || return 0
+        sleep 0.25
+    done
+    return 1
+}
+
+denial_under_way()
+{
+    ordered pair deny "$(lab_id 1)" "$(lab_id 2)" &&
+        lab_wait_for 60 "the denial at node 1" peer_state 1 2 revoked &&
+        lab_wait_for 60 "the denial at node 2" peer_state 2 1 revoked &&
+        ordered pair allow "$(lab_id 1)" "$(lab_id 2)" &&
+        lab_wait_for 60 "the permission at node 1" peer_state 1 2 ready &&
+        lab_wait_for 60 "the permission at node 2" peer_state 2 1 ready &&
+        pair_converges 1 2 1
+}
+
+paired_node()
+{
+    registered_node
+    first_exchange_under_way
+}
+
+says_it_is_revoked()
+{
+    lab_ctl "$last" status 2>/dev/null | grep -q 'this node was revoked'
+}
+
+revocation_under_way()
+{
+    ordered node revoke "$(lab_id "$last")" &&
+        lab_wait_for 60 "the revocation at its peer" peer_state 1 "$last" revoked &&
+        lab_wait_for 60 "the revocation at the node" says_it_is_revoked &&
+        lab_wait_for 60 "the KS at rest" ks_at_rest
+}
+
+unknown_node()
+{
+    last=$((last + 1))
+    lab_tpm "$LAB/node-$last/tpm" "tpm-$last"
+    lab_node_conf "$last" "$LAB_TCTI"
+    lab_agent "$last" init >/dev/null
+}
+
+# An AC that was killed gives the same order again, and gets its credential.
+node_add_under_way()
+{
+    ordered node add "$(lab_id "$last")" -o "$LAB/node-$last/credential" && enrol
 }
 
 # Rows
@@ -132,7 +228,7 @@ tidy()
     kept_node=
     if [ "$last" -gt 2 ]; then
         # Or node 1 would go on asking for keys with it.
-        lab_wait_for 20 "the KS" lab_ac pair deny "$(lab_id 1)" "$(lab_id "$last")"
+        lab_wait_for 20 "the KS" lab_ac pair deny "$(lab_id 1)" "$(lab_id "$last")" || true
         lab_kill "$(awk -v name="tpm-$last" '$2 == name { print $1 }' "$LAB/pids")"
         rm -rf "$LAB/node-$last"
     fi
@@ -198,6 +294,22 @@ row registration ks fresh_node registration_under_way
 row "first exchange" ks registered_node first_exchange_under_way
 row "first exchange" node-1 registered_node first_exchange_under_way
 row "first exchange" node registered_node first_exchange_under_way
+row "renewal" ks true pair_renewal_under_way
+row "renewal" node-1 true pair_renewal_under_way
+row "renewal" node-2 true pair_renewal_under_way
+row "renewal of NKSK" ks true nksk_renewal_under_way
+row "renewal of NKSK" node-1 true nksk_renewal_under_way
+row "storage key" ks true storage_renewal_under_way
+row "storage key" node-1 true storage_renewal_under_way
+row "denial" ks true denial_under_way
+row "denial" node-1 true denial_under_way
+row "denial" ac true denial_under_way
+row "revocation" ks paired_node revocation_under_way
+row "revocation" node-1 paired_node revocation_under_way
+row "revocation" node paired_node revocation_under_way
+row "revocation" ac paired_node revocation_under_way
+row "order node add" ac unknown_node node_add_under_way
+row "order node add" ks unknown_node node_add_under_way
 
 printf '%-16s %-8s %6s   %s\n' "under way" killed steps "cells in which it died; all converged"
 for key in "${rows[@]}"; do
