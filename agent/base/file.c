@@ -24,13 +24,29 @@ static bool write_all(int fd, struct kgr_slice data)
     return true;
 }
 
+/* What a run that was killed left in the file's place: nothing in it that anybody could miss. */
+static int take_over(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != 0 ||
+                    st.st_uid != geteuid())) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 enum kgr_error kgr_new_file_begin(struct kgr_new_file *file, const char *path,
                                   struct kgr_diag *diag)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s exists; remove it or name another file",
-                            path);
+    if (fd < 0 && errno == EEXIST) {
+        fd = take_over(path);
+        if (fd < 0)
+            return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s exists; remove it or name another file",
+                                path);
+    }
     if (fd < 0)
         return kgr_diag_set(diag, KGR_ERR_IO, "cannot create %s: %s", path, strerror(errno));
     file->fd = fd;
@@ -41,13 +57,12 @@ enum kgr_error kgr_new_file_begin(struct kgr_new_file *file, const char *path,
 enum kgr_error kgr_new_file_finish(struct kgr_new_file *file, mode_t mode, struct kgr_slice data,
                                    struct kgr_diag *diag)
 {
-    bool ok = write_all(file->fd, data) && fchmod(file->fd, mode) == 0 && fsync(file->fd) == 0;
-    int saved = errno;
-    if (!ok) {
+    enum kgr_error err = kgr_file_replace(file->path, mode, data, diag);
+    if (err != KGR_OK) {
         kgr_new_file_abandon(file);
-        return kgr_diag_set(diag, KGR_ERR_IO, "cannot write %s: %s", file->path, strerror(saved));
+        return err;
     }
-    close(file->fd); /* synced: what close could still report is known */
+    close(file->fd); /* of the empty file that kept the place */
     file->fd = -1;
     return KGR_OK;
 }
@@ -77,11 +92,25 @@ enum kgr_error kgr_file_sync_folder(const char *path, struct kgr_diag *diag)
               : kgr_diag_set(diag, KGR_ERR_IO, "cannot sync %s: %s", folder, strerror(saved));
 }
 
+static enum kgr_error write_new(const char *path, mode_t mode, struct kgr_slice data,
+                                struct kgr_diag *diag)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = fd >= 0 && write_all(fd, data) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd); /* synced: what close could still report is known */
+    if (ok)
+        return KGR_OK;
+    if (fd >= 0)
+        unlink(path);
+    return kgr_diag_set(diag, KGR_ERR_IO, "cannot write %s: %s", path, strerror(saved));
+}
+
 enum kgr_error kgr_file_replace(const char *path, mode_t mode, struct kgr_slice data,
                                 struct kgr_diag *diag)
 {
     char next[PATH_LEN];
-    struct kgr_new_file file = KGR_NEW_FILE_INIT;
     int n = snprintf(next, sizeof next, "%s.new", path);
     enum kgr_error err = n < 0 || (size_t)n >= sizeof next
                              ? kgr_diag_set(diag, KGR_ERR_IO, "%s: the path is too long", path)
@@ -89,9 +118,7 @@ enum kgr_error kgr_file_replace(const char *path, mode_t mode, struct kgr_slice 
     if (err == KGR_OK && unlink(next) != 0 && errno != ENOENT) /* of a run that crashed */
         err = kgr_diag_set(diag, KGR_ERR_IO, "cannot remove %s: %s", next, strerror(errno));
     if (err == KGR_OK)
-        err = kgr_new_file_begin(&file, next, diag);
-    if (err == KGR_OK)
-        err = kgr_new_file_finish(&file, mode, data, diag);
+        err = write_new(next, mode, data, diag);
     if (err == KGR_OK && rename(next, path) != 0) {
         err = kgr_diag_set(diag, KGR_ERR_IO, "cannot replace %s: %s", path, strerror(errno));
         (void)unlink(next);

@@ -21,10 +21,10 @@ struct kgr_new_file {
         .fd = -1                                                                                   \
     }
 
-/* kgr_new_file_begin: KGR_ERR_EXISTS when path is there. */
+/* kgr_new_file_begin: KGR_ERR_EXISTS when path is there, unless it is the empty file of a run that was killed. */
 KGR_MUST_CHECK enum kgr_error kgr_new_file_begin(struct kgr_new_file *file, const char *path,
                                                  struct kgr_diag *diag);
-/* kgr_new_file_finish writes and syncs data, and sets exactly mode. Nothing stays after a failure. */
+/* kgr_new_file_finish writes and syncs data, with exactly mode, all of it or none. Nothing stays after a failure. */
 KGR_MUST_CHECK enum kgr_error kgr_new_file_finish(struct kgr_new_file *file, mode_t mode,
                                                   struct kgr_slice data, struct kgr_diag *diag);
 /* kgr_new_file_abandon removes a file that was begun and not finished. */

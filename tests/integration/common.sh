@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=tests/support/lab.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/lab.sh"
 
-WORK=$(mktemp -d /tmp/kgr-test.XXXXXX)
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/kgr-test.XXXXXX")
 
 common_finish()
 {

@@ -61,9 +61,8 @@ static void new_file_appears_whole_or_not_at_all(void **state)
 
     kgr_new_file_abandon(&file);
     assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_OK);
-    assert_int_equal(kgr_new_file_begin(&second, f->path, &f->diag), KGR_ERR_EXISTS);
-    kgr_new_file_abandon(&second); /* must not remove what is not its own */
     assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_size, 0);
     kgr_new_file_abandon(&file);
     assert_int_not_equal(stat(f->path, &st), 0);
     assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_OK);
@@ -72,6 +71,25 @@ static void new_file_appears_whole_or_not_at_all(void **state)
     assert_int_equal(stat(f->path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0600);
     assert_holds(f, "secret");
+    assert_int_equal(kgr_new_file_begin(&second, f->path, &f->diag), KGR_ERR_EXISTS);
+    kgr_new_file_abandon(&second); /* must not remove what is not its own */
+    assert_holds(f, "secret");
+}
+
+static void empty_file_of_a_killed_run_is_taken_over(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_new_file killed = KGR_NEW_FILE_INIT;
+    struct kgr_new_file file = KGR_NEW_FILE_INIT;
+
+    assert_int_equal(kgr_new_file_begin(&killed, f->path, &f->diag), KGR_OK);
+    close(killed.fd);
+    assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_OK);
+    assert_int_equal(kgr_new_file_finish(&file, 0600, kgr_slice("secret", 6), &f->diag), KGR_OK);
+    assert_holds(f, "secret");
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(symlink(f->next, f->path), 0);
+    assert_int_equal(kgr_new_file_begin(&file, f->path, &f->diag), KGR_ERR_EXISTS);
 }
 
 static void replace_takes_the_place_of_what_was_there(void **state)
@@ -91,10 +109,8 @@ static void replace_takes_the_place_of_what_was_there(void **state)
 static void replace_goes_on_after_a_crash(void **state)
 {
     struct fixture *f = *state;
-    struct kgr_new_file file = KGR_NEW_FILE_INIT;
 
-    assert_int_equal(kgr_new_file_begin(&file, f->next, &f->diag), KGR_OK);
-    assert_int_equal(kgr_new_file_finish(&file, 0600, kgr_slice("ha", 2), &f->diag), KGR_OK);
+    assert_int_equal(kgr_file_replace(f->next, 0600, kgr_slice("ha", 2), &f->diag), KGR_OK);
     assert_int_equal(kgr_file_replace(f->path, 0600, kgr_slice("whole", 5), &f->diag), KGR_OK);
     assert_holds(f, "whole");
 }
@@ -128,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(new_file_appears_whole_or_not_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(empty_file_of_a_killed_run_is_taken_over, setup, teardown),
         cmocka_unit_test_setup_teardown(replace_takes_the_place_of_what_was_there, setup, teardown),
         cmocka_unit_test_setup_teardown(replace_goes_on_after_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(replace_that_fails_leaves_what_was_there, setup, teardown),
