@@ -8,79 +8,72 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/keys/auth.h"
-#include "agent/store/db.h"
+#include "agent/keys/state_key.h"
 #include "agent/tpm/nv.h"
 #include "agent/tpm/object.h"
-#include "agent/tpm/random.h"
-#include "agent/tpm/sealed.h"
 #include "agent/tpm/session.h"
 #include "agent/tpm/template.h"
 #include "agent/tpm/tpm.h"
 
-static const char *const auth_labels[] = {"storage", "signing", "counter"};
+static const char *const auth_labels[] = {"storage", "signing"};
+
+static enum kgr_error not_initialised(struct kgr_diag *diag)
+{
+    return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
+}
+
+static enum kgr_error open_vault(struct kgr_ac *ac, const char *folder, bool create,
+                                 struct kgr_diag *diag)
+{
+    bool exists = kgr_vault_exists(folder);
+    if (!exists && !create) /* told without a TPM */
+        return not_initialised(diag);
+    enum kgr_error err = kgr_tpm_open(&ac->tpm, ac->settings->tcti, diag);
+    if (err == KGR_OK)
+        err = exists ? kgr_vault_open(&ac->vault, ac->tpm, folder, diag)
+                     : kgr_vault_create(&ac->vault, ac->tpm, folder, diag);
+    /* For a command it is the TPM that is wrong, as when it does not answer. */
+    if (err == KGR_ERR_CORRUPT && exists)
+        err = KGR_ERR_TPM;
+    ac->root = ac->vault.root;
+    return err;
+}
 
 enum kgr_error kgr_ac_open_state(struct kgr_ac *ac, const struct kgr_ac_settings *settings,
                                  bool create, struct kgr_diag *diag)
 {
+    uint64_t counter = 0;
     ac->settings = settings;
     enum kgr_error err = kgr_lockfile_take(&ac->lock, settings->state, create, diag);
     if (err == KGR_OK)
-        err = kgr_ac_state_open(&ac->state, settings->state, diag);
-    return err;
+        err = open_vault(ac, settings->state, create, diag);
+    if (err == KGR_OK)
+        err = kgr_tpm_counter_read(ac->tpm, &counter, &ac->vault.counter, diag);
+    if (err != KGR_OK)
+        return err;
+    struct kgr_page_keys keys = kgr_state_keys(ac->root);
+    err = kgr_ac_state_open(&ac->state, settings->state, &keys, counter, create, diag);
+    return err == KGR_ERR_NO_KEY ? not_initialised(diag) : err;
 }
 
-/* The first keys, and the counter, have values without a number. */
+/* The first keys have values without a number. */
 enum kgr_error kgr_ac_auth(const struct kgr_ac *ac, struct kgr_tpm_auth **out,
                            enum kgr_ac_which which, uint32_t generation, struct kgr_diag *diag)
 {
     const uint8_t id[4] = {(uint8_t)(generation >> 24), (uint8_t)(generation >> 16),
                            (uint8_t)(generation >> 8), (uint8_t)generation};
-    bool numbered = which != KGR_AC_COUNTER && generation != 0;
-    enum kgr_error err = kgr_auth_derive(ac->root, out, auth_labels[which],
-                                         numbered ? kgr_slice(id, sizeof id) : kgr_slice(NULL, 0));
+    enum kgr_error err =
+        kgr_auth_derive(ac->root, out, auth_labels[which],
+                        generation != 0 ? kgr_slice(id, sizeof id) : kgr_slice(NULL, 0));
     return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "cannot derive authorisation values");
 }
 
-static enum kgr_error derive_auths(struct kgr_ac *ac, const uint8_t *root, struct kgr_diag *diag)
+static enum kgr_error derive_auths(struct kgr_ac *ac, struct kgr_diag *diag)
 {
     uint32_t generation = 0;
-    enum kgr_error err = kgr_auth_root_new(&ac->root, root);
-    if (err == KGR_OK)
-        err = kgr_ac_state_generation(ac->state, &generation, diag);
+    enum kgr_error err = kgr_ac_state_generation(ac->state, &generation, diag);
     for (int i = 0; err == KGR_OK && i < (int)KGR_ARRAY_LEN(ac->auths); i++)
         err = kgr_ac_auth(ac, &ac->auths[i], (enum kgr_ac_which)i, generation, diag);
-    return err;
-}
-
-/* The SRK of this TPM, which must be the one that init found, with a session salted by it. */
-static enum kgr_error begin_session(struct kgr_ac *ac, struct kgr_tpm_object *out_srk,
-                                    const struct kgr_tpm_name *pinned, struct kgr_diag *diag)
-{
-    struct kgr_tpm_public srk_pub;
-    enum kgr_error err = kgr_tpm_srk(ac->tpm, out_srk, &srk_pub, diag);
-    if (err == KGR_OK && pinned != NULL && !kgr_tpm_name_equal(&out_srk->name, pinned))
-        err = kgr_diag_set(diag, KGR_ERR_TPM,
-                           "this is not the TPM of this AC (another storage root key)");
-    return err == KGR_OK ? kgr_tpm_session_start(ac->tpm, out_srk, diag) : err;
-}
-
-static enum kgr_error load_root(struct kgr_ac *ac, struct kgr_diag *diag)
-{
-    struct kgr_tpm_object srk = {0};
-    struct kgr_tpm_name pinned;
-    struct kgr_tpm_blob blob;
-    uint8_t *root = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
-    if (root == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    enum kgr_error err = kgr_ac_state_root(ac->state, &blob, &pinned, diag);
-    if (err == KGR_OK)
-        err = begin_session(ac, &srk, &pinned, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_unseal(ac->tpm, root, KGR_AUTH_ROOT_LEN, &srk, NULL, &blob, diag);
-    if (err == KGR_OK)
-        err = derive_auths(ac, root, diag);
-    kgr_tpm_release(ac->tpm, &srk);
-    kgr_secret_free(root);
     return err;
 }
 
@@ -98,11 +91,6 @@ static enum kgr_error find_keys(struct kgr_ac *ac, struct kgr_diag *diag)
     if (err == KGR_OK)
         err = kgr_tpm_persistent(ac->tpm, &ac->signing, a.handle, &a.name,
                                  ac->auths[KGR_AC_SIGNING], diag);
-    if (err == KGR_OK)
-        err = kgr_ac_state_anchor(ac->state, &a, KGR_AC_COUNTER, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_counter_open(ac->tpm, &ac->counter_nv, a.handle, &a.name,
-                                   ac->auths[KGR_AC_COUNTER], diag);
     if (err == KGR_ERR_NO_KEY || err == KGR_ERR_CORRUPT)
         return kgr_diag_set(diag, KGR_ERR_TPM, "the keys of this AC are not in this TPM");
     return err;
@@ -111,14 +99,9 @@ static enum kgr_error find_keys(struct kgr_ac *ac, struct kgr_diag *diag)
 enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *settings,
                            struct kgr_diag *diag)
 {
-    struct kgr_ac_anchor anchor; /* asked for first: without init there is no need of a TPM */
     enum kgr_error err = kgr_ac_open_state(ac, settings, false, diag);
     if (err == KGR_OK)
-        err = kgr_ac_state_anchor(ac->state, &anchor, KGR_AC_STORAGE, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_open(&ac->tpm, settings->tcti, diag);
-    if (err == KGR_OK)
-        err = load_root(ac, diag);
+        err = derive_auths(ac, diag);
     if (err == KGR_OK)
         err = find_keys(ac, diag);
     if (err == KGR_OK)
@@ -139,18 +122,18 @@ void kgr_ac_close(struct kgr_ac *ac)
 {
     kgr_tpm_close(ac->tpm);
     ac->tpm = NULL;
+    kgr_ac_state_close(ac->state);
+    ac->state = NULL;
     for (size_t i = 0; i < KGR_ARRAY_LEN(ac->auths); i++) {
         kgr_secret_free(ac->auths[i]);
         ac->auths[i] = NULL;
     }
-    kgr_auth_root_free(ac->root);
+    kgr_vault_close(&ac->vault);
     ac->root = NULL;
-    kgr_ac_state_close(ac->state);
-    ac->state = NULL;
     kgr_lockfile_release(&ac->lock);
 }
 
-/* The persistent keys and the counter below the SRK; what was made before a failure is taken back. */
+/* The persistent keys below the SRK; what was made before a failure is taken back. */
 static enum kgr_error make_keys(struct kgr_ac *ac, struct kgr_ac_identity *out,
                                 const struct kgr_tpm_object *srk, struct kgr_diag *diag)
 {
@@ -162,9 +145,6 @@ static enum kgr_error make_keys(struct kgr_ac *ac, struct kgr_ac_identity *out,
         err = kgr_tpm_create_signing(ac->tpm, &ac->signing, &out->signing, srk,
                                      KGR_TPM_FIRST_HANDLE, ac->auths[KGR_AC_SIGNING], diag);
     if (err == KGR_OK)
-        err = kgr_tpm_counter_define(ac->tpm, &ac->counter_nv, KGR_TPM_FIRST_NV,
-                                     ac->auths[KGR_AC_COUNTER], diag);
-    if (err == KGR_OK)
         err = kgr_tpm_ek(ac->tpm, &ek, &out->ek, diag);
     kgr_tpm_release(ac->tpm, &ek);
     return err;
@@ -175,8 +155,6 @@ static void take_back(struct kgr_ac *ac)
     const struct kgr_tpm_object *keys[] = {&ac->signing, &ac->storage};
     struct kgr_diag diag = {0};
     enum kgr_error err = KGR_OK;
-    if (ac->counter_nv.handle != 0)
-        err = kgr_tpm_counter_undefine(ac->tpm, ac->counter_nv.handle, &diag);
     for (size_t i = 0; i < KGR_ARRAY_LEN(keys); i++) {
         enum kgr_error evicted =
             keys[i]->handle == 0 ? KGR_OK : kgr_tpm_evict(ac->tpm, keys[i]->handle, &diag);
@@ -192,31 +170,11 @@ struct kgr_ac_anchor kgr_ac_anchor_of(const struct kgr_tpm_object *object)
     return a;
 }
 
-/* Random, sealed below the SRK: what stands on disk opens nothing without this TPM. */
-static enum kgr_error make_root(struct kgr_ac *ac, struct kgr_tpm_blob *out,
-                                const struct kgr_tpm_object *srk, struct kgr_diag *diag)
+static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_ac_identity *identity,
+                                     struct kgr_diag *diag)
 {
-    uint8_t *root = kgr_secret_alloc(KGR_AUTH_ROOT_LEN);
-    if (root == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    enum kgr_error err = kgr_tpm_random(ac->tpm, root, KGR_AUTH_ROOT_LEN, diag);
-    if (err == KGR_OK)
-        err = kgr_tpm_seal(ac->tpm, out, srk, NULL, kgr_slice(root, KGR_AUTH_ROOT_LEN), diag);
-    if (err == KGR_OK)
-        err = derive_auths(ac, root, diag);
-    kgr_secret_free(root);
-    return err;
-}
-
-static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_tpm_blob *root,
-                                     const struct kgr_tpm_object *srk,
-                                     const struct kgr_ac_identity *identity, struct kgr_diag *diag)
-{
-    const struct kgr_ac_founding founding = {.root = root,
-                                             .srk = srk->name,
-                                             .storage = kgr_ac_anchor_of(&ac->storage),
+    const struct kgr_ac_founding founding = {.storage = kgr_ac_anchor_of(&ac->storage),
                                              .signing = kgr_ac_anchor_of(&ac->signing),
-                                             .counter = kgr_ac_anchor_of(&ac->counter_nv),
                                              .identity = identity};
     return kgr_ac_state_found(ac->state, &founding, diag);
 }
@@ -224,17 +182,14 @@ static enum kgr_error store_founding(struct kgr_ac *ac, const struct kgr_tpm_blo
 enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_identity *out, struct kgr_diag *diag)
 {
     struct kgr_tpm_object srk = {0};
-    struct kgr_tpm_blob root;
-    enum kgr_error err = kgr_tpm_open(&ac->tpm, ac->settings->tcti, diag);
-    if (err != KGR_OK)
-        return err;
-    err = begin_session(ac, &srk, NULL, diag);
+    struct kgr_tpm_public srk_pub;
+    enum kgr_error err = derive_auths(ac, diag);
     if (err == KGR_OK)
-        err = make_root(ac, &root, &srk, diag);
+        err = kgr_tpm_srk(ac->tpm, &srk, &srk_pub, diag);
     if (err == KGR_OK) {
         err = make_keys(ac, out, &srk, diag);
         if (err == KGR_OK)
-            err = store_founding(ac, &root, &srk, out, diag);
+            err = store_founding(ac, out, diag);
         if (err != KGR_OK)
             take_back(ac);
     }

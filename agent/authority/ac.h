@@ -4,6 +4,7 @@
 #include "agent/authority/settings.h"
 #include "agent/authority/state.h"
 #include "agent/daemon/lockfile.h"
+#include "agent/keys/vault.h"
 #include "agent/tpm/types.h"
 #include "agent/wire/order.h"
 
@@ -17,13 +18,13 @@ struct kgr_auth_root;
 struct kgr_ac {
     const struct kgr_ac_settings *settings; /* borrowed */
     struct kgr_lockfile lock;
-    struct kgr_ac_state *state;
     struct kgr_tpm *tpm;
-    struct kgr_auth_root *root;
-    struct kgr_tpm_auth *auths[3]; /* by enum kgr_ac_which */
+    struct kgr_vault vault;
+    struct kgr_ac_state *state;
+    struct kgr_auth_root *root;    /* of the vault */
+    struct kgr_tpm_auth *auths[2]; /* by enum kgr_ac_which */
     struct kgr_tpm_object storage;
     struct kgr_tpm_object signing;
-    struct kgr_tpm_object counter_nv;
     uint32_t epoch;   /* of this run; 0: not taken yet */
     uint32_t counter; /* of the last order of this run */
 };
@@ -33,11 +34,14 @@ struct kgr_ac {
         .lock = {.fd = -1 }                                                                        \
     }
 
-/* kgr_ac_open_state locks the folder (made if create) and opens the database. */
+/*
+ * kgr_ac_open_state locks the folder and opens TPM, vault and database; with create it makes what is not there. KGR_ERR_STATE when it
+ * is not and shall not be made.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_ac_open_state(struct kgr_ac *ac,
                                                 const struct kgr_ac_settings *settings, bool create,
                                                 struct kgr_diag *diag);
-/* kgr_ac_open is that and the TPM: for every command but init and pin. */
+/* kgr_ac_open is that and the AC's keys: for every command but init. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *settings,
                                           struct kgr_diag *diag);
 void kgr_ac_close(struct kgr_ac *ac);

@@ -27,13 +27,22 @@
 enum kgr_error kgr_ac_epoch(struct kgr_ac *ac, uint32_t *out, struct kgr_diag *diag)
 {
     uint64_t epoch = 0;
+    bool restored = false;
     enum kgr_error err = KGR_OK;
     if (ac->epoch == 0)
-        err = kgr_tpm_counter_increment(ac->tpm, &epoch, &ac->counter_nv, diag);
+        err = kgr_ac_state_leave(ac->state, diag);
+    if (ac->epoch == 0 && err == KGR_OK)
+        err = kgr_tpm_counter_increment(ac->tpm, &epoch, &ac->vault.counter, diag);
+    if (err == KGR_OK && epoch > UINT32_MAX)
+        return kgr_diag_set(diag, KGR_ERR_QUOTA, "the order counter of this TPM is spent");
+    if (ac->epoch == 0 && err == KGR_OK)
+        err = kgr_ac_state_enter(ac->state, epoch, &restored, diag);
     if (err != KGR_OK)
         return err;
-    if (epoch > UINT32_MAX)
-        return kgr_diag_set(diag, KGR_ERR_QUOTA, "the order counter of this TPM is spent");
+    if (restored)
+        kgr_warn("restored",
+                 "reason=\"the state of this AC was put back or copied: an order that was"
+                 " under way then is forgotten\"");
     if (ac->epoch == 0)
         ac->epoch = (uint32_t)epoch;
     *out = ac->epoch;

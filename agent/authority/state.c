@@ -38,7 +38,7 @@ void kgr_ac_state_close(struct kgr_ac_state *state)
 {
     if (state == NULL)
         return;
-    kgr_db_close(state->db);
+    kgr_state_close(&state->sealed);
     free(state);
 }
 
@@ -116,6 +116,7 @@ enum kgr_error kgr_ac_rows_exists(struct kgr_ac_state *state, const char *name, 
 }
 
 enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
+                                 const struct kgr_page_keys *keys, uint64_t counter, bool create,
                                  struct kgr_diag *diag)
 {
     char path[1100];
@@ -123,7 +124,8 @@ enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
     if (state == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     snprintf(path, sizeof path, "%s/ac.db", folder);
-    enum kgr_error err = kgr_db_open(&state->db, path, &schema, diag);
+    enum kgr_error err = kgr_state_open(&state->sealed, path, &schema, keys, counter, create, diag);
+    state->db = state->sealed.db;
     if (err == KGR_OK)
         err = kgr_ac_rows_exists(state, KGR_AC_ROWS_NEXT "nksk", &state->next, diag);
     if (err != KGR_OK) {
@@ -132,6 +134,24 @@ enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
     }
     *out = state;
     return KGR_OK;
+}
+
+enum kgr_error kgr_ac_state_leave(struct kgr_ac_state *state, struct kgr_diag *diag)
+{
+    return kgr_state_announce(&state->sealed, diag);
+}
+
+static enum kgr_error forget_pending(struct kgr_db *db, struct kgr_diag *diag)
+{
+    return kgr_db_exec(db, "DELETE FROM meta WHERE name = 'pending'", diag);
+}
+
+enum kgr_error kgr_ac_state_enter(struct kgr_ac_state *state, uint64_t epoch, bool *out_restored,
+                                  struct kgr_diag *diag)
+{
+    enum kgr_error err = kgr_state_enter(&state->sealed, epoch, out_restored, forget_pending, diag);
+    state->db = state->sealed.db;
+    return err;
 }
 
 enum kgr_error kgr_ac_rows_put_anchor(struct kgr_ac_state *state, const char *name,
@@ -161,19 +181,9 @@ enum kgr_error kgr_ac_rows_put_identity(struct kgr_ac_state *state, const char *
 static enum kgr_error put_founding(struct kgr_ac_state *state, const struct kgr_ac_founding *f,
                                    struct kgr_diag *diag)
 {
-    enum kgr_error err = kgr_ac_rows_put(state, "root_public",
-                                         kgr_slice(f->root->pub.bytes, f->root->pub.len), diag);
-    if (err == KGR_OK)
-        err = kgr_ac_rows_put(state, "root_private",
-                              kgr_slice(f->root->priv.bytes, f->root->priv.len), diag);
-    if (err == KGR_OK)
-        err = kgr_ac_rows_put(state, "srk", kgr_slice(f->srk.bytes, f->srk.len), diag);
-    if (err == KGR_OK)
-        err = kgr_ac_rows_put_anchor(state, "storage", &f->storage, diag);
+    enum kgr_error err = kgr_ac_rows_put_anchor(state, "storage", &f->storage, diag);
     if (err == KGR_OK)
         err = kgr_ac_rows_put_anchor(state, "signing", &f->signing, diag);
-    if (err == KGR_OK)
-        err = kgr_ac_rows_put_anchor(state, "counter", &f->counter, diag);
     if (err == KGR_OK)
         err = kgr_ac_rows_put_identity(state, "identity", f->identity, diag);
     return err;
@@ -192,42 +202,12 @@ enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
     return err;
 }
 
-/* A value that init stored, for a struct with a length of 16 bits. */
-static enum kgr_error get_founded(struct kgr_ac_state *state, const char *name, uint8_t *out,
-                                  uint16_t *out_len, size_t cap, struct kgr_diag *diag)
-{
-    size_t len = 0;
-    enum kgr_error err = kgr_ac_rows_get(state, name, out, &len, cap, diag);
-    if (err == KGR_OK && len == SIZE_MAX)
-        err = not_founded(diag);
-    if (err == KGR_OK)
-        *out_len = (uint16_t)len;
-    return err;
-}
-
-enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state, struct kgr_tpm_blob *out,
-                                 struct kgr_tpm_name *out_srk, struct kgr_diag *diag)
-{
-    enum kgr_error err = get_founded(state, "root_public", out->pub.bytes, &out->pub.len,
-                                     sizeof out->pub.bytes, diag);
-    if (err == KGR_OK)
-        err = get_founded(state, "root_private", out->priv.bytes, &out->priv.len,
-                          sizeof out->priv.bytes, diag);
-    if (err == KGR_OK)
-        err = get_founded(state, "srk", out_srk->bytes, &out_srk->len, sizeof out_srk->bytes, diag);
-    return err;
-}
-
 enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state, struct kgr_ac_anchor *out,
                                    enum kgr_ac_which which, struct kgr_diag *diag)
 {
-    static const char *const names[] = {"storage",
-                                        "signing",
-                                        "counter",
-                                        KGR_AC_ROWS_NEXT "storage",
-                                        KGR_AC_ROWS_NEXT "signing",
-                                        "retired_storage",
-                                        "retired_signing"};
+    static const char *const names[] = {
+        "storage",         "signing",        KGR_AC_ROWS_NEXT "storage", KGR_AC_ROWS_NEXT "signing",
+        "retired_storage", "retired_signing"};
     uint8_t buf[4 + 2 + KGR_TPM_NAME_MAX];
     struct kgr_rd rd;
     size_t len = 0;

@@ -5,15 +5,15 @@
 
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/base/page.h"
 #include "agent/base/text.h"
 #include "agent/keys/blobs.h"
 #include "agent/tpm/types.h"
 #include "agent/wire/window.h"
 
 /*
- * What the AC keeps on disk: the root of its authorisation values, sealed by its TPM, where its keys stand
- * in the TPM and what their Names are, and the KS that it has pinned. Nothing of it opens anything without
- * the TPM.
+ * What the AC keeps on disk, sealed (agent/store/state.h): where its keys stand in the TPM and what their Names are, and the
+ * KS that it has pinned.
  */
 struct kgr_ac_state;
 
@@ -43,11 +43,23 @@ struct kgr_ac_identity {
     struct kgr_tpm_public ek;
 };
 
-/* kgr_ac_state_open opens or creates FOLDER/ac.db; the folder is locked by the caller. */
+/*
+ * kgr_ac_state_open opens FOLDER/ac.db, or makes it with create; the folder is locked by the caller. KGR_ERR_NO_KEY when it is not
+ * there.
+ */
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
-                                                struct kgr_diag *diag);
+                                                const struct kgr_page_keys *keys, uint64_t counter,
+                                                bool create, struct kgr_diag *diag);
 /* kgr_ac_state_close accepts NULL. */
 void kgr_ac_state_close(struct kgr_ac_state *state);
+
+/*
+ * A new epoch: kgr_ac_state_leave before the TPM's counter moves, kgr_ac_state_enter with what it became. A database that
+ * was put back forgets its order under way, and *out_restored tells.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_leave(struct kgr_ac_state *state, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ac_state_enter(struct kgr_ac_state *state, uint64_t epoch,
+                                                 bool *out_restored, struct kgr_diag *diag);
 
 /*
  * The next keys of the AC (docs/protocol.md, section 9.4). Until the KS granted them they stand beside the present ones; from then
@@ -87,11 +99,8 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_evicted(struct kgr_ac_state *state,
 
 /* What init stores, all of it in one transaction. */
 struct kgr_ac_founding {
-    const struct kgr_tpm_blob *root; /* sealed below srk */
-    struct kgr_tpm_name srk;
     struct kgr_ac_anchor storage;
     struct kgr_ac_anchor signing;
-    struct kgr_ac_anchor counter;
     const struct kgr_ac_identity *identity;
 };
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
@@ -99,14 +108,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_found(struct kgr_ac_state *state,
                                                  struct kgr_diag *diag);
 
 /* The readers: KGR_ERR_STATE, with the remedy, when the thing is not there. */
-KGR_MUST_CHECK enum kgr_error kgr_ac_state_root(struct kgr_ac_state *state,
-                                                struct kgr_tpm_blob *out,
-                                                struct kgr_tpm_name *out_srk,
-                                                struct kgr_diag *diag);
 enum kgr_ac_which {
     KGR_AC_STORAGE,
     KGR_AC_SIGNING,
-    KGR_AC_COUNTER,
     KGR_AC_NEXT_STORAGE, /* while they are announced only */
     KGR_AC_NEXT_SIGNING,
     KGR_AC_RETIRED_STORAGE, /* to be evicted */
@@ -117,7 +121,7 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchor(struct kgr_ac_state *state,
                                                   enum kgr_ac_which which, struct kgr_diag *diag);
 
 /* kgr_ac_state_anchors finds everything of the AC that may stand in its TPM, of all generations. */
-#define KGR_AC_ANCHORS_MAX 7
+#define KGR_AC_ANCHORS_MAX 6
 KGR_MUST_CHECK enum kgr_error kgr_ac_state_anchors(struct kgr_ac_state *state,
                                                    struct kgr_ac_anchor out[KGR_AC_ANCHORS_MAX],
                                                    size_t *out_num, struct kgr_diag *diag);

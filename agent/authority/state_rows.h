@@ -4,12 +4,13 @@
 #include <stdbool.h>
 
 #include "agent/authority/state.h"
-#include "agent/store/db.h"
+#include "agent/store/state.h"
 
 /* Internal to the state of the AC: its named values. */
 struct kgr_ac_state {
-    struct kgr_db *db;
-    bool next; /* the next keys are granted: they are meant by the names of keys */
+    struct kgr_state sealed;
+    struct kgr_db *db; /* of sealed */
+    bool next;         /* the next keys are granted: they are meant by the names of keys */
 };
 
 #define KGR_AC_ROWS_NEXT     "next_" /* begins the names of what belongs to the next keys */

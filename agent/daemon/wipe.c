@@ -37,13 +37,6 @@ static bool path_of(char out[PATH_CAP], const char *dir, const char *name, const
     return n > 0 && n < PATH_CAP;
 }
 
-bool kgr_wipe_pending(const char *dir, const char *name)
-{
-    char path[PATH_CAP];
-
-    return path_of(path, dir, name, "") && access(path, F_OK) == 0;
-}
-
 static bool overwrite(int fd, off_t len)
 {
     static const char zeroes[4096];

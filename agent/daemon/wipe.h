@@ -16,8 +16,6 @@
  * answer is not "yes". what is said to be destroyed.
  */
 KGR_MUST_CHECK enum kgr_error kgr_wipe_confirm(bool yes, const char *what, struct kgr_diag *diag);
-/* kgr_wipe_pending: DIR/NAME, a closed database, is there; false too when an earlier wipe came past the TPM. */
-bool kgr_wipe_pending(const char *dir, const char *name);
 /*
  * kgr_wipe_files overwrites and removes the database DIR/NAME with its log, and whatever an earlier wipe left. KGR_OK
  * when nothing is there. On media that write elsewhere (flash) overwritten bytes may stay; what they
