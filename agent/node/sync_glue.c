@@ -123,6 +123,8 @@ static void send_page(struct kgr_node *node)
                               kgr_wr_slice(&wr), NULL);
     if (err != KGR_OK)
         kgr_warn("frame_not_sent", "type=%d reason=\"%s\"", KGR_FRAME_SYNC_REQ, kgr_strerror(err));
+    if (err == KGR_ERR_QUOTA) /* a new start takes a new epoch */
+        kgr_node_stop(node, err);
 }
 
 static void *append(void *list, size_t num, const void *more, size_t num_more, size_t size)
