@@ -2,6 +2,7 @@
 #include "agent/base/clock.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/node/service_parts.h"
+#include "agent/tpm/worker.h"
 
 #include <kgr/client.h>
 
@@ -159,6 +160,7 @@ void kgr_service_peers(struct kgr_service *service, const struct kgr_server_requ
 /* Alarms, one a line: what is wrong now, then what happened. */
 static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, uint64_t now_ms)
 {
+    uint64_t failing_ms = kgr_tpm_worker_failing(node->worker);
     size_t len = 0;
     int n = 0;
 
@@ -176,6 +178,9 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
         n = snprintf(out, cap, "no lease from the KS: keys are kept and not used\n");
     if (n > 0)
         len = (size_t)n < cap ? (size_t)n : cap - 1;
+    if (failing_ms != 0)
+        len += (size_t)snprintf(out + len, cap - len, "the TPM has failed for %llu s\n",
+                                (unsigned long long)failing_ms / 1000);
     for (size_t i = 0; i < node->num_alarms; i++) {
         n = snprintf(out + len, cap - len, "%s\n", node->alarms[i]);
         if (n < 0 || (size_t)n >= cap - len)

@@ -19,7 +19,9 @@ static enum kgr_error run_make(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *
 {
     struct kgr_ks_command *c = ctx;
 
-    return kgr_ks_ac_make(&c->ac->keys, &c->ks->id, tpm, diag);
+    enum kgr_error err = kgr_entropy_pool_stir(c->ks->entropy, tpm, diag);
+
+    return err == KGR_OK ? kgr_ks_ac_make(&c->ac->keys, &c->ks->id, tpm, diag) : err;
 }
 
 static enum kgr_error store(struct kgr_ks_command *c, struct kgr_diag *diag)
@@ -41,7 +43,6 @@ static void make_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag
     struct kgr_diag own = {{0}};
     struct kgr_ks *ks = c->ks;
 
-    kgr_ks_note_tpm(ks, err);
     if (err != KGR_OK)
         kgr_ks_command_fail(c, err, diag);
     if (kgr_ks_begin(ks) != KGR_OK) {

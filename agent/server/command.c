@@ -77,7 +77,6 @@ static void signing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
 {
     struct kgr_ks_command *c = ctx;
 
-    kgr_ks_note_tpm(c->ks, err);
     if (err == KGR_OK)
         kgr_ks_origin_answer(c->ks, &c->origin, kgr_wr_slice(&c->result));
     else

@@ -124,7 +124,6 @@ static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *dia
     struct kgr_diag own = {{0}};
     struct kgr_ks *ks = c->ks;
 
-    kgr_ks_note_tpm(ks, err);
     if (err == KGR_OK) {
         err = begin_registry(c, &own); /* another order may have come meanwhile */
         diag = &own;

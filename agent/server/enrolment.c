@@ -71,7 +71,6 @@ static void making_done(void *ctx, enum kgr_error err, const struct kgr_diag *di
     };
     struct step step = {.made = &m->chal};
 
-    kgr_ks_note_tpm(m->ks, err);
     if (err != KGR_OK && err != KGR_ERR_STATE)
         kgr_warn("challenge-failed", "node=%s reason=\"%s\"", m->node->r.nid.s,
                  kgr_diag_text(diag, err));

@@ -75,7 +75,6 @@ static void bearing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
     };
 
     b->pair->births--;
-    kgr_ks_note_tpm(b->ks, err);
     if (err != KGR_OK && err != KGR_ERR_STATE)
         kgr_warn("birth-failed", "pair=%s,%s generation=%" PRIu64 " reason=\"%s\"",
                  b->pair->co.s.nids[0].s, b->pair->co.s.nids[1].s, b->generation,

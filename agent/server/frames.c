@@ -147,7 +147,6 @@ static void receipt_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
     struct kgr_ks *ks = r->ks;
 
     ks->receiving--;
-    kgr_ks_note_tpm(ks, err);
     if (err == KGR_OK) {
         struct kgr_ks_frame frame = {
             .key = r->key,
@@ -299,7 +298,6 @@ static void dispatch_done(void *ctx, enum kgr_error err, const struct kgr_diag *
     struct dispatch *d = ctx;
     char topic[KGR_TOPIC_TEXT_LEN + 1];
 
-    kgr_ks_note_tpm(d->ks, err);
     if (err == KGR_OK)
         err = kgr_mqtt_publish(d->ks->mqtt, kgr_topic_text(topic, d->topic), kgr_wr_slice(&d->wr));
     /* Lost like any frame that the broker loses: whoever needs it asks again. */

@@ -78,14 +78,6 @@ void kgr_ks_alarm(struct kgr_ks *ks, const char *fmt, ...)
         memcpy(ks->alarms[ks->num_alarms++], text, sizeof text);
 }
 
-void kgr_ks_note_tpm(struct kgr_ks *ks, enum kgr_error err)
-{
-    if (err == KGR_ERR_TPM && ks->tpm_failing_ms == 0)
-        ks->tpm_failing_ms = kgr_clock_boot_ms();
-    else if (err == KGR_OK)
-        ks->tpm_failing_ms = 0;
-}
-
 static void stop(struct kgr_ks *ks, enum kgr_error err, const struct kgr_diag *diag)
 {
     if (!ks->failed)

@@ -142,7 +142,6 @@ struct kgr_ks {
     struct kgr_bucket log_bucket;
     char alarms[KGR_KS_ALARMS][128];
     size_t num_alarms;
-    uint64_t tpm_failing_ms; /* since then the TPM has failed (kgr_clock_boot_ms); 0: it works */
 };
 
 /* kgr_ks_time_load goes on from the KS time that the database holds. */
@@ -152,8 +151,6 @@ uint64_t kgr_ks_now_s(struct kgr_ks *ks);
 uint32_t kgr_ks_jitter(void);
 /* kgr_ks_alarm logs, and keeps the line for ks_status. */
 void kgr_ks_alarm(struct kgr_ks *ks, const char *fmt, ...) KGR_PRINTF(2, 3);
-/* kgr_ks_note_tpm takes the end of a job of the TPM worker: while the TPM fails, ks_status says so. */
-void kgr_ks_note_tpm(struct kgr_ks *ks, enum kgr_error err);
 
 KGR_MUST_CHECK enum kgr_error kgr_ks_begin(struct kgr_ks *ks);
 /*

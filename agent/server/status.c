@@ -11,12 +11,12 @@
 static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
 {
     char sources[KGR_IPC_ALARMS_MAX / 2];
+    uint64_t failing_ms = kgr_tpm_worker_failing(ks->worker);
     size_t len = 0, n;
 
-    if (ks->tpm_failing_ms != 0)
-        len =
-            (size_t)snprintf(out, cap, "the TPM has failed for %llu s",
-                             (unsigned long long)(kgr_clock_boot_ms() - ks->tpm_failing_ms) / 1000);
+    if (failing_ms != 0)
+        len = (size_t)snprintf(out, cap, "the TPM has failed for %llu s",
+                               (unsigned long long)failing_ms / 1000);
     n = kgr_entropy_pool_describe(ks->entropy, sources, sizeof sources, true);
     if (n > 0)
         len += (size_t)snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", sources);

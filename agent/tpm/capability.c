@@ -358,6 +358,13 @@ enum kgr_error kgr_tpm_free_handle(struct kgr_tpm *tpm, TPM2_HANDLE *out, TPM2_H
     return KGR_OK;
 }
 
+enum kgr_error kgr_tpm_ping(struct kgr_tpm *tpm, struct kgr_diag *diag)
+{
+    bool more;
+
+    return get(tpm, &more, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1, diag);
+}
+
 const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm)
 {
     return &tpm->capability;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/base/diag.h"
 #include "agent/tpm/types.h"
 
 struct kgr_tpm;
@@ -27,6 +28,9 @@ struct kgr_tpm_capability {
 
 /* kgr_tpm_capability borrows what kgr_tpm_open found. */
 const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm);
+
+/* kgr_tpm_ping asks the TPM for its maker, to see whether it is there; one that came back is opened again. */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_ping(struct kgr_tpm *tpm, struct kgr_diag *diag);
 
 #define KGR_TPM_SUMMARY_MAX 128
 /* kgr_tpm_summary writes one line for people: maker, firmware, what it can. Returns out. */

@@ -385,7 +385,14 @@ static bool mend(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC rc)
     case TPM2_RC_INITIALIZE:
         return first_time(cmd, REMEDY_STARTUP) && kgr_tpm_startup(tpm, NULL) == KGR_OK;
     case TPM2_RC_OBJECT_MEMORY:
-        return evict_for(tpm, cmd);
+        if (evict_for(tpm, cmd))
+            return true;
+        wait_ms(WAIT_MS); /* another program holds the slots, or sessions, and may be done soon */
+        return true;
+    case TPM2_RC_SESSION_MEMORY:
+    case TPM2_RC_SESSION_HANDLES:
+        wait_ms(WAIT_MS);
+        return true;
     case TPM2_RC_REFERENCE_S0:
         if (cmd->policy != 0)
             return false; /* the policy session may be the lost one: its owner starts anew */

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/worker.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
+
+#define PING_MS         30000u /* a TPM that nobody asks is asked so often whether it is there */
+#define PING_FAILING_MS 1000u
+#define HANGING_MS      10000u /* a job that runs longer: the TPM does not answer */
 
 /* A job on its way: waiting, running or ended. */
 struct item {
@@ -32,6 +41,8 @@ struct kgr_tpm_worker {
     struct list waiting[KGR_TPM_NUM_PRIORITIES];
     struct list ended;
     size_t num_jobs[KGR_TPM_NUM_PRIORITIES]; /* accepted and not drained */
+    uint64_t failing_ms;                     /* since then jobs fail; 0: they do not */
+    uint64_t begun_ms;                       /* of the job that runs; 0: none */
     bool stopping;
 };
 
@@ -57,6 +68,44 @@ static struct item *take_first(struct list *list)
     return item;
 }
 
+/* How a job ended says whether the TPM is there. Called with the lock. */
+static void note_end(struct kgr_tpm_worker *worker, enum kgr_error err, const struct kgr_diag *diag)
+{
+    worker->begun_ms = 0;
+    if (err == KGR_ERR_TPM && worker->failing_ms == 0) {
+        worker->failing_ms = kgr_clock_boot_ms();
+        kgr_error_log("tpm", "state=failing reason=\"%s\"", kgr_diag_text(diag, err));
+    } else if (err == KGR_OK && worker->failing_ms != 0) {
+        worker->failing_ms = 0;
+        kgr_info("tpm", "state=back");
+    }
+}
+
+/* Called with the lock, which it leaves meanwhile. */
+static void ping(struct kgr_tpm_worker *worker)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
+
+    worker->begun_ms = kgr_clock_boot_ms();
+    (void)pthread_mutex_unlock(&worker->lock);
+    err = kgr_tpm_ping(worker->tpm, &diag);
+    (void)pthread_mutex_lock(&worker->lock);
+    note_end(worker, err, &diag);
+}
+
+/* Waits for a job, at most until the TPM is to be asked again. Called with the lock. */
+static void wait_for_job(struct kgr_tpm_worker *worker)
+{
+    uint32_t ms = worker->failing_ms != 0 ? PING_FAILING_MS : PING_MS;
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    if (pthread_cond_timedwait(&worker->wake, &worker->lock, &until) == ETIMEDOUT)
+        ping(worker);
+}
+
 /* The next job, waiting for one; NULL when the worker stops. Called with the lock. */
 static struct item *next_job(struct kgr_tpm_worker *worker)
 {
@@ -67,7 +116,7 @@ static struct item *next_job(struct kgr_tpm_worker *worker)
             if (item != NULL)
                 return item;
         }
-        (void)pthread_cond_wait(&worker->wake, &worker->lock); /* cannot fail on a valid pair */
+        wait_for_job(worker);
     }
     return NULL;
 }
@@ -79,9 +128,11 @@ static void *run(void *arg)
 
     (void)pthread_mutex_lock(&worker->lock);
     while ((item = next_job(worker)) != NULL) {
+        worker->begun_ms = kgr_clock_boot_ms();
         (void)pthread_mutex_unlock(&worker->lock);
         item->err = item->job.run(worker->tpm, item->job.ctx, &item->diag);
         (void)pthread_mutex_lock(&worker->lock);
+        note_end(worker, item->err, &item->diag);
         append(&worker->ended, item);
         (void)pthread_mutex_unlock(&worker->lock);
         worker->notify(worker->notify_ctx);
@@ -89,6 +140,19 @@ static void *run(void *arg)
     }
     (void)pthread_mutex_unlock(&worker->lock);
     return NULL;
+}
+
+static bool init_wake(pthread_cond_t *wake)
+{
+    pthread_condattr_t attr;
+    bool ok = pthread_condattr_init(&attr) == 0;
+
+    if (!ok)
+        return false;
+    ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+         pthread_cond_init(wake, &attr) == 0;
+    (void)pthread_condattr_destroy(&attr);
+    return ok;
 }
 
 enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm *tpm,
@@ -104,7 +168,7 @@ enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm 
     worker->tpm = tpm;
     if (pthread_mutex_init(&worker->lock, NULL) != 0)
         goto no_lock;
-    if (pthread_cond_init(&worker->wake, NULL) != 0)
+    if (!init_wake(&worker->wake))
         goto no_cond;
     if (pthread_create(&worker->thread, NULL, run, worker) != 0)
         goto no_thread;
@@ -164,6 +228,18 @@ size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker)
         num++;
     }
     return num;
+}
+
+uint64_t kgr_tpm_worker_failing(struct kgr_tpm_worker *worker)
+{
+    uint64_t now = kgr_clock_boot_ms(), since;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    since = worker->failing_ms;
+    if (since == 0 && worker->begun_ms != 0 && now - worker->begun_ms >= HANGING_MS)
+        since = worker->begun_ms;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return since == 0 ? 0 : now - since + 1;
 }
 
 /* What still waits ends without having run. */

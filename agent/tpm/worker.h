@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "agent/base/diag.h"
 
@@ -44,6 +45,12 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worke
                                                     const struct kgr_tpm_job *job);
 /* kgr_tpm_worker_drain calls done of every job that ended, and returns how many. */
 size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker);
+/*
+ * kgr_tpm_worker_failing tells for how long the TPM has failed, in ms: since a job ended in KGR_ERR_TPM, or (if that is earlier) since
+ * the job began that still runs after 10 s; 0: it works. A worker with nothing to do asks the TPM whether it is there, every
+ * 30 s and, while it fails, every second. Losing the TPM and finding it are logged. Thread-safe.
+ */
+uint64_t kgr_tpm_worker_failing(struct kgr_tpm_worker *worker);
 /*
  * kgr_tpm_worker_stop lets the running job end, ends those that wait with KGR_ERR_STATE, drains,
  * joins the thread, closes the TPM and frees. Accepts NULL. submit fails with KGR_ERR_STATE from

@@ -2,10 +2,14 @@
 /*
  * A TCTI in front of another one: hides chosen commands, algorithms and curves from
  * TPM2_GetCapability, refuses those commands (and those cipher modes in EncryptDecrypt), delays each
- * command, and records the traffic. Configuration, fields separated by '|', tcti last:
+ * command, states another number of transient slots, spoils answers, and records the traffic. Configuration, fields separated by '|', tcti last:
  *
  *   PATH/libtss2-tcti-kgrfilter.so:hide-cc=0x193,0x164|hide-alg=0x42|hide-curve=0x4|
- *       delay-ms=5|record=/path|tcti=swtpm:path=/path
+ *       slots=7|spoil=garbage|spoil-cc=0x153|delay-ms=5|record=/path|tcti=swtpm:path=/path
+ *
+ * spoil is what happens to the answers to the commands of spoil-cc (to all without it), after the TPM did what it
+ * was asked: garbage (bytes of no meaning, with a good header), truncated (half of them, the header claims all), short (less
+ * than a header), long (more than the header claims), silent (none: the receiver gets an I/O error).
  *
  * The record holds a line a command ("> " and hex) and a line a response ("< " and hex).
  * Layouts: TPM 2.0 Library, Part 3 "TPM2_GetCapability", TSS 2.0 TCTI Specification 1.0.
@@ -26,6 +30,18 @@
 #define MAX_BUFFER   8192
 #define HEADER_LEN   10
 
+enum spoil {
+    SPOIL_NONE,
+    SPOIL_GARBAGE,
+    SPOIL_TRUNCATED,
+    SPOIL_SHORT,
+    SPOIL_LONG,
+    SPOIL_SILENT,
+    SPOIL_COUNT
+};
+static const char *const spoil_names[SPOIL_COUNT] = {"none",  "garbage", "truncated",
+                                                     "short", "long",    "silent"};
+
 struct hidden {
     uint32_t values[MAX_HIDDEN];
     size_t num;
@@ -35,6 +51,9 @@ struct filter {
     TSS2_TCTI_CONTEXT_COMMON_V2 common;
     TSS2_TCTI_CONTEXT *inner;
     struct hidden commands, algorithms, curves;
+    struct hidden spoiled;
+    enum spoil spoil;
+    unsigned slots; /* 0: as they are */
     unsigned delay_ms;
     FILE *record;
     uint32_t command;    /* of the request under way */
@@ -189,6 +208,42 @@ static void edit_capability(struct filter *f)
         drop_entries(f, list, 2, hide_curve);
 }
 
+static void edit_slots(struct filter *f)
+{
+    const size_t list = HEADER_LEN + 1 + 4 + 4;
+    if (f->slots == 0 || f->capability != TPM2_CAP_TPM_PROPERTIES || f->response_len < list)
+        return;
+    for (size_t at = list; at + 8 <= f->response_len; at += 8) {
+        if (get32(f->response + at) == TPM2_PT_HR_TRANSIENT_MIN)
+            put32(f->response + at + 4, f->slots);
+    }
+}
+
+static TSS2_RC spoil(struct filter *f)
+{
+    if (f->spoil == SPOIL_NONE || (f->spoiled.num != 0 && !is_hidden(&f->spoiled, f->command)))
+        return TSS2_RC_SUCCESS;
+    switch (f->spoil) {
+    case SPOIL_GARBAGE:
+        for (size_t i = HEADER_LEN; i < f->response_len; i++)
+            f->response[i] = (uint8_t)(i * 151 + 97);
+        break;
+    case SPOIL_TRUNCATED:
+        f->response_len = f->response_len / 2 > HEADER_LEN ? f->response_len / 2 : HEADER_LEN;
+        break;
+    case SPOIL_SHORT:
+        f->response_len = 5;
+        break;
+    case SPOIL_LONG:
+        memset(f->response + f->response_len, 0x5a, 32);
+        f->response_len += 32;
+        break;
+    default:
+        return TSS2_TCTI_RC_IO_ERROR;
+    }
+    return TSS2_RC_SUCCESS;
+}
+
 static TSS2_RC fill_response(struct filter *f, int32_t timeout)
 {
     if (f->refusal != TPM2_RC_SUCCESS) {
@@ -199,13 +254,17 @@ static TSS2_RC fill_response(struct filter *f, int32_t timeout)
         put32(f->response + 6, f->refusal);
         f->response_len = HEADER_LEN;
     } else {
-        size_t len = sizeof f->response;
+        size_t len = sizeof f->response - 32; /* room for what spoil adds */
         TSS2_RC rc = Tss2_Tcti_Receive(f->inner, &len, f->response, timeout);
         if (rc != TSS2_RC_SUCCESS)
             return rc;
         f->response_len = len;
         if (f->capability != UINT32_MAX)
             edit_capability(f);
+        edit_slots(f);
+        rc = spoil(f);
+        if (rc != TSS2_RC_SUCCESS)
+            return rc;
     }
     record(f, '<', f->response, f->response_len);
     return TSS2_RC_SUCCESS;
@@ -287,6 +346,17 @@ static bool parse_list(struct hidden *out, char *text)
     return true;
 }
 
+static bool parse_spoil(struct filter *f, const char *name)
+{
+    for (int i = 0; i < SPOIL_COUNT; i++) {
+        if (strcmp(name, spoil_names[i]) == 0) {
+            f->spoil = (enum spoil)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_field(struct filter *f, char *field)
 {
     char *value = strchr(field, '=');
@@ -299,6 +369,14 @@ static bool parse_field(struct filter *f, char *field)
         return parse_list(&f->algorithms, value);
     if (strcmp(field, "hide-curve") == 0)
         return parse_list(&f->curves, value);
+    if (strcmp(field, "spoil-cc") == 0)
+        return parse_list(&f->spoiled, value);
+    if (strcmp(field, "spoil") == 0)
+        return parse_spoil(f, value);
+    if (strcmp(field, "slots") == 0) {
+        f->slots = (unsigned)strtoul(value, NULL, 10);
+        return true;
+    }
     if (strcmp(field, "delay-ms") == 0) {
         f->delay_ms = (unsigned)strtoul(value, NULL, 10);
         return true;
@@ -368,7 +446,8 @@ static const TSS2_TCTI_INFO filter_info = {
     .version = 2,
     .name = "tcti-kgrfilter",
     .description = "hides and records parts of another TPM, for tests",
-    .config_help = "hide-cc=..|hide-alg=..|hide-curve=..|delay-ms=..|record=FILE|tcti=NAME:CONF",
+    .config_help = "hide-cc=..|hide-alg=..|hide-curve=..|slots=N|spoil=HOW|spoil-cc=..|delay-ms=..|"
+                   "record=FILE|tcti=NAME:CONF",
     .init = filter_init,
 };
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -211,6 +212,29 @@ static void worker_stopped_ends_what_waits(void **state)
     assert_int_equal(last_err, KGR_ERR_STATE);
 }
 
+/* Nobody submits anything: the worker itself finds that the TPM is there again. */
+static void failing_is_told_until_the_tpm_is_back(void **state)
+{
+    struct job job = {.number = 1};
+    struct kgr_tpm_job submitted = {run_random, done, &job};
+
+    (void)state;
+    assert_int_equal(kgr_tpm_worker_failing(worker), 0);
+    swtpm_kill(&swtpm);
+    assert_int_equal(kgr_tpm_worker_submit(worker, KGR_TPM_CONTROL, &submitted), KGR_OK);
+    (void)sem_wait(&notified);
+    assert_int_equal(kgr_tpm_worker_drain(worker), 1);
+    assert_int_equal(last_err, KGR_ERR_TPM);
+    assert_true(kgr_tpm_worker_failing(worker) > 0);
+    swtpm_restart(&swtpm);
+    for (int i = 0; i < 1000 && kgr_tpm_worker_failing(worker) != 0; i++) {
+        const struct timespec t = {0, 10000000L};
+
+        (void)nanosleep(&t, NULL);
+    }
+    assert_int_equal(kgr_tpm_worker_failing(worker), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(worker_prefers_control_and_keeps_the_order, begin, end),
         cmocka_unit_test_setup_teardown(worker_full_is_busy_until_drained, begin, end),
         cmocka_unit_test_setup_teardown(worker_stopped_ends_what_waits, begin, end),
+        cmocka_unit_test_setup_teardown(failing_is_told_until_the_tpm_is_back, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
