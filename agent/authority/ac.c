@@ -28,7 +28,7 @@ static enum kgr_error open_vault(struct kgr_ac *ac, const char *folder, bool cre
     bool exists = kgr_vault_exists(folder);
     if (!exists && !create) /* told without a TPM */
         return not_initialised(diag);
-    enum kgr_error err = kgr_tpm_open(&ac->tpm, ac->settings->tcti, diag);
+    enum kgr_error err = kgr_tpm_open_as(&ac->tpm, &ac->settings->tpm, diag);
     if (err == KGR_OK)
         err = exists ? kgr_vault_open(&ac->vault, ac->tpm, folder, diag)
                      : kgr_vault_create(&ac->vault, ac->tpm, folder, diag);

@@ -63,7 +63,7 @@ enum kgr_error kgr_ac_cmd_wipe(const struct kgr_ac_settings *settings,
     if (err == KGR_OK)
         err = kgr_lockfile_take(&ac.lock, settings->state, false, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open(&ac.tpm, settings->tcti, diag);
+        err = kgr_tpm_open_as(&ac.tpm, &settings->tpm, diag);
     if (err == KGR_OK)
         err = remove_keys(&ac, settings->state, diag);
     if (err == KGR_OK)

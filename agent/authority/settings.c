@@ -4,12 +4,8 @@
 #include <stdlib.h>
 
 #include "agent/daemon/config.h"
+#include "agent/daemon/config_tpm.h"
 #include "agent/wire/credential.h"
-
-static const struct kgr_config_key tpm_keys[] = {
-    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
-    {.name = NULL},
-};
 
 static const struct kgr_config_key broker_keys[] = {
     {.name = "host", .type = KGR_CONFIG_TEXT, .min = 1, .max = KGR_HOST_MAX},
@@ -22,7 +18,7 @@ static const struct kgr_config_key keys[] = {
     {.name = "ks_socket", .type = KGR_CONFIG_TEXT},
     {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
     {.name = "timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 3600, .def = 30},
-    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = NULL},
 };
 
@@ -36,7 +32,13 @@ enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *pat
     struct kgr_config_group root = kgr_config_root(config);
     out->config = config;
     out->state = kgr_config_text(root, "state");
-    out->tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti");
+    struct kgr_config_group tpm = kgr_config_group(root, "tpm");
+    out->tpm = (struct kgr_tpm_access){
+        .tcti = kgr_config_text(tpm, "tcti"),
+        .owner_auth_file = kgr_config_text(tpm, "owner_auth_file"),
+        .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
+        .handles = kgr_config_text(tpm, "handles"),
+    };
     out->timeout_s = (uint32_t)kgr_config_int(root, "timeout");
     out->remote = kgr_config_has(root, "broker");
     if (out->remote) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/base/diag.h"
+#include "agent/tpm/access.h"
 
 /* The configuration of kgr-ac (ac.conf). Texts are borrowed from it. */
 struct kgr_config;
@@ -17,7 +18,7 @@ struct kgr_ac_settings {
     const char *host; /* of the broker; NULL: as ks.pub says */
     uint16_t port;
     uint32_t timeout_s; /* how long an order waits for its result */
-    const char *tcti;
+    struct kgr_tpm_access tpm;
 };
 
 /*

@@ -27,7 +27,7 @@ enum kgr_error kgr_cmd_init(const struct kgr_settings *settings, struct kgr_diag
     struct kgr_tpm *tpm = NULL;
     struct kgr_custody_choice custody = {.sealed = false};
     /* The TPM first: without one nothing is left behind. */
-    enum kgr_error err = kgr_tpm_open(&tpm, settings->tcti, diag);
+    enum kgr_error err = kgr_tpm_open_as(&tpm, &settings->tpm, diag);
 
     if (err == KGR_OK)
         err = kgr_custody_choose(&custody, settings->custody, settings->suites,
@@ -92,7 +92,7 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
     struct kgr_anchor *anchor = calloc(1, sizeof(*anchor));
     struct identity id = {.registered = false};
     enum kgr_error err =
-        anchor == NULL ? KGR_ERR_NO_MEMORY : kgr_tpm_open(&tpm, settings->tcti, diag);
+        anchor == NULL ? KGR_ERR_NO_MEMORY : kgr_tpm_open_as(&tpm, &settings->tpm, diag);
 
     if (err == KGR_OK)
         err = kgr_anchor_open(anchor, tpm, settings->state, diag);

@@ -472,7 +472,7 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
     node->nksk_due_ms = UINT64_MAX;
     node->next_key_id = 1;
     kgr_sync_init(&node->sync);
-    err = kgr_tpm_open(&node->tpm, settings->tcti, diag);
+    err = kgr_tpm_open_as(&node->tpm, &settings->tpm, diag);
     if (err == KGR_OK)
         err = kgr_anchor_open(&node->anchor, node->tpm, settings->state, diag);
     if (err == KGR_OK && registered)

@@ -2,6 +2,7 @@
 #include "agent/node/settings.h"
 
 #include "agent/daemon/config.h"
+#include "agent/daemon/config_tpm.h"
 
 #include <string.h>
 
@@ -11,11 +12,6 @@ static const char *const minima[] = {"any", "resident", "mixed",
                                      NULL}; /* as numbered on the wire */
 static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-
-static const struct kgr_config_key tpm_keys[] = {
-    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
-    {.name = NULL},
-};
 
 static const struct kgr_config_key broker_keys[] = {
     {.name = "host", .type = KGR_CONFIG_TEXT, .min = 1, .max = 255, .required = true},
@@ -48,7 +44,7 @@ static const struct kgr_config_key schema[] = {
      .min = 1,
      .max = 107,
      .def_text = "/run/kgr/agent.sock"},
-    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "min_custody", .type = KGR_CONFIG_TEXT, .choices = minima, .def_text = "any"},
@@ -93,7 +89,7 @@ static uint8_t read_suites(struct kgr_config_group root)
 enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
 {
     struct kgr_config *config = NULL;
-    struct kgr_config_group root;
+    struct kgr_config_group root, tpm;
     struct kgr_config_group limits;
     size_t custody;
     size_t min_custody;
@@ -104,6 +100,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     if (err != KGR_OK)
         return err;
     root = kgr_config_root(config);
+    tpm = kgr_config_group(root, "tpm");
     err = check_path(root, "state", diag);
     if (err == KGR_OK)
         err = check_path(root, "socket", diag);
@@ -120,7 +117,13 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .config = config,
         .state = kgr_config_text(root, "state"),
         .socket = kgr_config_text(root, "socket"),
-        .tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti"),
+        .tpm =
+            {
+                .tcti = kgr_config_text(tpm, "tcti"),
+                .owner_auth_file = kgr_config_text(tpm, "owner_auth_file"),
+                .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
+                .handles = kgr_config_text(tpm, "handles"),
+            },
         .custody = (enum kgr_custody_wish)custody,
         .min_custody = (uint8_t)min_custody,
         .suites = read_suites(root),

@@ -6,6 +6,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/log.h"
+#include "agent/tpm/access.h"
 #include "agent/node/custody.h"
 
 struct kgr_config;
@@ -22,7 +23,7 @@ struct kgr_settings {
     struct kgr_config *config; /* owned */
     const char *state;         /* folder */
     const char *socket;
-    const char *tcti;
+    struct kgr_tpm_access tpm;
     const char *broker_host; /* NULL: as the credential says */
     uint16_t broker_port;
     enum kgr_custody_wish custody;

@@ -32,7 +32,7 @@ enum kgr_error kgr_cmd_wipe(const struct kgr_settings *settings, bool yes, struc
         kgr_wipe_confirm(yes, "every key of this node, in the TPM and on disk", diag);
 
     if (err == KGR_OK)
-        err = kgr_tpm_open(&tpm, settings->tcti, diag);
+        err = kgr_tpm_open_as(&tpm, &settings->tpm, diag);
     if (err == KGR_OK)
         err = remove_keys(tpm, settings->state, diag);
     if (err == KGR_OK)

@@ -11,6 +11,7 @@
 #include "agent/base/secret.h"
 #include "agent/base/text.h"
 #include "agent/daemon/config.h"
+#include "agent/daemon/config_tpm.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
 #include "agent/daemon/wipe.h"
@@ -26,11 +27,6 @@
 
 /* Authorisation values, one NTAG and its keys at a time, and two keys a registered node. */
 #define ARENA_BYTES (1024u * 1024u)
-
-static const struct kgr_config_key tpm_keys[] = {
-    {.name = "tcti", .type = KGR_CONFIG_TEXT, .def_text = "device:/dev/tpmrm0"},
-    {0},
-};
 
 static const struct kgr_config_key broker_keys[] = {
     {.name = "host", .type = KGR_CONFIG_TEXT, .required = true, .min = 1, .max = KGR_HOST_MAX},
@@ -61,7 +57,7 @@ static const char *const suites[] = {"AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMA
 static const struct kgr_config_key schema[] = {
     {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ks"},
     {.name = "socket", .type = KGR_CONFIG_TEXT, .def_text = "/run/kgr/ks.sock"},
-    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = tpm_keys},
+    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUP, .required = true, .keys = broker_keys},
     {.name = "lifetime",
      .type = KGR_CONFIG_INT,
@@ -164,14 +160,14 @@ struct app {
     struct kgr_options options;
     struct kgr_config *config;
     const char *state;
-    const char *tcti;
+    struct kgr_tpm_access tpm;
 };
 
 static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identity *id,
                                     struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    enum kgr_error err = kgr_tpm_open(&tpm, app->tcti, diag);
+    enum kgr_error err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
 
     if (err == KGR_OK)
         err = kgr_ks_identity_open(id, tpm, app->state, diag);
@@ -244,7 +240,7 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
     err = read_file(ac, bytes, sizeof bytes, &len, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open(&tpm, app->tcti, diag);
+        err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
     if (err == KGR_OK)
         err = create_identity(app, tpm, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
@@ -269,7 +265,7 @@ static enum kgr_error do_replace(const struct app *app, struct kgr_diag *diag)
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
     err = read_file(ac, bytes, sizeof bytes, &len, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open(&tpm, app->tcti, diag);
+        err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
     if (err == KGR_OK)
         err = kgr_ks_replace_ac(tpm, app->state, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
@@ -312,7 +308,7 @@ static enum kgr_error do_wipe(const struct app *app, struct kgr_diag *diag)
         "every key of this KS, in the TPM and on disk: no node can talk to it again", diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_wipe(app->state, app->tcti, diag);
+        err = kgr_ks_wipe(app->state, &app->tpm, diag);
     if (err == KGR_OK)
         (void)printf("wiped: nothing of this KS is left in %s or in the TPM\n", app->state);
     return err;
@@ -361,19 +357,25 @@ static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
     };
     enum kgr_error err = read_entropy(&settings, root, diag);
 
-    return err == KGR_OK ? kgr_ks_service_run(app->state, app->tcti, &settings, diag) : err;
+    return err == KGR_OK ? kgr_ks_service_run(app->state, &app->tpm, &settings, diag) : err;
 }
 
 static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
 {
     struct kgr_config_group root = kgr_config_root(app->config);
+    struct kgr_config_group tpm = kgr_config_group(root, "tpm");
     struct kgr_lockfile lock = {.fd = -1};
     size_t level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     enum kgr_error err;
 
     kgr_log_set_level((enum kgr_log_level)level);
     app->state = kgr_config_text(root, "state");
-    app->tcti = kgr_config_text(kgr_config_group(root, "tpm"), "tcti");
+    app->tpm = (struct kgr_tpm_access){
+        .tcti = kgr_config_text(tpm, "tcti"),
+        .owner_auth_file = kgr_config_text(tpm, "owner_auth_file"),
+        .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
+        .handles = kgr_config_text(tpm, "handles"),
+    };
     err = kgr_lockfile_take(&lock, app->state, app->options.command_index == INIT, diag);
     if (err != KGR_OK)
         return err;

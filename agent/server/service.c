@@ -90,12 +90,12 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 }
 
 /* What needs the TPM on this thread, before the worker takes it over. */
-static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir, const char *tcti,
-                               struct kgr_diag *diag)
+static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir,
+                               const struct kgr_tpm_access *access, struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
     bool restored = false;
-    enum kgr_error err = kgr_tpm_open(&tpm, tcti, diag);
+    enum kgr_error err = kgr_tpm_open_as(&tpm, access, diag);
 
     if (err == KGR_OK)
         err = kgr_ks_identity_open(&ks->id, tpm, dir, diag);
@@ -216,7 +216,7 @@ static enum kgr_error open_loop(struct kgr_ks *ks)
     return err;
 }
 
-static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti,
+static enum kgr_error start(struct kgr_ks *ks, const char *dir, const struct kgr_tpm_access *access,
                             struct kgr_diag *diag)
 {
     const struct kgr_server_options options = {
@@ -229,7 +229,7 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const char *tcti
     if (err == KGR_OK && ks->settings.ek_ca != NULL)
         err = kgr_ek_ca_load(&ks->ek_ca, ks->settings.ek_ca, diag);
     if (err == KGR_OK)
-        err = open_tpm(ks, dir, tcti, diag);
+        err = open_tpm(ks, dir, access, diag);
     if (err == KGR_OK)
         err = kgr_entropy_pool_new(&ks->entropy, ks->settings.entropy, ks->settings.num_entropy,
                                    ks->settings.entropy_required);
@@ -305,7 +305,7 @@ static void finish(struct kgr_ks *ks)
     kgr_loop_free(ks->loop);
 }
 
-enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
+enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *access,
                                   const struct kgr_ks_settings *settings, struct kgr_diag *diag)
 {
     struct kgr_ks *ks = calloc(1, sizeof *ks);
@@ -317,7 +317,7 @@ enum kgr_error kgr_ks_service_run(const char *dir, const char *tcti,
     ks->after_end = &ks->after;
     ks->notices_ms = UINT64_MAX;
     kgr_bucket_init(&ks->log_bucket, 1, 10, kgr_clock_boot_ms());
-    err = start(ks, dir, tcti, diag);
+    err = start(ks, dir, access, diag);
     if (err == KGR_OK) {
         kgr_info("start", "version=%s epoch=%" PRIu32 " socket=%s tpm=\"%s\" custody=%s bears=%s",
                  KGR_VERSION, ks->epoch, settings->socket, ks->tpm_summary,

@@ -22,10 +22,11 @@ static enum kgr_error remove_keys(struct kgr_tpm *tpm, const char *dir, struct k
     return kgr_tpm_remove_all(tpm, remains, err == KGR_OK ? KGR_KS_REMAINS : 0, diag);
 }
 
-enum kgr_error kgr_ks_wipe(const char *dir, const char *tcti, struct kgr_diag *diag)
+enum kgr_error kgr_ks_wipe(const char *dir, const struct kgr_tpm_access *access,
+                           struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    enum kgr_error err = kgr_tpm_open(&tpm, tcti, diag);
+    enum kgr_error err = kgr_tpm_open_as(&tpm, access, diag);
 
     if (err == KGR_OK)
         err = remove_keys(tpm, dir, diag);

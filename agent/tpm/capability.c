@@ -209,6 +209,9 @@ static void note_property(struct kgr_tpm_capability *c, TPM2_PT property, UINT32
     case TPM2_PT_HR_TRANSIENT_MIN:
         c->slots = (uint8_t)(value < UINT8_MAX ? value : UINT8_MAX);
         break;
+    case TPM2_PT_PERMANENT:
+        c->in_lockout = (value & TPMA_PERMANENT_INLOCKOUT) != 0;
+        break;
     case TPM2_PT_HR_PERSISTENT_AVAIL:
         c->persistent_free = value;
         break;
@@ -373,9 +376,12 @@ const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm)
 char *kgr_tpm_summary(const struct kgr_tpm *tpm, char out[KGR_TPM_SUMMARY_MAX])
 {
     const struct kgr_tpm_capability *c = &tpm->capability;
+    const unsigned int strong = 1u << (KGR_SUITE_AES256_SHA384 - 1);
 
-    (void)snprintf(out, KGR_TPM_SUMMARY_MAX, "%s %s, firmware %x.%x, %s, %u slots", c->manufacturer,
-                   c->vendor, c->firmware[0], c->firmware[1],
-                   c->can_resident ? "resident keys" : "no resident keys", c->slots);
+    (void)snprintf(out, KGR_TPM_SUMMARY_MAX, "%s %s, firmware %x.%x, %s, %s, %u slots%s",
+                   c->manufacturer, c->vendor, c->firmware[0], c->firmware[1],
+                   c->can_resident ? "resident keys" : "no resident keys",
+                   (c->suites & strong) != 0 ? "AES-256" : "no AES-256 with SHA-384", c->slots,
+                   c->in_lockout ? ", in lockout" : "");
     return out;
 }

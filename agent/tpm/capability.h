@@ -21,6 +21,7 @@ struct kgr_tpm_capability {
     uint8_t slots;       /* transient objects loaded at once (TPM2_PT_HR_TRANSIENT_MIN) */
     uint16_t max_buffer; /* bytes in one TPM2_EncryptDecrypt2 or TPM2_HMAC */
     uint32_t persistent_free;
+    bool in_lockout; /* against dictionary attacks: our keys are noDA, and work */
     char manufacturer[5];
     char vendor[17];
     uint32_t firmware[2];

@@ -60,6 +60,8 @@ struct kgr_tpm {
     TSS2_SYS_CONTEXT *sys; /* owned, in the arena */
     struct kgr_tpm_crypto *crypto;
     const struct kgr_tpm_auth *hierarchy_auth[2];
+    struct kgr_tpm_auth own_auth[2];       /* read from files: what hierarchy_auth points to */
+    TPM2_HANDLE first_handle, last_handle; /* for persistent keys; 0: as the caller says */
     struct kgr_tpm_session session;
     struct kgr_tpm_salt_key salt_key;
     struct kgr_tpm_slots *slots;

@@ -232,7 +232,15 @@ static enum kgr_error make(struct kgr_tpm *tpm, struct kgr_tpm_blob *out, uint32
     template(&pub);
     kgr_tpm_slots_limit(tpm, 0);
     err = kgr_tpm_create(tpm, out, parent, &create, diag);
-    return err == KGR_OK ? kgr_tpm_free_handle(tpm, out_handle, first_handle, diag) : err;
+    if (tpm->first_handle != 0)
+        first_handle = tpm->first_handle;
+    if (err == KGR_OK)
+        err = kgr_tpm_free_handle(tpm, out_handle, first_handle, diag);
+    if (err == KGR_OK && tpm->last_handle != 0 && *out_handle > tpm->last_handle)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "no handle is free from 0x%x to 0x%x: extend tpm.handles or evict keys",
+                            tpm->first_handle, tpm->last_handle);
+    return err;
 }
 
 static enum kgr_error place(struct kgr_tpm *tpm, struct kgr_tpm_object *out,

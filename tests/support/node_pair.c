@@ -132,7 +132,7 @@ static void make_states(void)
         end->settings = (struct kgr_settings){
             .state = end->state,
             .socket = end->socket,
-            .tcti = end->swtpm.tcti,
+            .tpm = {.tcti = end->swtpm.tcti},
             .renew_at = 75,
             .overlap_s = 3600,
             .budget = UINT64_C(1) << 32,

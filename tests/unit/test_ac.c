@@ -44,7 +44,7 @@ static int setup(void **state)
     (void)snprintf(f->folder, sizeof(f->folder), "%s/state", f->dir);
     (void)snprintf(f->path, sizeof(f->path), "%s/file", f->dir);
     f->settings.state = f->folder;
-    f->settings.tcti = f->tpm.tcti;
+    f->settings.tpm.tcti = f->tpm.tcti;
     f->ac = closed;
     *state = f;
     return 0;
@@ -104,7 +104,7 @@ static void open_with_another_tpm_fails(void **state)
     found(f);
     kgr_ac_close(&f->ac);
     swtpm_start(&other);
-    f->settings.tcti = other.tcti;
+    f->settings.tpm.tcti = other.tcti;
     assert_int_equal(kgr_ac_open(&f->ac, &f->settings, &f->diag), KGR_ERR_TPM);
     kgr_ac_close(&f->ac);
     swtpm_stop(&other);
