@@ -49,6 +49,19 @@ static void grant_permission_comes_before_everything(void **state)
     assert_true(kgr_grant_decide(&p).retry_after_s > 0);
 }
 
+/* A source of entropy that is required and not good: wait, but only whoever may have a key at all. */
+static void grant_is_held_while_no_key_may_be_born(void **state)
+{
+    struct kgr_grant_parties p = both();
+
+    (void)state;
+    p.held = true;
+    assert_int_equal(kgr_grant_decide(&p).reason, KGR_REASON_BUSY);
+    assert_true(kgr_grant_decide(&p).retry_after_s > 0);
+    p.allowed = false;
+    assert_int_equal(kgr_grant_decide(&p).reason, KGR_REASON_NOT_AUTHORIZED);
+}
+
 static void grant_minimum_of_the_ac_is_kept(void **state)
 {
     struct kgr_grant_parties p = both();
@@ -94,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grant_best_common_suite_that_the_ks_can_make),
         cmocka_unit_test(grant_permission_comes_before_everything),
+        cmocka_unit_test(grant_is_held_while_no_key_may_be_born),
         cmocka_unit_test(grant_minimum_of_the_ac_is_kept),
         cmocka_unit_test(grant_custody_that_the_ks_cannot_make_refused),
         cmocka_unit_test(grant_two_resident_nodes_of_a_ks_that_bears_no_keys_are_mixed),
