@@ -18,9 +18,9 @@
 
 #define BLOCKS     8    /* at hand; a key takes one */
 #define BLOCK_BITS 576u /* of min-entropy that go into one */
-/* A source with nothing to do is read so often, and so much of it: */
+/* A source with nothing to do is read so often, and so much of it; of a FIFO twice what it holds, so that the test is fresh: */
 #define PROBE_MS   2000u
-#define PROBE_LEN  8192u /* twice what a FIFO holds, so that what comes to the test is fresh */
+#define PROBE_LEN  8192u
 #define BLOCKED_MS 5000u /* without a byte for so long it is blocked */
 #define RETRY_MS   1000u
 #define POLL_MS    200 /* the longest sleep in poll: then the end of the service is looked for */
@@ -48,6 +48,7 @@ struct kgr_entropy_source {
     int fd;           /* -1: closed */
     uint8_t *samples; /* owned, in the arena: block of them */
     size_t num_samples;
+    size_t probe_len;  /* at once */
     size_t probe_left; /* bytes to be read though all blocks are there */
     uint64_t last_ms;  /* of the last byte */
 };
@@ -119,6 +120,16 @@ static void close_it(struct kgr_entropy_source *s)
     s->fd = -1;
 }
 
+/* The smallest FIFO is the freshest; while its writer fills it, it cannot be made smaller. */
+static size_t fifo_probe(int fd)
+{
+    int size;
+
+    (void)fcntl(fd, F_SETPIPE_SZ, (int)PROBE_LEN / 2);
+    size = fcntl(fd, F_GETPIPE_SZ);
+    return size > (int)PROBE_LEN / 2 ? 2 * (size_t)size : PROBE_LEN;
+}
+
 static bool open_it(struct kgr_entropy_source *s)
 {
     struct stat st;
@@ -136,8 +147,7 @@ static bool open_it(struct kgr_entropy_source *s)
         close_it(s);
         return false;
     }
-    if (S_ISFIFO(st.st_mode))
-        (void)fcntl(s->fd, F_SETPIPE_SZ, 4096); /* else it holds more: older bytes */
+    s->probe_len = S_ISFIFO(st.st_mode) ? fifo_probe(s->fd) : PROBE_LEN;
     s->last_ms = kgr_clock_boot_ms();
     return true;
 }
@@ -191,7 +201,7 @@ static void throw_away(struct kgr_entropy_source *s)
     size_t gone = 0;
     ssize_t n = 1;
 
-    while (n > 0 && gone < PROBE_LEN) {
+    while (n > 0 && gone < s->probe_len) {
         n = read(s->fd, s->samples, s->block);
         gone += n > 0 ? (size_t)n : 0;
     }
@@ -203,7 +213,7 @@ static uint32_t wait_for_bytes(struct kgr_entropy_source *s)
 {
     struct pollfd p = {.fd = s->fd, .events = POLLIN};
 
-    if (s->probe_left < PROBE_LEN)
+    if (s->probe_left < s->probe_len)
         s->probe_left = 0; /* it gave some, and that is all it has */
     if (kgr_clock_boot_ms() - s->last_ms >= BLOCKED_MS)
         fail(s, KGR_ENTROPY_BLOCKED, "no byte for 5 s");
@@ -254,7 +264,7 @@ static void *run(void *arg)
 
         if (s->probe_left == 0 && is_full(s)) {
             go_on = pause_for(s, PROBE_MS, true);
-            s->probe_left = PROBE_LEN;
+            s->probe_left = s->probe_len;
             s->last_ms = kgr_clock_boot_ms();
             continue;
         }
@@ -308,6 +318,7 @@ enum kgr_error kgr_entropy_source_new(struct kgr_entropy_source **out,
     s->path = options->path;
     s->centibits = options->centibits;
     s->fd = -1;
+    s->probe_len = PROBE_LEN;
     s->block = kgr_entropy_block(options->centibits, BLOCK_BITS);
     s->since_ms = kgr_clock_boot_ms();
     kgr_entropy_init(&s->health, options->centibits, KGR_ENTROPY_ALPHA);
