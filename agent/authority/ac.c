@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/mqtt/broker_config.h"
 #include "agent/authority/ac.h"
 
 #include <stdio.h>
@@ -109,13 +110,17 @@ enum kgr_error kgr_ac_open(struct kgr_ac *ac, const struct kgr_ac_settings *sett
     return err;
 }
 
-enum kgr_error kgr_ac_broker(struct kgr_ac *ac, struct kgr_ac_broker *out, struct kgr_diag *diag)
+enum kgr_error kgr_ac_brokers(struct kgr_ac *ac, struct kgr_brokers *out,
+                              struct kgr_ac_broker *room, struct kgr_diag *diag)
 {
-    if (ac->settings->host == NULL)
-        return kgr_ac_state_broker(ac->state, out, diag);
-    snprintf(out->host, sizeof out->host, "%s", ac->settings->host);
-    out->port = ac->settings->port;
-    return KGR_OK;
+    enum kgr_error err;
+    *out = ac->settings->brokers;
+    if (out->num > 0 && out->list[0].host != NULL)
+        return KGR_OK;
+    err = kgr_ac_state_broker(ac->state, room, diag);
+    if (err == KGR_OK)
+        kgr_brokers_complete(out, room->host, room->port);
+    return err;
 }
 
 void kgr_ac_close(struct kgr_ac *ac)

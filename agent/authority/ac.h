@@ -52,9 +52,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ac_found(struct kgr_ac *ac, struct kgr_ac_iden
 
 /* kgr_ac_epoch is the epoch of this run's numbers and frames, taken from the TPM at the first call. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_epoch(struct kgr_ac *ac, uint32_t *out, struct kgr_diag *diag);
-/* kgr_ac_broker is where orders at a distance go: as configured, else as ks.pub said. */
-KGR_MUST_CHECK enum kgr_error kgr_ac_broker(struct kgr_ac *ac, struct kgr_ac_broker *out,
-                                            struct kgr_diag *diag);
+/* kgr_ac_brokers is where orders at a distance go: as configured, else as ks.pub said; *out borrows from *room. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_brokers(struct kgr_ac *ac, struct kgr_brokers *out,
+                                             struct kgr_ac_broker *room, struct kgr_diag *diag);
 
 /* kgr_ac_auth derives the authorisation value of a key of that generation; the caller's to free. */
 KGR_MUST_CHECK enum kgr_error kgr_ac_auth(const struct kgr_ac *ac, struct kgr_tpm_auth **out,

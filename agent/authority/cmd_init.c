@@ -7,6 +7,7 @@
 #include "agent/authority/ac.h"
 #include "agent/authority/grant.h"
 #include "agent/authority/identity_file.h"
+#include "agent/mqtt/broker_config.h"
 #include "agent/base/text.h"
 #include "agent/tpm/template.h"
 
@@ -79,7 +80,8 @@ enum kgr_error kgr_ac_cmd_pin(const struct kgr_ac_settings *settings,
 {
     struct kgr_ac ac = KGR_AC_INIT;
     uint8_t hash[KGR_TPM_HASH_LEN];
-    char hex[2 * KGR_TPM_HASH_LEN + 1];
+    char hex[2 * KGR_TPM_HASH_LEN + 1], broker[KGR_BROKER_TEXT_MAX + 1];
+    struct kgr_brokers brokers = settings->brokers;
     struct pinning *p = calloc(1, sizeof *p);
     if (p == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
@@ -90,11 +92,11 @@ enum kgr_error kgr_ac_cmd_pin(const struct kgr_ac_settings *settings,
         err = pin(&ac, p, diag);
     if (err == KGR_OK)
         err = kgr_tpm_public_hash(hash, &p->file.ks.signing);
+    if (err == KGR_OK)
+        kgr_brokers_complete(&brokers, p->file.broker.host, p->file.broker.port);
     if (err == KGR_OK && settings->remote)
-        printf("pinned the key server %s; orders go over the broker %s:%u\n",
-               kgr_hex(hex, hash, sizeof hash),
-               settings->host != NULL ? settings->host : p->file.broker.host,
-               (unsigned int)(settings->host != NULL ? settings->port : p->file.broker.port));
+        printf("pinned the key server %s; orders go over the broker %s\n",
+               kgr_hex(hex, hash, sizeof hash), kgr_broker_text(broker, &brokers.list[0]));
     else if (err == KGR_OK)
         printf("pinned the key server %s; orders go to its socket %s\n",
                kgr_hex(hex, hash, sizeof hash), settings->ks_socket);

@@ -19,7 +19,8 @@
 
 struct link {
     struct kgr_ac *ac;
-    struct kgr_ac_broker broker;
+    struct kgr_brokers brokers;
+    struct kgr_ac_broker room; /* for a host among these */
     struct kgr_ac_frames frames;
     struct kgr_mqtt *mqtt;
     int wakeup; /* eventfd, written by Paho's threads */
@@ -51,7 +52,7 @@ static void fail(struct link *link, enum kgr_error err)
 
 static void send_frame(struct link *link)
 {
-    char topic[KGR_TOPIC_TEXT_LEN + 1];
+    char topic[KGR_TOPIC_TEXT_LEN + 1], broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_wr wr;
     uint8_t *bytes = malloc(KGR_FRAME_MAX);
     enum kgr_error err = bytes == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
@@ -61,8 +62,8 @@ static void send_frame(struct link *link)
     if (err != KGR_OK) {
         fail(link, err);
     } else {
-        kgr_info("order", "via=broker host=%s port=%u attempt=%u", link->broker.host,
-                 (unsigned int)link->broker.port, link->errand.sent);
+        kgr_info("order", "via=broker broker=%s attempt=%u",
+                 kgr_broker_text(broker, kgr_mqtt_broker(link->mqtt)), link->errand.sent);
         err = kgr_mqtt_publish(link->mqtt, kgr_topic_text(topic, link->frames.nksk->topic1),
                                kgr_wr_slice(&wr));
         if (err != KGR_OK) /* the next attempt may go out */
@@ -74,18 +75,19 @@ static void send_frame(struct link *link)
 
 static void give_up(struct link *link)
 {
-    const struct kgr_ac_broker *b = &link->broker;
+    char broker[KGR_BROKER_TEXT_MAX + 1];
+    (void)kgr_broker_text(broker, kgr_mqtt_broker(link->mqtt));
     if (link->errand.sent == 0)
         (void)kgr_diag_set(link->diag, KGR_ERR_TIMEOUT,
-                           "no connection to the broker %s:%u within %u s (%s); nothing was asked",
-                           b->host, (unsigned int)b->port, link->ac->settings->timeout_s,
+                           "no connection to the broker %.80s within %u s (%s); nothing was asked",
+                           broker, link->ac->settings->timeout_s,
                            link->lost[0] != '\0' ? link->lost : "no answer");
     else
         (void)kgr_diag_set(
             link->diag, KGR_ERR_TIMEOUT,
-            "no answer from the key server over the broker %s:%u within %u s; it may "
+            "no answer from the key server over the broker %.80s within %u s; it may "
             "still do what it was asked: give the same command again",
-            b->host, (unsigned int)b->port, link->ac->settings->timeout_s);
+            broker, link->ac->settings->timeout_s);
     fail(link, KGR_ERR_TIMEOUT);
 }
 
@@ -115,10 +117,11 @@ static void on_ready(void *arg)
 
 static void on_lost(void *arg, const char *reason)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct link *link = arg;
     snprintf(link->lost, sizeof link->lost, "%s", reason);
-    kgr_info("broker", "host=%s port=%u state=lost reason=\"%s\"", link->broker.host,
-             (unsigned int)link->broker.port, reason);
+    kgr_info("broker", "broker=%s state=lost reason=\"%s\"",
+             kgr_broker_text(broker, kgr_mqtt_broker(link->mqtt)), reason);
     step(link, KGR_ERRAND_LOST);
 }
 
@@ -141,8 +144,8 @@ static void on_message(void *arg, const char *topic, struct kgr_slice payload)
 
 static enum kgr_error open_link(struct link *link, struct kgr_diag *diag)
 {
-    const struct kgr_mqtt_options options = {
-        .host = link->broker.host, .port = link->broker.port, .max_payload = KGR_FRAME_MAX};
+    const struct kgr_mqtt_options options = {.brokers = &link->brokers,
+                                             .max_payload = KGR_FRAME_MAX};
     const struct kgr_mqtt_callbacks callbacks = {.notify = notify,
                                                  .notify_arg = link,
                                                  .on_ready = on_ready,
@@ -214,7 +217,7 @@ enum kgr_error kgr_mqtt_link_order(struct kgr_ac *ac, uint8_t *out, size_t *out_
     link->diag = diag;
     link->wakeup = -1;
     kgr_random(link->xid, sizeof link->xid);
-    enum kgr_error err = kgr_ac_broker(ac, &link->broker, diag);
+    enum kgr_error err = kgr_ac_brokers(ac, &link->brokers, &link->room, diag);
     if (err == KGR_OK)
         err = open_link(link, diag);
     if (err == KGR_OK) {

@@ -5,18 +5,12 @@
 
 #include "agent/daemon/config.h"
 #include "agent/daemon/config_tpm.h"
-#include "agent/wire/credential.h"
-
-static const struct kgr_config_key broker_keys[] = {
-    {.name = "host", .type = KGR_CONFIG_TEXT, .min = 1, .max = KGR_HOST_MAX},
-    {.name = "port", .type = KGR_CONFIG_INT, .min = 1, .max = 65535, .def = 1883},
-    {.name = NULL},
-};
+#include "agent/mqtt/broker_config.h"
 
 static const struct kgr_config_key keys[] = {
     {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ac"},
     {.name = "ks_socket", .type = KGR_CONFIG_TEXT},
-    {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
+    {.name = "broker", .type = KGR_CONFIG_GROUPS, .keys = kgr_broker_keys},
     {.name = "timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 3600, .def = 30},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = NULL},
@@ -41,16 +35,12 @@ enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *pat
     };
     out->timeout_s = (uint32_t)kgr_config_int(root, "timeout");
     out->remote = kgr_config_has(root, "broker");
-    if (out->remote) {
-        struct kgr_config_group broker = kgr_config_group(root, "broker");
-        out->host = kgr_config_text(broker, "host");
-        out->port = (uint16_t)kgr_config_int(broker, "port");
-        if (kgr_config_has(root, "ks_socket"))
-            return kgr_config_error(diag, root, "ks_socket",
-                                    "and broker exclude each other: orders go one way only");
-        if (out->host == NULL && kgr_config_has(broker, "port"))
-            return kgr_config_error(diag, broker, "port", "wants a host beside it");
-    }
+    if (out->remote && kgr_config_has(root, "ks_socket"))
+        return kgr_config_error(diag, root, "ks_socket",
+                                "and broker exclude each other: orders go one way only");
+    err = kgr_brokers_load(&out->brokers, root, diag);
+    if (err != KGR_OK)
+        return err;
     out->ks_socket = kgr_config_text(root, "ks_socket");
     if (out->ks_socket == NULL)
         out->ks_socket = secure_getenv("KGR_KS");

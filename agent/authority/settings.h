@@ -6,6 +6,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/tpm/access.h"
+#include "agent/mqtt/broker.h"
 
 /* The configuration of kgr-ac (ac.conf). Texts are borrowed from it. */
 struct kgr_config;
@@ -15,9 +16,8 @@ struct kgr_ac_settings {
     const char *state;         /* folder */
     bool remote;               /* orders go over the broker, not to the KS's local socket */
     const char *ks_socket;
-    const char *host; /* of the broker; NULL: as ks.pub says */
-    uint16_t port;
-    uint32_t timeout_s; /* how long an order waits for its result */
+    struct kgr_brokers brokers; /* without a host: as ks.pub says */
+    uint32_t timeout_s;         /* how long an order waits for its result */
     struct kgr_tpm_access tpm;
 };
 

@@ -14,11 +14,13 @@
  */
 enum kgr_inbox_type {
     KGR_INBOX_CONNECTED,
-    KGR_INBOX_FAILED,     /* an attempt to connect; text says why */
-    KGR_INBOX_LOST,       /* the connection; text says why */
-    KGR_INBOX_SUBSCRIBED, /* a SUBSCRIBE was granted in full */
-    KGR_INBOX_REFUSED,    /* likewise, but not all of it was granted; text says why */
-    KGR_INBOX_MESSAGE,    /* text is the topic */
+    KGR_INBOX_FAILED,      /* an attempt to connect; text says why */
+    KGR_INBOX_LOST,        /* the connection; text says why */
+    KGR_INBOX_SUBSCRIBED,  /* a SUBSCRIBE was granted in full */
+    KGR_INBOX_REFUSED,     /* likewise, but not all of it was granted; text says why */
+    KGR_INBOX_UNPUBLISHED, /* a publish was refused; text says why */
+    KGR_INBOX_PUBLISHED,   /* one was accepted, after refusals */
+    KGR_INBOX_MESSAGE,     /* text is the topic */
 };
 
 struct kgr_inbox_item {

@@ -8,11 +8,12 @@
 #include "agent/base/attr.h"
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
+#include "agent/mqtt/broker.h"
 #include "agent/mqtt/inbox.h"
 
 /*
- * Paho behind a handful of calls: one client of MQTT 5, whose every event goes into an inbox. The only file
- * that includes Paho. Nothing here retries; agent/mqtt/mqtt.c decides.
+ * Paho behind a handful of calls: one client of one broker, of MQTT 5 or 3.1.1, whose every event goes into an
+ * inbox. Only link*.c include Paho. Nothing here retries; agent/mqtt/mqtt.c decides.
  *
  * Paho runs its callbacks with its own lock held. So they only push and notify, and no lock of ours is ever
  * held around a call of Paho's.
@@ -23,8 +24,7 @@
 struct kgr_link;
 
 struct kgr_link_options {
-    const char *host;
-    uint16_t port;
+    const struct kgr_broker *broker; /* its texts are borrowed */
     uint16_t keepalive_s;
     uint32_t max_payload;
     uint32_t max_outbox;
@@ -39,8 +39,8 @@ kgr_link_new(struct kgr_link **out, const struct kgr_link_options *options, stru
 /* kgr_link_free disconnects, waits for at most a second, and frees; accepts NULL. */
 void kgr_link_free(struct kgr_link *link);
 
-/* kgr_link_connect: on KGR_OK CONNECTED or FAILED follows. */
-KGR_MUST_CHECK enum kgr_error kgr_link_connect(struct kgr_link *link);
+/* kgr_link_connect: on KGR_OK CONNECTED or FAILED follows. KGR_ERR_CONFIG: the password cannot be read. */
+KGR_MUST_CHECK enum kgr_error kgr_link_connect(struct kgr_link *link, struct kgr_diag *diag);
 /* kgr_link_disconnect: on KGR_OK LOST follows. KGR_ERR_BROKER: there is no connection. */
 KGR_MUST_CHECK enum kgr_error kgr_link_disconnect(struct kgr_link *link);
 bool kgr_link_is_connected(struct kgr_link *link);

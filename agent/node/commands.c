@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/broker.h"
 #include "agent/node/commands.h"
 
 #include "agent/base/clock.h"
@@ -144,6 +145,7 @@ static enum kgr_error parse_timeout(const char *text, uint32_t *out, struct kgr_
 static enum kgr_error enroll(struct kgr_node *node, const char *path, uint32_t timeout_s,
                              struct kgr_diag *diag)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     enum kgr_error err = path != NULL ? kgr_enrol_read(node, path, diag) : KGR_OK;
 
     if (err == KGR_OK && path != NULL)
@@ -156,8 +158,8 @@ static enum kgr_error enroll(struct kgr_node *node, const char *path, uint32_t t
         printf("%s is registered already\n", node->self.s);
         return KGR_OK;
     }
-    printf("%s registers at the KS over the broker %s:%u\n", node->self.s, node->broker_host,
-           node->broker_port);
+    printf("%s registers at the KS over the broker %s\n", node->self.s,
+           kgr_node_broker(node, broker));
     (void)fflush(stdout);
     err = kgr_enrol_register(node, timeout_s, diag);
     if (err == KGR_OK)

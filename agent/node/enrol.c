@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/broker.h"
 #include "agent/node/enrol.h"
 
 #include "agent/base/clock.h"
@@ -279,12 +280,14 @@ void kgr_enrol_on_ready(struct kgr_node *node)
 void kgr_enrol_on_timer(struct kgr_node *node, uint64_t now_ms)
 {
     struct kgr_registration_event event = {.type = KGR_REGISTRATION_TIMER};
+    char broker[KGR_BROKER_TEXT_MAX + 1];
 
     if (now_ms >= node->give_up_ms) {
         if (node->lost_ms != 0)
             (void)kgr_diag_set(&node->diag, KGR_ERR_TIMEOUT,
-                               "the broker %s:%u is unreachable; run kgr-agent enroll to go on",
-                               node->broker_host, node->broker_port);
+                               "the broker %.100s is unreachable (%.80s); run kgr-agent enroll to "
+                               "go on",
+                               kgr_node_broker(node, broker), kgr_mqtt_trouble(node->mqtt));
         else
             (void)kgr_diag_set(
                 &node->diag, KGR_ERR_TIMEOUT,

@@ -7,6 +7,7 @@
 #include "agent/daemon/deadline.h"
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/broker.h"
 #include "agent/node/exchange_jobs.h"
 #include "agent/node/exchange_state.h"
 #include "agent/node/revoke.h"
@@ -103,11 +104,12 @@ static void on_timer(void *arg)
 
 static void on_ready(void *arg)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_node *node = arg;
     bool was_lost = node->lost_ms != 0;
 
     node->lost_ms = 0;
-    kgr_info("broker_connected", "host=%s port=%u", node->broker_host, node->broker_port);
+    kgr_info("broker_connected", "broker=%s", kgr_node_broker(node, broker));
     if (node->service == NULL) {
         kgr_enrol_on_ready(node);
         return;
@@ -124,21 +126,27 @@ static void on_ready(void *arg)
 
 static void on_lost(void *arg, const char *reason)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_node *node = arg;
+    /* Each reason of each broker once, until it is back. */
+    bool is_news = node->lost_ms == 0 || strcmp(node->lost_reason, reason) != 0;
 
-    if (node->lost_ms == 0) {
+    if (node->lost_ms == 0 && node->service != NULL)
+        kgr_service_happened(node->service, KGR_EVENT_BROKER_LOST, reason);
+    if (node->lost_ms == 0)
         node->lost_ms = kgr_clock_boot_ms();
-        kgr_warn("broker_lost", "host=%s port=%u reason=\"%s\"", node->broker_host,
-                 node->broker_port, reason);
-        if (node->progress != NULL) {
-            char line[512];
+    (void)snprintf(node->lost_reason, sizeof(node->lost_reason), "%s", reason);
+    (void)kgr_node_broker(node, broker);
+    if (is_news)
+        kgr_warn("broker_lost", "broker=%s reason=\"%s\"%s", broker, reason,
+                 node->settings->brokers.num == 0
+                     ? " hint=\"if it wants TLS or a password, name it in the configuration\""
+                     : "");
+    if (is_news && node->progress != NULL) {
+        char line[512];
 
-            (void)snprintf(line, sizeof(line), "broker %s:%u unreachable (%s); trying on",
-                           node->broker_host, node->broker_port, reason);
-            node->progress(line);
-        }
-        if (node->service != NULL)
-            kgr_service_happened(node->service, KGR_EVENT_BROKER_LOST, reason);
+        (void)snprintf(line, sizeof(line), "broker %s unreachable (%s); trying on", broker, reason);
+        node->progress(line);
     }
     kgr_sync_on_lost(node);
     kgr_nksk_on_lost(node);
@@ -266,28 +274,6 @@ static enum kgr_error load_registration(struct kgr_node *node, struct kgr_diag *
     return err;
 }
 
-static enum kgr_error load_broker(struct kgr_node *node, struct kgr_diag *diag)
-{
-    uint64_t port = 0;
-    size_t len = 0;
-    enum kgr_error err;
-
-    if (node->settings->broker_host != NULL) {
-        (void)snprintf(node->broker_host, sizeof(node->broker_host), "%s",
-                       node->settings->broker_host);
-        node->broker_port = node->settings->broker_port;
-        return KGR_OK;
-    }
-    err = kgr_meta_get(node->db, KGR_META_BROKER_HOST, node->broker_host,
-                       sizeof(node->broker_host) - 1, &len, diag);
-    if (err == KGR_OK)
-        node->broker_host[len] = '\0';
-    if (err == KGR_OK)
-        err = kgr_meta_get_u64(node->db, KGR_META_BROKER_PORT, &port, diag);
-    node->broker_port = (uint16_t)port;
-    return err;
-}
-
 enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *diag)
 {
     char nid[KGR_NID_MAX];
@@ -309,7 +295,7 @@ enum kgr_error kgr_node_load_identity(struct kgr_node *node, struct kgr_diag *di
                            sizeof(node->ks_public.bytes), &len, diag);
     if (err == KGR_OK) {
         node->ks_public.len = (uint16_t)len;
-        err = load_broker(node, diag);
+        err = kgr_node_load_broker(node, diag);
     }
     if (err == KGR_ERR_NO_KEY || err == KGR_ERR_INVALID)
         err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "state database: the node's identity is damaged");
@@ -492,7 +478,7 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
 
 static enum kgr_error connect_broker(struct kgr_node *node, struct kgr_diag *diag)
 {
-    struct kgr_mqtt_options options = {.host = node->broker_host, .port = node->broker_port};
+    struct kgr_mqtt_options options = {.brokers = &node->brokers};
     struct kgr_mqtt_callbacks callbacks = {
         .notify = kgr_wakeup_signal,
         .notify_arg = node->mqtt_wakeup,

@@ -54,9 +54,10 @@ struct kgr_node {
     uint8_t topic1[KGR_TOPIC_LEN];
     uint8_t topic2[KGR_TOPIC_LEN];
     struct kgr_tpm_public ks_public;
-    char broker_host[256];
-    uint16_t broker_port;
+    char broker_host[256]; /* as the credential says, unless the configuration does */
+    struct kgr_brokers brokers;
     uint64_t lost_ms; /* since when the broker is away; 0: it is there */
+    char lost_reason[200];
 
     uint64_t next_key_id; /* of NKSK, for the slot cache; those of pairs begin elsewhere */
     uint64_t give_up_ms;  /* enrolling: when the caller's patience ends */

@@ -2,6 +2,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/broker.h"
 #include "agent/node/service.h"
 #include "agent/node/service_record.h"
 #include "agent/seal/seal.h"
@@ -20,9 +21,11 @@
 
 static enum kgr_error no_broker(const struct kgr_service *service, struct kgr_diag *diag)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
+
     return kgr_diag_set(diag, KGR_ERR_BROKER,
-                        "no connection to the broker %.96s:%u; nothing is kept for later",
-                        service->node->broker_host, service->node->broker_port);
+                        "no connection to the broker %.100s; nothing is kept for later",
+                        kgr_node_broker(service->node, broker));
 }
 
 static enum kgr_error finish_send(struct kgr_service_job *base, struct kgr_diag *diag)

@@ -51,6 +51,7 @@ struct kgr_service {
     size_t num_subscriptions;
     bool ks_lost;                      /* and told */
     uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
+    char alarms[KGR_IPC_ALARMS_MAX];   /* likewise, of status */
 };
 
 /* A handler answers its request, now or later. */
@@ -165,7 +166,7 @@ struct kgr_peer_room {
     struct kgr_ipc_peer entry;
     char receive_topic[KGR_TOPIC_TEXT_LEN + 1];
     char send_topic[KGR_TOPIC_TEXT_LEN + 1];
-    char reason[160];
+    char reason[240];
 };
 /* kgr_service_describe fills room for a pair; key NULL: none. */
 void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_room *room,

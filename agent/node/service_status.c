@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/base/clock.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/broker.h"
 #include "agent/node/service_parts.h"
 #include "agent/tpm/worker.h"
 
@@ -36,6 +37,7 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
                     const struct kgr_pair *pair, uint64_t now_ms)
 {
     const struct kgr_node *node = service->node;
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     enum kgr_exchange_phase phase = pair->ex.s.phase;
     uint64_t since =
         node->sync.answer_ms > pair->requested_ms ? node->sync.answer_ms : pair->requested_ms;
@@ -55,8 +57,9 @@ static void explain(const struct kgr_service *service, struct kgr_peer_room *roo
     else if (room->entry.error == KGR_ERR_EXPIRED)
         (void)snprintf(room->reason, sizeof(room->reason), "the key has expired");
     else if (node->lost_ms != 0 && phase != KGR_EXCHANGE_IDLE)
-        (void)snprintf(room->reason, sizeof(room->reason), "no connection to the broker %.96s:%u",
-                       node->broker_host, node->broker_port);
+        (void)snprintf(room->reason, sizeof(room->reason),
+                       "no connection to the broker %.90s: %.100s", kgr_node_broker(node, broker),
+                       kgr_mqtt_trouble(node->mqtt));
     else if (phase == KGR_EXCHANGE_REQUESTING &&
              now_ms - since >= node->settings->request_timeout_s * 1000ull)
         (void)snprintf(room->reason, sizeof(room->reason), "no answer from the KS for %llu s",
@@ -157,37 +160,66 @@ void kgr_service_peers(struct kgr_service *service, const struct kgr_server_requ
     kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
 }
 
+/* One line more, if it fits. */
+static void add_alarm(struct kgr_wr *wr, const char *line)
+{
+    size_t len = strlen(line);
+
+    if (len + 1 > wr->cap - wr->len)
+        return;
+    if (wr->len > 0)
+        kgr_wr_u8(wr, '\n');
+    kgr_wr_bytes(wr, line, len);
+}
+
+static void add_broker_alarm(const struct kgr_node *node, struct kgr_wr *wr, uint64_t now_ms)
+{
+    const char *trouble = kgr_mqtt_trouble(node->mqtt);
+    char broker[KGR_BROKER_TEXT_MAX + 1], line[320];
+
+    (void)kgr_node_broker(node, broker);
+    if (node->lost_ms != 0)
+        (void)snprintf(line, sizeof(line), "no connection to the broker %.90s for %llu s: %.150s",
+                       broker, (unsigned long long)((now_ms - node->lost_ms) / 1000), trouble);
+    else
+        (void)snprintf(line, sizeof(line), "broker %.90s: %.150s", broker, trouble);
+    if (node->lost_ms != 0 || trouble[0] != '\0')
+        add_alarm(wr, line);
+}
+
+static void add_troubles(const struct kgr_node *node, struct kgr_wr *wr, uint64_t now_ms)
+{
+    char line[64];
+
+    add_broker_alarm(node, wr, now_ms);
+    if (node->lost_ms == 0 && node->sync.active &&
+        now_ms - node->sync.begun_ms >= node->settings->request_timeout_s * 1000ull) {
+        (void)snprintf(line, sizeof(line), "no answer from the KS for %llu s",
+                       (unsigned long long)((now_ms - node->sync.begun_ms) / 1000));
+        add_alarm(wr, line);
+    } else if (node->lost_ms == 0 && !kgr_sync_has_lease(&node->sync, now_ms)) {
+        add_alarm(wr, "no lease from the KS: keys are kept and not used");
+    }
+}
+
 /* Alarms, one a line: what is wrong now, then what happened. */
 static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, uint64_t now_ms)
 {
     uint64_t failing_ms = kgr_tpm_worker_failing(node->worker);
-    size_t len = 0;
-    int n = 0;
+    char line[64];
+    struct kgr_wr wr;
 
-    if (node->revoked != 0)
-        n = 0; /* all that is wrong now */
-    else if (node->lost_ms != 0)
-        n = snprintf(out, cap, "no connection to the broker %.200s:%u for %llu s\n",
-                     node->broker_host, node->broker_port,
-                     (unsigned long long)((now_ms - node->lost_ms) / 1000));
-    else if (node->sync.active &&
-             now_ms - node->sync.begun_ms >= node->settings->request_timeout_s * 1000ull)
-        n = snprintf(out, cap, "no answer from the KS for %llu s\n",
-                     (unsigned long long)((now_ms - node->sync.begun_ms) / 1000));
-    else if (!kgr_sync_has_lease(&node->sync, now_ms))
-        n = snprintf(out, cap, "no lease from the KS: keys are kept and not used\n");
-    if (n > 0)
-        len = (size_t)n < cap ? (size_t)n : cap - 1;
-    if (failing_ms != 0)
-        len += (size_t)snprintf(out + len, cap - len, "the TPM has failed for %llu s\n",
-                                (unsigned long long)failing_ms / 1000);
-    for (size_t i = 0; i < node->num_alarms; i++) {
-        n = snprintf(out + len, cap - len, "%s\n", node->alarms[i]);
-        if (n < 0 || (size_t)n >= cap - len)
-            break;
-        len += (size_t)n;
+    kgr_wr_init(&wr, out, cap);
+    if (node->revoked == 0)
+        add_troubles(node, &wr, now_ms); /* else it is all that is wrong now */
+    if (failing_ms != 0) {
+        (void)snprintf(line, sizeof(line), "the TPM has failed for %llu s",
+                       (unsigned long long)failing_ms / 1000);
+        add_alarm(&wr, line);
     }
-    return len > 0 ? len - 1 : 0; /* without the last newline */
+    for (size_t i = 0; i < node->num_alarms; i++)
+        add_alarm(&wr, node->alarms[i]);
+    return wr.len;
 }
 
 static void count_messages(const struct kgr_service *service, struct kgr_ipc_status *out)
@@ -207,8 +239,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
     const struct kgr_node *node = service->node;
     uint64_t now = kgr_clock_boot_ms();
     uint64_t refused = kgr_frames_refused(&node->frames);
-    char alarms[KGR_IPC_ALARMS_MAX];
-    char broker[KGR_IPC_BROKER_MAX + 1];
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_ipc_status status = {
         .registered = node->revoked == 0,
         .broker_connected = node->mqtt != NULL && kgr_mqtt_is_ready(node->mqtt),
@@ -231,13 +262,13 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         return;
     }
     count_messages(service, &status);
-    (void)snprintf(broker, sizeof(broker), "%s:%u", node->broker_host, node->broker_port);
-    status.broker = text(broker);
+    status.broker = text(kgr_node_broker(node, broker));
     if (node->sync.answer_ms != 0)
         status.ks_answer_age_s = (now - node->sync.answer_ms) / 1000;
     if (kgr_sync_has_lease(&node->sync, now))
         status.lease_s = (node->sync.lease_ms - now) / 1000;
-    status.alarms = kgr_slice(alarms, write_alarms(node, alarms, sizeof(alarms), now));
+    status.alarms = kgr_slice(service->alarms,
+                              write_alarms(node, service->alarms, sizeof(service->alarms), now));
     kgr_wr_init(&wr, service->reply, sizeof(service->reply));
     if (kgr_ipc_status_encode(&wr, &status) == KGR_OK)
         kgr_service_ok(service, request->call, kgr_wr_slice(&wr));

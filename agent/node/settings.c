@@ -3,6 +3,7 @@
 
 #include "agent/daemon/config.h"
 #include "agent/daemon/config_tpm.h"
+#include "agent/mqtt/broker_config.h"
 
 #include <string.h>
 
@@ -12,12 +13,6 @@ static const char *const minima[] = {"any", "resident", "mixed",
                                      NULL}; /* as numbered on the wire */
 static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-
-static const struct kgr_config_key broker_keys[] = {
-    {.name = "host", .type = KGR_CONFIG_TEXT, .min = 1, .max = 255, .required = true},
-    {.name = "port", .type = KGR_CONFIG_INT, .min = 1, .max = 65535, .def = 1883},
-    {.name = NULL},
-};
 
 static const struct kgr_config_key limit_keys[] = {
     {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
@@ -45,7 +40,7 @@ static const struct kgr_config_key schema[] = {
      .max = 107,
      .def_text = "/run/kgr/agent.sock"},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
-    {.name = "broker", .type = KGR_CONFIG_GROUP, .keys = broker_keys},
+    {.name = "broker", .type = KGR_CONFIG_GROUPS, .keys = kgr_broker_keys},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "min_custody", .type = KGR_CONFIG_TEXT, .choices = minima, .def_text = "any"},
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
@@ -93,6 +88,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     struct kgr_config_group limits;
     size_t custody;
     size_t min_custody;
+    struct kgr_brokers brokers;
     size_t level;
     size_t establish;
     enum kgr_error err = kgr_config_load(&config, path, schema, diag);
@@ -104,6 +100,8 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     err = check_path(root, "state", diag);
     if (err == KGR_OK)
         err = check_path(root, "socket", diag);
+    if (err == KGR_OK)
+        err = kgr_brokers_load(&brokers, root, diag);
     if (err != KGR_OK) {
         kgr_config_free(config);
         return err;
@@ -142,14 +140,9 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .inbox_total = (uint32_t)kgr_config_int(limits, "inbox_total"),
         .events = (uint32_t)kgr_config_int(limits, "events"),
         .subscribers = (uint32_t)kgr_config_int(limits, "subscribers"),
+        .brokers = brokers,
         .log_level = (enum kgr_log_level)level,
     };
-    if (kgr_config_has(root, "broker")) {
-        struct kgr_config_group broker = kgr_config_group(root, "broker");
-
-        out->broker_host = kgr_config_text(broker, "host");
-        out->broker_port = (uint16_t)kgr_config_int(broker, "port");
-    }
     return KGR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/tpm/access.h"
 #include "agent/node/custody.h"
+#include "agent/mqtt/broker.h"
 
 struct kgr_config;
 
@@ -24,8 +25,7 @@ struct kgr_settings {
     const char *state;         /* folder */
     const char *socket;
     struct kgr_tpm_access tpm;
-    const char *broker_host; /* NULL: as the credential says */
-    uint16_t broker_port;
+    struct kgr_brokers brokers; /* none: as the credential says */
     enum kgr_custody_wish custody;
     uint8_t min_custody; /* of a pair that this node takes part in; 0: any, 1 resident, 2 mixed */
     uint8_t suites;      /* mask: bit (suite - 1); 0: the default */

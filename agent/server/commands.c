@@ -196,8 +196,9 @@ static enum kgr_error node_add(struct kgr_ks_command *c, struct kgr_slice body,
         kgr_copy(c->issue->host, c->add->host.p, c->add->host.len);
         c->issue->port = c->add->port;
     } else {
-        (void)snprintf(c->issue->host, sizeof c->issue->host, "%s", ks->settings.host);
-        c->issue->port = ks->settings.port;
+        (void)snprintf(c->issue->host, sizeof c->issue->host, "%s",
+                       ks->settings.brokers.list[0].host);
+        c->issue->port = kgr_broker_port(&ks->settings.brokers.list[0]);
     }
     kgr_random(c->issue->key_id, sizeof c->issue->key_id);
     memcpy(c->issue->topic0, ks->id.topic0, sizeof c->issue->topic0);

@@ -38,8 +38,7 @@
  */
 struct kgr_ks_settings {
     const char *socket;
-    const char *host; /* of the broker */
-    uint16_t port;
+    struct kgr_brokers brokers; /* 1 or more; the first is what credentials name */
     uint32_t lifetime_s;
     uint32_t lease_s;
     uint32_t advert_keep_s;
@@ -117,6 +116,7 @@ struct kgr_ks {
     struct kgr_entropy_pool *entropy; /* the TPM's thread stirs from it */
     struct kgr_wakeup *tpm_wakeup;
     struct kgr_mqtt *mqtt;
+    uint64_t lost_ms; /* since when there is no broker; 0: there is one */
     struct kgr_wakeup *mqtt_wakeup;
     struct kgr_timer *mqtt_timer;
     struct kgr_timer *timer; /* of the machines */

@@ -15,6 +15,7 @@
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
 #include "agent/daemon/wipe.h"
+#include "agent/mqtt/broker_config.h"
 #include "agent/server/identity.h"
 #include "agent/server/replace.h"
 #include "agent/server/service.h"
@@ -27,12 +28,6 @@
 
 /* Authorisation values, one NTAG and its keys at a time, and two keys a registered node. */
 #define ARENA_BYTES (1024u * 1024u)
-
-static const struct kgr_config_key broker_keys[] = {
-    {.name = "host", .type = KGR_CONFIG_TEXT, .required = true, .min = 1, .max = KGR_HOST_MAX},
-    {.name = "port", .type = KGR_CONFIG_INT, .min = 1, .max = 65535, .def = 1883},
-    {0},
-};
 
 static const struct kgr_config_key entropy_keys[] = {
     {.name = "path", .type = KGR_CONFIG_TEXT, .required = true},
@@ -58,7 +53,7 @@ static const struct kgr_config_key schema[] = {
     {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ks"},
     {.name = "socket", .type = KGR_CONFIG_TEXT, .def_text = "/run/kgr/ks.sock"},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
-    {.name = "broker", .type = KGR_CONFIG_GROUP, .required = true, .keys = broker_keys},
+    {.name = "broker", .type = KGR_CONFIG_GROUPS, .required = true, .keys = kgr_broker_keys},
     {.name = "lifetime",
      .type = KGR_CONFIG_INT,
      .min = 4,
@@ -159,6 +154,7 @@ static enum kgr_error write_file(const char *path, const uint8_t *p, size_t len,
 struct app {
     struct kgr_options options;
     struct kgr_config *config;
+    struct kgr_brokers brokers;
     const char *state;
     struct kgr_tpm_access tpm;
 };
@@ -179,7 +175,7 @@ static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identit
 static enum kgr_error export_identity(const struct app *app, const char *path,
                                       struct kgr_diag *diag)
 {
-    struct kgr_config_group broker = kgr_config_group(kgr_config_root(app->config), "broker");
+    const struct kgr_broker *broker = &app->brokers.list[0];
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
     uint8_t *file = malloc(KGR_KS_PUB_MAX);
     size_t len = 0;
@@ -187,8 +183,7 @@ static enum kgr_error export_identity(const struct app *app, const char *path,
         id == NULL || file == NULL ? KGR_ERR_NO_MEMORY : load_identity(app, id, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_identity_file(id, kgr_config_text(broker, "host"),
-                                   (uint16_t)kgr_config_int(broker, "port"), file, &len, diag);
+        err = kgr_ks_identity_file(id, broker->host, kgr_broker_port(broker), file, &len, diag);
     if (err == KGR_OK)
         err = write_file(path, file, len, diag);
     if (id != NULL)
@@ -341,12 +336,10 @@ static enum kgr_error read_entropy(struct kgr_ks_settings *settings, struct kgr_
 static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
 {
     struct kgr_config_group root = kgr_config_root(app->config);
-    struct kgr_config_group broker = kgr_config_group(root, "broker");
     size_t custody = kgr_config_choice(root, "custody");
     struct kgr_ks_settings settings = {
+        .brokers = app->brokers,
         .socket = kgr_config_text(root, "socket"),
-        .host = kgr_config_text(broker, "host"),
-        .port = (uint16_t)kgr_config_int(broker, "port"),
         .lifetime_s = (uint32_t)kgr_config_int(root, "lifetime"),
         .lease_s = (uint32_t)kgr_config_int(root, "lease"),
         .advert_keep_s = (uint32_t)kgr_config_int(root, "advert_keep"),
@@ -376,6 +369,11 @@ static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
         .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
         .handles = kgr_config_text(tpm, "handles"),
     };
+    err = kgr_brokers_load(&app->brokers, root, diag);
+    if (err == KGR_OK && app->brokers.list[0].host == NULL)
+        err = kgr_config_error(diag, root, "broker", "needs a host");
+    if (err != KGR_OK)
+        return err;
     err = kgr_lockfile_take(&lock, app->state, app->options.command_index == INIT, diag);
     if (err != KGR_OK)
         return err;

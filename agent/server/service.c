@@ -43,19 +43,25 @@ static void on_mqtt(void *arg)
 
 static void on_ready(void *arg)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_ks *ks = arg;
 
-    kgr_info("broker", "state=connected host=%s port=%u", ks->settings.host, ks->settings.port);
+    kgr_info("broker", "state=connected broker=%s",
+             kgr_broker_text(broker, kgr_mqtt_broker(ks->mqtt)));
+    ks->lost_ms = 0;
     kgr_ks_exchanges_connected(ks);
     kgr_ks_notify_connected(ks);
 }
 
 static void on_lost(void *arg, const char *reason)
 {
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     struct kgr_ks *ks = arg;
 
-    kgr_warn("broker", "state=lost host=%s port=%u reason=\"%s\"", ks->settings.host,
-             ks->settings.port, reason);
+    if (ks->lost_ms == 0)
+        ks->lost_ms = kgr_clock_boot_ms();
+    kgr_warn("broker", "state=lost broker=%s reason=\"%s\"",
+             kgr_broker_text(broker, kgr_mqtt_broker(ks->mqtt)), reason);
 }
 
 static void on_message(void *arg, const char *topic, struct kgr_slice payload)
@@ -177,8 +183,7 @@ static enum kgr_error subscribe_node(struct kgr_ks *ks, const struct kgr_ks_node
 static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
 {
     const struct kgr_mqtt_options options = {
-        .host = ks->settings.host,
-        .port = ks->settings.port,
+        .brokers = &ks->settings.brokers,
         .max_payload = KGR_FRAME_MAX,
     };
     const struct kgr_mqtt_callbacks callbacks = {

@@ -8,30 +8,52 @@
 #include "agent/base/clock.h"
 #include "agent/wire/ipc_status.h"
 
+/* One line more, if it fits. */
+static void add_alarm(struct kgr_wr *wr, const char *line)
+{
+    size_t len = strlen(line);
+
+    if (len + 1 > wr->cap - wr->len)
+        return;
+    if (wr->len > 0)
+        kgr_wr_u8(wr, '\n');
+    kgr_wr_bytes(wr, line, len);
+}
+
+/* What is wrong now, then what happened. */
 static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
 {
     char sources[KGR_IPC_ALARMS_MAX / 2];
     uint64_t failing_ms = kgr_tpm_worker_failing(ks->worker);
-    size_t len = 0, n;
+    uint64_t now_ms = kgr_clock_boot_ms();
+    const char *trouble = kgr_mqtt_trouble(ks->mqtt);
+    char broker[KGR_BROKER_TEXT_MAX + 1], line[512];
+    struct kgr_wr wr;
 
-    if (failing_ms != 0)
-        len = (size_t)snprintf(out, cap, "the TPM has failed for %llu s",
-                               (unsigned long long)failing_ms / 1000);
-    n = kgr_entropy_pool_describe(ks->entropy, sources, sizeof sources, true);
-    if (n > 0)
-        len += (size_t)snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", sources);
-    for (size_t i = 0; i < ks->num_alarms; i++) {
-        int m = snprintf(out + len, cap - len, "%s%s", len == 0 ? "" : "\n", ks->alarms[i]);
-
-        if (m < 0 || (size_t)m >= cap - len)
-            break;
-        len += (size_t)m;
+    kgr_wr_init(&wr, out, cap);
+    if (failing_ms != 0) {
+        (void)snprintf(line, sizeof(line), "the TPM has failed for %llu s",
+                       (unsigned long long)failing_ms / 1000);
+        add_alarm(&wr, line);
     }
-    return len;
+    if (kgr_entropy_pool_describe(ks->entropy, sources, sizeof sources, true) > 0)
+        add_alarm(&wr, sources);
+    (void)kgr_broker_text(broker, kgr_mqtt_broker(ks->mqtt));
+    if (ks->lost_ms != 0) {
+        (void)snprintf(line, sizeof(line), "no connection to the broker %.200s for %llu s: %.180s",
+                       broker, (unsigned long long)(now_ms - ks->lost_ms) / 1000, trouble);
+        add_alarm(&wr, line);
+    } else if (trouble[0] != '\0') {
+        (void)snprintf(line, sizeof(line), "broker %.200s: %.180s", broker, trouble);
+        add_alarm(&wr, line);
+    }
+    for (size_t i = 0; i < ks->num_alarms; i++)
+        add_alarm(&wr, ks->alarms[i]);
+    return wr.len;
 }
 
 struct texts {
-    char broker[KGR_IPC_BROKER_MAX];
+    char broker[KGR_BROKER_TEXT_MAX + 1];
     char alarms[KGR_IPC_ALARMS_MAX];
     char entropy[KGR_IPC_ENTROPY_MAX];
     uint8_t body[4096];
@@ -55,8 +77,7 @@ void kgr_ks_status_reply(struct kgr_ks *ks, const struct kgr_server_request *req
         kgr_server_reply(ks->server, request->call, KGR_ERR_NO_MEMORY, kgr_slice("", 1));
         return;
     }
-    (void)snprintf(texts->broker, sizeof texts->broker, "%s:%u", ks->settings.host,
-                   ks->settings.port);
+    (void)kgr_broker_text(texts->broker, kgr_mqtt_broker(ks->mqtt));
     status.broker = kgr_slice(texts->broker, strlen(texts->broker));
     status.alarms = kgr_slice(texts->alarms, join_alarms(ks, texts->alarms, sizeof texts->alarms));
     status.entropy =

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/mqtt/mqtt.h"
 
-#include "agent/base/clock.h"
 #include "tests/support/broker.h"
+#include "tests/unit/mqtt_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,101 +11,27 @@
 #include <cmocka.h>
 
 #include <glob.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Against a real Mosquitto. Nothing waits for a time to pass; GIVE_UP_MS only ends a test that fails. */
-#define GIVE_UP_MS 60000
-
-struct client {
-    struct kgr_mqtt *mqtt;
-    int wake_fd;
-    unsigned num_ready;
-    unsigned num_lost;
-    unsigned num_messages;
-    char reason[160];
-    char topic[64];
-    char payload[64];
-    size_t payload_len;
-    const char *publish_when_ready;
-};
-
+/* Against a real Mosquitto. */
 struct fixture {
     struct broker broker;
     struct client a, b;
 };
 
-static void notify(void *arg)
-{
-    struct client *client = arg;
-    uint64_t one = 1;
-
-    if (write(client->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
-        abort();
-}
-
-static void on_ready(void *arg)
-{
-    struct client *client = arg;
-
-    client->num_ready++;
-    assert_true(kgr_mqtt_is_ready(client->mqtt));
-    if (client->publish_when_ready != NULL)
-        assert_int_equal(
-            kgr_mqtt_publish(client->mqtt, client->publish_when_ready, kgr_slice("ready", 5)),
-            KGR_OK);
-}
-
-static void on_lost(void *arg, const char *reason)
-{
-    struct client *client = arg;
-
-    client->num_lost++;
-    (void)snprintf(client->reason, sizeof(client->reason), "%s", reason);
-    assert_false(kgr_mqtt_is_ready(client->mqtt));
-}
-
-static void on_message(void *arg, const char *topic, struct kgr_slice payload)
-{
-    struct client *client = arg;
-
-    client->num_messages++;
-    (void)snprintf(client->topic, sizeof(client->topic), "%s", topic);
-    client->payload_len = payload.len;
-    if (payload.len <= sizeof(client->payload))
-        kgr_copy(client->payload, payload.p, payload.len);
-}
-
 static void client_init(struct client *client, const struct broker *broker, uint32_t max_payload)
 {
-    const struct kgr_mqtt_options options = {.host = "127.0.0.1",
-                                             .port = broker->port,
+    const struct kgr_brokers brokers = {.list = {{.host = "127.0.0.1", .port = broker->port}},
+                                        .num = 1};
+    const struct kgr_mqtt_options options = {.brokers = &brokers,
                                              .max_payload = max_payload,
                                              .backoff_min_ms = 10,
                                              .backoff_max_ms = 100};
-    const struct kgr_mqtt_callbacks callbacks = {.notify = notify,
-                                                 .notify_arg = client,
-                                                 .on_ready = on_ready,
-                                                 .on_lost = on_lost,
-                                                 .on_message = on_message,
-                                                 .arg = client};
 
-    memset(client, 0, sizeof(*client));
-    client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    assert_true(client->wake_fd >= 0);
-    assert_int_equal(kgr_mqtt_new(&client->mqtt, &options, &callbacks, NULL), KGR_OK);
-}
-
-static void client_deinit(struct client *client)
-{
-    if (client->mqtt == NULL)
-        return;
-    kgr_mqtt_free(client->mqtt);
-    close(client->wake_fd);
+    client_open(client, &options);
 }
 
 static int setup(void **state)
@@ -124,42 +50,11 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    client_deinit(&f->a);
-    client_deinit(&f->b);
+    client_close(&f->a);
+    client_close(&f->b);
     broker_stop(&f->broker);
     free(f);
     return 0;
-}
-
-/* Serves both clients until *value has reached at_least. */
-static void serve_until(struct fixture *f, const unsigned *value, unsigned at_least)
-{
-    uint64_t give_up_ms = kgr_clock_boot_ms() + GIVE_UP_MS;
-    struct client *clients[] = {&f->a, &f->b};
-
-    while (*value < at_least) {
-        uint64_t next_ms = give_up_ms, now_ms;
-        struct pollfd fds[2];
-
-        for (size_t i = 0; i < 2; i++) {
-            uint64_t wanted_ms = kgr_mqtt_drain(clients[i]->mqtt);
-
-            if (wanted_ms < next_ms)
-                next_ms = wanted_ms;
-            fds[i] = (struct pollfd){.fd = clients[i]->wake_fd, .events = POLLIN};
-        }
-        if (*value >= at_least)
-            return;
-        now_ms = kgr_clock_boot_ms();
-        assert_true(now_ms < give_up_ms);
-        (void)poll(fds, 2, next_ms > now_ms ? (int)(next_ms - now_ms) : 0);
-        for (size_t i = 0; i < 2; i++) {
-            uint64_t count;
-
-            if (read(clients[i]->wake_fd, &count, sizeof(count)) < 0)
-                count = 0;
-        }
-    }
 }
 
 static void mqtt_two_clients_exchange_messages(void **state)
@@ -171,15 +66,15 @@ static void mqtt_two_clients_exchange_messages(void **state)
     assert_int_equal(kgr_mqtt_subscribe(f->b.mqtt, "kgr/b"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
     kgr_mqtt_start(f->b.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
-    serve_until(f, &f->b.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->b.num_ready, 1);
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/b", kgr_slice("\0hello", 6)), KGR_OK);
-    serve_until(f, &f->b.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->b.num_messages, 1);
     assert_string_equal(f->b.topic, "kgr/b");
     assert_int_equal(f->b.payload_len, 6);
     assert_memory_equal(f->b.payload, "\0hello", 6);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a", kgr_slice(NULL, 0)), KGR_OK);
-    serve_until(f, &f->a.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 1);
     assert_int_equal(f->a.payload_len, 0);
     kgr_mqtt_stats(f->a.mqtt, &stats);
     assert_int_equal(stats.connects, 1);
@@ -195,21 +90,21 @@ static void mqtt_broker_killed_and_back_flows_again(void **state)
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
     kgr_mqtt_start(f->b.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
-    serve_until(f, &f->b.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->b.num_ready, 1);
     broker_kill(&f->broker);
-    serve_until(f, &f->a.num_lost, 2); /* the connection, then an attempt */
-    serve_until(f, &f->b.num_lost, 1);
+    serve_until(&f->a, &f->b, &f->a.num_lost, 2); /* the connection, then an attempt */
+    serve_until(&f->a, &f->b, &f->b.num_lost, 1);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a", kgr_slice("x", 1)), KGR_ERR_BROKER);
     /* Asked for while there is no connection. */
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a2"), KGR_OK);
     broker_restart(&f->broker);
-    serve_until(f, &f->a.num_ready, 2);
-    serve_until(f, &f->b.num_ready, 2);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 2);
+    serve_until(&f->a, &f->b, &f->b.num_ready, 2);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a", kgr_slice("1", 1)), KGR_OK);
-    serve_until(f, &f->a.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 1);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a2", kgr_slice("2", 1)), KGR_OK);
-    serve_until(f, &f->a.num_messages, 2);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 2);
     assert_string_equal(f->a.topic, "kgr/a2");
 }
 
@@ -221,11 +116,11 @@ static void mqtt_broker_down_at_start_is_told_and_overcome(void **state)
     f->a.publish_when_ready = "kgr/a";
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_lost, 3);
+    serve_until(&f->a, &f->b, &f->a.num_lost, 3);
     assert_true(strlen(f->a.reason) > 0);
     assert_int_equal(f->a.num_ready, 0);
     broker_restart(&f->broker);
-    serve_until(f, &f->a.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 1);
     assert_int_equal(f->a.num_ready, 1);
 }
 
@@ -234,7 +129,7 @@ static void mqtt_subscription_at_run_time_precedes_the_publish_after_it(void **s
     struct fixture *f = *state;
 
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
     for (unsigned i = 0; i < 20; i++) {
         char topic[16];
 
@@ -242,7 +137,7 @@ static void mqtt_subscription_at_run_time_precedes_the_publish_after_it(void **s
         assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, topic), KGR_OK);
         assert_int_equal(kgr_mqtt_publish(f->a.mqtt, topic, kgr_slice("x", 1)), KGR_OK);
     }
-    serve_until(f, &f->a.num_messages, 20);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 20);
 }
 
 static void mqtt_many_subscriptions_go_in_batches(void **state)
@@ -256,13 +151,13 @@ static void mqtt_many_subscriptions_go_in_batches(void **state)
     }
     kgr_mqtt_start(f->a.mqtt);
     kgr_mqtt_start(f->b.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
-    serve_until(f, &f->b.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->b.num_ready, 1);
     for (unsigned i = 0; i < 300; i += 50) {
         (void)snprintf(topic, sizeof(topic), "kgr/%u", i);
         assert_int_equal(kgr_mqtt_publish(f->b.mqtt, topic, kgr_slice("x", 1)), KGR_OK);
     }
-    serve_until(f, &f->a.num_messages, 6);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 6);
 }
 
 static void mqtt_unsubscribed_topic_is_not_delivered(void **state)
@@ -272,12 +167,12 @@ static void mqtt_unsubscribed_topic_is_not_delivered(void **state)
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a"), KGR_OK);
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/end"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
     kgr_mqtt_unsubscribe(f->a.mqtt, "kgr/a");
     kgr_mqtt_unsubscribe(f->a.mqtt, "kgr/never");
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/a", kgr_slice("x", 1)), KGR_OK);
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/end", kgr_slice("x", 1)), KGR_OK);
-    serve_until(f, &f->a.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 1);
     assert_string_equal(f->a.topic, "kgr/end");
 }
 
@@ -288,7 +183,7 @@ static void mqtt_wrong_publishes_are_refused(void **state)
 
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/a", kgr_slice("x", 1)), KGR_ERR_BROKER);
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/a", kgr_slice(large, sizeof(large))),
                      KGR_ERR_TOO_LARGE);
     assert_int_equal(kgr_mqtt_publish(f->a.mqtt, "kgr/#", kgr_slice("x", 1)), KGR_ERR_INVALID);
@@ -302,16 +197,16 @@ static void mqtt_oversized_message_is_dropped_and_counted(void **state)
     struct kgr_mqtt_stats stats;
     uint8_t data[200] = {0};
 
-    client_deinit(&f->a);
+    client_close(&f->a);
     client_init(&f->a, &f->broker, 100);
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
     kgr_mqtt_start(f->b.mqtt);
-    serve_until(f, &f->a.num_ready, 1);
-    serve_until(f, &f->b.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->a.num_ready, 1);
+    serve_until(&f->a, &f->b, &f->b.num_ready, 1);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a", kgr_slice(data, 101)), KGR_OK);
     assert_int_equal(kgr_mqtt_publish(f->b.mqtt, "kgr/a", kgr_slice(data, 100)), KGR_OK);
-    serve_until(f, &f->a.num_messages, 1);
+    serve_until(&f->a, &f->b, &f->a.num_messages, 1);
     assert_int_equal(f->a.payload_len, 100);
     kgr_mqtt_stats(f->a.mqtt, &stats);
     assert_int_equal(stats.dropped_oversize, 1);
@@ -323,11 +218,11 @@ static void mqtt_refused_connection_is_named(void **state)
     struct broker closed;
 
     broker_start(&closed, "allow_anonymous false");
-    client_deinit(&f->a);
+    client_close(&f->a);
     client_init(&f->a, &closed, 0);
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_lost, 2);
-    assert_non_null(strstr(f->a.reason, "Not authorized"));
+    serve_until(&f->a, &f->b, &f->a.num_lost, 2);
+    assert_non_null(strstr(f->a.reason, "Not authorized (reason 135)"));
     assert_int_equal(f->a.num_ready, 0);
     broker_stop(&closed);
 }
@@ -360,34 +255,42 @@ static void mqtt_refused_subscription_is_named_and_never_ready(void **state)
     assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
     close(fd);
     start_strict(&strict, rules);
-    client_deinit(&f->a);
+    client_close(&f->a);
     client_init(&f->a, &strict, 0);
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/a"), KGR_OK);
     kgr_mqtt_start(f->a.mqtt);
-    serve_until(f, &f->a.num_lost, 2);
-    assert_non_null(strstr(f->a.reason, "Not authorized"));
+    serve_until(&f->a, &f->b, &f->a.num_lost, 2);
+    assert_non_null(strstr(f->a.reason, "Not authorized (reason 135)"));
     /* Several in one SUBSCRIBE are answered in another way. */
     assert_int_equal(kgr_mqtt_subscribe(f->a.mqtt, "kgr/b"), KGR_OK);
-    serve_until(f, &f->a.num_lost, 4);
-    assert_non_null(strstr(f->a.reason, "Not authorized"));
+    serve_until(&f->a, &f->b, &f->a.num_lost, 4);
+    assert_non_null(strstr(f->a.reason, "Not authorized (reason 135)"));
     assert_int_equal(f->a.num_ready, 0);
     broker_stop(&strict);
     (void)unlink(rules);
 }
 
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
 static void mqtt_wrong_options_are_refused(void **state)
 {
-    const struct kgr_mqtt_callbacks callbacks = {.notify = notify};
-    struct kgr_mqtt_options options = {.host = ""};
+    const struct kgr_mqtt_callbacks callbacks = {.notify = ignore};
+    struct kgr_brokers brokers = {.list = {{.host = ""}}, .num = 1};
+    struct kgr_mqtt_options options = {.brokers = &brokers};
     struct kgr_mqtt *mqtt = NULL;
     char host[300];
 
     (void)state;
-    assert_int_equal(kgr_mqtt_new(&mqtt, &options, &callbacks, NULL), KGR_ERR_INVALID);
+    assert_int_equal(kgr_mqtt_new(&mqtt, &options, &callbacks, NULL), KGR_ERR_CONFIG);
     memset(host, 'a', sizeof(host));
     host[sizeof(host) - 1] = '\0';
-    options.host = host;
-    assert_int_equal(kgr_mqtt_new(&mqtt, &options, &callbacks, NULL), KGR_ERR_INVALID);
+    brokers.list[0].host = host;
+    assert_int_equal(kgr_mqtt_new(&mqtt, &options, &callbacks, NULL), KGR_ERR_CONFIG);
+    brokers.num = 0;
+    assert_int_equal(kgr_mqtt_new(&mqtt, &options, &callbacks, NULL), KGR_ERR_CONFIG);
     assert_null(mqtt);
 }
 

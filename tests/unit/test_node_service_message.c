@@ -30,10 +30,9 @@ static int group_setup(void **state)
     int rc = node_pair_group_setup(state);
 
     broker_start(&broker, NULL);
-    for (size_t i = 0; i < 2; i++) {
-        ends[i].settings.broker_host = "127.0.0.1";
-        ends[i].settings.broker_port = broker.port;
-    }
+    for (size_t i = 0; i < 2; i++)
+        ends[i].settings.brokers =
+            (struct kgr_brokers){.list = {{.host = "127.0.0.1", .port = broker.port}}, .num = 1};
     return rc;
 }
 
