@@ -121,7 +121,21 @@ lab_listening()
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# lab_broker: starts Mosquitto on a free port; LAB_PORT, LAB_BROKER_PID and LAB_BROKER_CMD.
+# lab_proxy: puts tests/support/proxy.c before the broker; LAB_PORT is its port then, LAB/proxy/control its fifo.
+lab_proxy()
+{
+    local dir=$LAB/proxy broker=$LAB_PORT
+    mkdir -p "$dir"
+    while lab_listening "$LAB_PORT"; do
+        LAB_PORT=$((20000 + RANDOM % 20000))
+    done
+    lab_spawn proxy "$dir/log" "$LAB_BUILD/tests/proxy" "$LAB_PORT" "$broker" "$dir/control" \
+        "$dir/record" "$dir/counts" "$LAB_PROXY_SEED"
+    lab_wait_for 10 "the proxy (see $dir/log)" lab_listening "$LAB_PORT"
+}
+
+# lab_broker: starts Mosquitto on a free port; LAB_PORT, LAB_BROKER_PID and LAB_BROKER_CMD. LAB_BROKER_EXTRA are more
+# lines of its configuration; with LAB_PROXY_SEED a hostile proxy stands before it.
 lab_broker()
 {
     local dir=$LAB/broker try
@@ -131,7 +145,8 @@ lab_broker()
         lab_listening "$LAB_PORT" && continue
         {
             echo "listener $LAB_PORT 127.0.0.1"
-            echo "allow_anonymous true"
+            [ -n "${LAB_BROKER_EXTRA:-}" ] || echo "allow_anonymous true"
+            echo "${LAB_BROKER_EXTRA:-}"
             echo "persistence false"
             echo "max_packet_size 65536"
             [ "$(id -u)" != 0 ] || echo "user root"
@@ -143,7 +158,8 @@ lab_broker()
         for ((i = 0; i < 100; i++)); do
             kill -0 "$LAB_BROKER_PID" 2>/dev/null || break
             if lab_listening "$LAB_PORT"; then
-                return 0
+                [ -z "${LAB_PROXY_SEED:-}" ] || lab_proxy
+                return
             fi
             sleep 0.05
         done
@@ -159,7 +175,7 @@ lab_ks_conf()
 state = "$LAB/ks/state";
 socket = "$LAB/ks/ks.sock";
 tpm = { tcti = "$1"; };
-broker = { host = "127.0.0.1"; port = $LAB_PORT; };
+broker = { host = "127.0.0.1"; port = $LAB_PORT; ${LAB_KS_BROKER:-} };
 ${LAB_KS_EXTRA:-}
 CONF
 }
@@ -176,7 +192,7 @@ CONF
 
 lab_node_conf()
 {
-    local dir=$LAB/node-$1 custody=$LAB_CUSTODY
+    local dir=$LAB/node-$1 custody=$LAB_CUSTODY extra=LAB_AGENT_EXTRA_$1
     if [ "$custody" = mixed ]; then
         [ "$1" = 1 ] && custody=resident || custody=sealed
     fi
@@ -188,6 +204,7 @@ tpm = { tcti = "$2"; };
 custody = "$custody";
 suites = "$LAB_SUITE";
 ${LAB_AGENT_EXTRA:-}
+${!extra:-}
 CONF
 }
 
