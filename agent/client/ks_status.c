@@ -24,6 +24,7 @@ static void copy_status(struct kgr_ks_status *out, const struct kgr_ipc_ks_statu
     out->open_exchanges = in->open_exchanges;
     out->holding_duplicates = in->holding_duplicates;
     out->frames_refused = in->frames_refused;
+    memcpy(out->frames_refused_by, in->frames_refused_by, sizeof(out->frames_refused_by));
 }
 
 enum kgr_error kgr_get_ks_status(struct kgr_client *client, struct kgr_ks_status *out)

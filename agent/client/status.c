@@ -9,6 +9,7 @@
 
 _Static_assert(KGR_REFUSAL_COUNT == KGR_IPC_REFUSALS,
                "the causes have the same numbers here and there");
+_Static_assert(KGR_FRAME_REFUSAL_COUNT == KGR_IPC_CAUSES, "as many here as on the wire");
 
 static int64_t seconds(uint64_t s)
 {
@@ -33,6 +34,7 @@ static void copy_status(struct kgr_status *out, const struct kgr_ipc_status *in)
     out->sealed = in->sealed;
     out->modes = in->modes;
     out->frames_refused = in->frames_refused;
+    memcpy(out->frames_refused_by, in->frames_refused_by, sizeof(out->frames_refused_by));
     out->messages_sent = in->messages_sent;
     out->messages_accepted = in->messages_accepted;
     out->messages_waiting = in->messages_waiting;

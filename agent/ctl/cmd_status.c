@@ -30,6 +30,37 @@ static json_t *json_modes(uint32_t mask)
     return array;
 }
 
+static const char *const frame_causes[KGR_FRAME_REFUSAL_COUNT] = {
+    [KGR_FRAME_REFUSAL_SIZE] = "size",   [KGR_FRAME_REFUSAL_VERSION] = "version",
+    [KGR_FRAME_REFUSAL_KEY] = "key",     [KGR_FRAME_REFUSAL_TYPE] = "type",
+    [KGR_FRAME_REFUSAL_RATE] = "rate",   [KGR_FRAME_REFUSAL_REPLAY] = "replay",
+    [KGR_FRAME_REFUSAL_TAG] = "tag",     [KGR_FRAME_REFUSAL_BODY] = "body",
+    [KGR_FRAME_REFUSAL_QUEUE] = "queue",
+};
+
+static json_t *json_frames(const uint32_t refused_by[KGR_FRAME_REFUSAL_COUNT])
+{
+    json_t *refused = json_object();
+
+    for (int i = 0; i < KGR_FRAME_REFUSAL_COUNT; i++)
+        (void)json_object_set_new(refused, frame_causes[i],
+                                  json_integer((json_int_t)refused_by[i]));
+    return refused;
+}
+
+static void print_frames(uint32_t refused, const uint32_t refused_by[KGR_FRAME_REFUSAL_COUNT])
+{
+    const char *between = ": ";
+
+    (void)printf("%-16s %" PRIu32, "frames refused", refused);
+    for (int i = 0; i < KGR_FRAME_REFUSAL_COUNT; i++)
+        if (refused_by[i] != 0) {
+            (void)printf("%s%" PRIu32 " %s", between, refused_by[i], frame_causes[i]);
+            between = ", ";
+        }
+    (void)putchar('\n');
+}
+
 static json_t *json_messages(const struct kgr_status *s)
 {
     json_t *refused = json_object();
@@ -49,13 +80,14 @@ static int print_json(const struct kgr_status *s)
                             "modes", json_modes(s->modes));
 
     return kgr_json_print(json_pack(
-        "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "version",
+        "{s:i, s:o, s:s, s:b, s:o, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "version",
         KGR_CTL_JSON_VERSION, "node", kgr_json_text(s->node), "agent_version", s->version,
         "registered", (int)s->registered, "broker", kgr_json_text(s->broker), "broker_connected",
         (int)s->broker_connected, "ks_answer_age_s", kgr_json_seconds(s->ks_answer_age_s),
         "lease_s", kgr_json_seconds(s->lease_s), "epoch", (json_int_t)s->epoch, "num_peers",
-        (json_int_t)s->num_peers, "frames_refused", (json_int_t)s->frames_refused, "messages",
-        json_messages(s), "tpm", tpm, "alarms", kgr_json_lines(s->alarms)));
+        (json_int_t)s->num_peers, "frames_refused", (json_int_t)s->frames_refused,
+        "frames_refused_by", json_frames(s->frames_refused_by), "messages", json_messages(s), "tpm",
+        tpm, "alarms", kgr_json_lines(s->alarms)));
 }
 
 static void print_line(const char *name, const char *value)
@@ -114,7 +146,7 @@ static int print_text(const struct kgr_status *s)
     print_line("lease left", kgr_ctl_duration(text, s->lease_s));
     (void)printf("%-16s %" PRIu32 "\n", "peers", s->num_peers);
     (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
-    (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
+    print_frames(s->frames_refused, s->frames_refused_by);
     print_messages(s);
     print_line("TPM", s->tpm);
     print_line("custody", s->sealed ? "sealed" : "resident");
@@ -130,14 +162,15 @@ static int print_text(const struct kgr_status *s)
 static int print_ks_json(const struct kgr_ks_status *s)
 {
     return kgr_json_print(json_pack(
-        "{s:i, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "version",
+        "{s:i, s:s, s:I, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "version",
         KGR_CTL_JSON_VERSION, "ks_version", s->version, "epoch", (json_int_t)s->epoch, "broker",
         kgr_json_text(s->broker), "broker_connected", (int)s->broker_connected, "nodes",
         (json_int_t)s->nodes, "registered", (json_int_t)s->registered, "open_exchanges",
         (json_int_t)s->open_exchanges, "exchanges_holding_duplicates",
-        (json_int_t)s->holding_duplicates, "frames_refused", (json_int_t)s->frames_refused, "tpm",
-        kgr_json_text(s->tpm), "topic0", kgr_json_text(s->topic0), "entropy",
-        kgr_json_lines(s->entropy), "alarms", kgr_json_lines(s->alarms)));
+        (json_int_t)s->holding_duplicates, "frames_refused", (json_int_t)s->frames_refused,
+        "frames_refused_by", json_frames(s->frames_refused_by), "tpm", kgr_json_text(s->tpm),
+        "topic0", kgr_json_text(s->topic0), "entropy", kgr_json_lines(s->entropy), "alarms",
+        kgr_json_lines(s->alarms)));
 }
 
 static int print_ks_text(const struct kgr_ks_status *s)
@@ -148,7 +181,7 @@ static int print_ks_text(const struct kgr_ks_status *s)
     (void)printf("%-16s %" PRIu32 " open, %" PRIu32 " holding duplicates\n", "exchanges",
                  s->open_exchanges, s->holding_duplicates);
     (void)printf("%-16s %" PRIu32 "\n", "epoch", s->epoch);
-    (void)printf("%-16s %" PRIu32 "\n", "frames refused", s->frames_refused);
+    print_frames(s->frames_refused, s->frames_refused_by);
     print_line("TPM", s->tpm);
     print_line("topic0", s->topic0);
     print_lines("entropy", s->entropy);

@@ -222,6 +222,17 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
     return wr.len;
 }
 
+_Static_assert((int)KGR_REFUSED_BODY == (int)KGR_FRAME_REFUSAL_BODY, "causes are numbered alike");
+
+static void count_frames(const struct kgr_frames *frames, struct kgr_ipc_status *out)
+{
+    for (size_t i = 0; i < KGR_REFUSED_NUM_CAUSES; i++) {
+        uint64_t num = frames->refused[i];
+
+        out->frames_refused_by[i] = num < UINT32_MAX ? (uint32_t)num : UINT32_MAX;
+    }
+}
+
 static void count_messages(const struct kgr_service *service, struct kgr_ipc_status *out)
 {
     out->messages_sent = service->messages_sent;
@@ -262,6 +273,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         return;
     }
     count_messages(service, &status);
+    count_frames(&node->frames, &status);
     status.broker = text(kgr_node_broker(node, broker));
     if (node->sync.answer_ms != 0)
         status.ks_answer_age_s = (now - node->sync.answer_ms) / 1000;

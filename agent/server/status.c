@@ -52,6 +52,8 @@ static size_t join_alarms(const struct kgr_ks *ks, char *out, size_t cap)
     return wr.len;
 }
 
+_Static_assert((int)KGR_KS_NUM_CAUSES == KGR_IPC_CAUSES, "causes are numbered alike");
+
 struct texts {
     char broker[KGR_BROKER_TEXT_MAX + 1];
     char alarms[KGR_IPC_ALARMS_MAX];
@@ -89,8 +91,11 @@ void kgr_ks_status_reply(struct kgr_ks *ks, const struct kgr_server_request *req
     }
     for (const struct kgr_ks_pair *pair = ks->pairs; pair != NULL; pair = pair->next)
         status.open_exchanges += kgr_coordinator_open(&pair->co.s) != NULL;
-    for (size_t i = 0; i < KGR_KS_NUM_CAUSES; i++)
+    for (size_t i = 0; i < KGR_KS_NUM_CAUSES; i++) {
         refused += ks->refused[i];
+        status.frames_refused_by[i] =
+            (uint32_t)(ks->refused[i] < UINT32_MAX ? ks->refused[i] : UINT32_MAX);
+    }
     status.frames_refused = (uint32_t)(refused < UINT32_MAX ? refused : UINT32_MAX);
     memcpy(status.topic0, ks->id.topic0, sizeof status.topic0);
     err = kgr_ks_duplicates_count(ks->db, &status.holding_duplicates, &diag);

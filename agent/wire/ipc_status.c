@@ -82,6 +82,18 @@ void kgr_ipc_peers_head_write(struct kgr_wr *wr, const struct kgr_ipc_peers_head
     kgr_wr_u16(wr, in->num);
 }
 
+static void read_causes(struct kgr_rd *rd, uint32_t out[KGR_IPC_CAUSES])
+{
+    for (size_t i = 0; i < KGR_IPC_CAUSES; i++)
+        out[i] = kgr_rd_u32(rd);
+}
+
+static void write_causes(struct kgr_wr *wr, const uint32_t in[KGR_IPC_CAUSES])
+{
+    for (size_t i = 0; i < KGR_IPC_CAUSES; i++)
+        kgr_wr_u32(wr, in[i]);
+}
+
 enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slice body)
 {
     struct kgr_ipc_status m;
@@ -109,6 +121,7 @@ enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slic
     m.messages_waiting = kgr_rd_u32(&rd);
     for (size_t i = 0; i < KGR_IPC_REFUSALS; i++)
         m.messages_refused[i] = kgr_rd_u32(&rd);
+    read_causes(&rd, m.frames_refused_by);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -137,6 +150,7 @@ enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr, const struct kgr_ipc_sta
     kgr_wr_u32(wr, in->messages_waiting);
     for (size_t i = 0; i < KGR_IPC_REFUSALS; i++)
         kgr_wr_u32(wr, in->messages_refused[i]);
+    write_causes(wr, in->frames_refused_by);
     return kgr_wire_write_result(wr);
 }
 
@@ -158,6 +172,7 @@ enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out, struct kg
     kgr_rd_bytes(&rd, m.topic0, sizeof m.topic0);
     m.alarms = kgr_wire_read_text16(&rd, KGR_IPC_ALARMS_MAX);
     m.entropy = kgr_wire_read_text16(&rd, KGR_IPC_ENTROPY_MAX);
+    read_causes(&rd, m.frames_refused_by);
     enum kgr_error err = kgr_wire_read_result(&rd);
     if (err == KGR_OK)
         *out = m;
@@ -179,5 +194,6 @@ enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr, const struct kgr_ipc_
     kgr_wr_bytes(wr, in->topic0, sizeof in->topic0);
     kgr_wire_write_text16(wr, in->alarms, KGR_IPC_ALARMS_MAX);
     kgr_wire_write_text16(wr, in->entropy, KGR_IPC_ENTROPY_MAX);
+    write_causes(wr, in->frames_refused_by);
     return kgr_wire_write_result(wr);
 }

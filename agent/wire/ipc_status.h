@@ -9,6 +9,7 @@
 #define KGR_IPC_TPM_MAX     127
 #define KGR_IPC_ENTROPY_MAX 1200
 #define KGR_IPC_REFUSALS    8 /* causes for which messages are refused */
+#define KGR_IPC_CAUSES      9 /* likewise frames */
 
 struct kgr_ipc_peer {
     struct kgr_nid peer;
@@ -64,6 +65,7 @@ struct kgr_ipc_status {
     uint64_t messages_accepted;
     uint32_t messages_waiting;
     uint32_t messages_refused[KGR_IPC_REFUSALS]; /* enum kgr_refusal of kgr/client.h */
+    uint32_t frames_refused_by[KGR_IPC_CAUSES];  /* enum kgr_frame_refusal of it */
 };
 KGR_MUST_CHECK enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out,
                                                     struct kgr_slice body);
@@ -84,6 +86,7 @@ struct kgr_ipc_ks_status {
     uint8_t topic0[KGR_TOPIC_LEN];
     struct kgr_slice alarms;
     struct kgr_slice entropy; /* a source a line */
+    uint32_t frames_refused_by[KGR_IPC_CAUSES];
 };
 KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status *out,
                                                        struct kgr_slice body);

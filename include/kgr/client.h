@@ -79,6 +79,20 @@ enum kgr_refusal {
     KGR_REFUSAL_COUNT = 8 /* how many there are */
 };
 
+/* Why the agent, or the KS, dropped a frame (docs/protocol.md, section 3.1). */
+enum kgr_frame_refusal {
+    KGR_FRAME_REFUSAL_SIZE = 0,
+    KGR_FRAME_REFUSAL_VERSION = 1,
+    KGR_FRAME_REFUSAL_KEY = 2, /* under a key that is not known, or not any more */
+    KGR_FRAME_REFUSAL_TYPE = 3,
+    KGR_FRAME_REFUSAL_RATE = 4,   /* more than are checked in that time */
+    KGR_FRAME_REFUSAL_REPLAY = 5, /* seen before, or too old to tell */
+    KGR_FRAME_REFUSAL_TAG = 6,    /* not by a holder of the key, or damaged */
+    KGR_FRAME_REFUSAL_BODY = 7,
+    KGR_FRAME_REFUSAL_QUEUE = 8, /* the TPM had too much to do */
+    KGR_FRAME_REFUSAL_COUNT = 9  /* how many there are */
+};
+
 struct kgr_client;
 
 struct kgr_client_options {
@@ -129,8 +143,9 @@ struct kgr_status {
     char alarms[1024];       /* one a line; empty when there is none */
     uint64_t messages_sent;  /* handed to the broker's connection since start */
     uint64_t messages_accepted;
-    uint32_t messages_waiting;                    /* accepted, not fetched yet */
-    uint32_t messages_refused[KGR_REFUSAL_COUNT]; /* by cause, since start */
+    uint32_t messages_waiting;                           /* accepted, not fetched yet */
+    uint32_t messages_refused[KGR_REFUSAL_COUNT];        /* by cause, since start */
+    uint32_t frames_refused_by[KGR_FRAME_REFUSAL_COUNT]; /* likewise */
 };
 
 /* What came with a message. */

@@ -55,8 +55,22 @@ play()
     done
 }
 
+# caused SERVICE CAUSE: likewise, for one cause.
+caused()
+{
+    case $1 in
+    ks) ks_status ;;
+    *) lab_ctl "$1" status --json ;;
+    esac | tr -d ' \n' | sed "s/.*\"frames_refused_by\":{[^}]*\"$2\":\([0-9]*\).*/\1/"
+}
+
 [ "$(proxy_count published)" -gt 20 ] || fail "the proxy recorded nothing"
 play forward
+for service in ks 1 2; do
+    [ "$(caused $service replay)" -gt 0 ] || fail "$service saw no replay"
+    [ "$(caused $service body)" = 0 ] || fail "$service took a forged frame for a malformed one"
+done
+[ $(($(caused ks tag) + $(caused 1 tag) + $(caused 2 tag))) -gt 0 ] || fail "nobody saw a damaged frame"
 play reverse
 play cross
 restart_agent 1
