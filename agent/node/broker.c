@@ -41,3 +41,21 @@ enum kgr_error kgr_node_load_broker(struct kgr_node *node, struct kgr_diag *diag
                             node->broker_host, TLS_PORT);
     return KGR_OK;
 }
+
+uint64_t kgr_node_silence_ms(const struct kgr_node *node)
+{
+    bool is_waiting = node->service == NULL || node->sync.active;
+    uint64_t since = node->heard_ms;
+
+    if (node->brokers.num < 2 || node->lost_ms != 0 || !is_waiting || since == 0)
+        return UINT64_MAX;
+    if (node->service != NULL && node->sync.begun_ms > since)
+        since = node->sync.begun_ms;
+    return since + node->settings->request_timeout_s * UINT64_C(1000);
+}
+
+void kgr_node_mind_silence(struct kgr_node *node, uint64_t now_ms)
+{
+    if (now_ms >= kgr_node_silence_ms(node))
+        kgr_mqtt_move_on(node->mqtt, "no answer from the KS over this broker");
+}

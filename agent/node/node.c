@@ -68,6 +68,7 @@ void kgr_node_reschedule(struct kgr_node *node)
     deadline = earlier(deadline, node->give_up_ms);
     deadline = earlier(deadline, node->sync.deadline_ms);
     deadline = earlier(deadline, kgr_nksk_deadline(node));
+    deadline = earlier(deadline, kgr_node_silence_ms(node));
     /* Before the first synchronisation nothing is sent, and no age is known. */
     for (size_t i = 0; node->synced && i < node->pairs.num; i++)
         deadline = earlier(deadline, earlier(node->pairs.list[i]->ex.deadline_ms,
@@ -84,6 +85,7 @@ static void on_timer(void *arg)
     struct kgr_node *node = arg;
     uint64_t now = kgr_clock_boot_ms();
 
+    kgr_node_mind_silence(node, now);
     if (node->service == NULL) {
         kgr_enrol_on_timer(node, now);
     } else if (node->revoked != 0) {
@@ -109,6 +111,7 @@ static void on_ready(void *arg)
     bool was_lost = node->lost_ms != 0;
 
     node->lost_ms = 0;
+    node->heard_ms = kgr_clock_boot_ms();
     kgr_info("broker_connected", "broker=%s", kgr_node_broker(node, broker));
     if (node->service == NULL) {
         kgr_enrol_on_ready(node);
@@ -191,6 +194,7 @@ static enum kgr_error on_frame(void *arg, const struct kgr_frame_in *frame)
     uint8_t type = frame->header->type;
 
     kgr_debug("frame_received", "type=%u", type);
+    node->heard_ms = kgr_clock_boot_ms();
     if (type == KGR_FRAME_REG_CHAL || type == KGR_FRAME_REG_DONE)
         return kgr_enrol_on_frame(node, frame);
     if (node->service == NULL && type == KGR_FRAME_NACK)

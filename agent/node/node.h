@@ -58,6 +58,7 @@ struct kgr_node {
     struct kgr_brokers brokers;
     uint64_t lost_ms; /* since when the broker is away; 0: it is there */
     char lost_reason[200];
+    uint64_t heard_ms; /* when the KS was heard last on this connection, or it began; 0: not yet */
 
     uint64_t next_key_id; /* of NKSK, for the slot cache; those of pairs begin elsewhere */
     uint64_t give_up_ms;  /* enrolling: when the caller's patience ends */

@@ -285,6 +285,7 @@ void kgr_service_event_timer(struct kgr_service *service, uint64_t now_ms)
     if (now_ms < loss_ms(service))
         return;
     service->ks_lost = true;
+    service->silent_since_ms = service->node->sync.begun_ms;
     kgr_service_happened(service, KGR_EVENT_KS_LOST, "no answer from the KS");
 }
 

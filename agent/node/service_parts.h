@@ -50,6 +50,7 @@ struct kgr_service {
     struct kgr_subscription *subscriptions; /* owned list */
     size_t num_subscriptions;
     bool ks_lost;                      /* and told */
+    uint64_t silent_since_ms;          /* with ks_lost: whichever broker is tried meanwhile */
     uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
     char alarms[KGR_IPC_ALARMS_MAX];   /* likewise, of status */
 };

@@ -189,13 +189,15 @@ static void add_broker_alarm(const struct kgr_node *node, struct kgr_wr *wr, uin
 
 static void add_troubles(const struct kgr_node *node, struct kgr_wr *wr, uint64_t now_ms)
 {
+    bool is_lost = node->service->ks_lost;
+    uint64_t since = is_lost ? node->service->silent_since_ms : node->sync.begun_ms;
     char line[64];
 
     add_broker_alarm(node, wr, now_ms);
     if (node->lost_ms == 0 && node->sync.active &&
-        now_ms - node->sync.begun_ms >= node->settings->request_timeout_s * 1000ull) {
+        (is_lost || now_ms - since >= node->settings->request_timeout_s * 1000ull)) {
         (void)snprintf(line, sizeof(line), "no answer from the KS for %llu s",
-                       (unsigned long long)((now_ms - node->sync.begun_ms) / 1000));
+                       (unsigned long long)((now_ms - since) / 1000));
         add_alarm(wr, line);
     } else if (node->lost_ms == 0 && !kgr_sync_has_lease(&node->sync, now_ms)) {
         add_alarm(wr, "no lease from the KS: keys are kept and not used");

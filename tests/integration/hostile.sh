@@ -6,7 +6,7 @@
 hostile_up()
 {
     export LAB_PROXY_SEED=$1
-    LAB_KS_EXTRA='lease = 9;' LAB_AGENT_EXTRA='overlap = 1;' lab_up "$WORK/lab" --nodes 2
+    LAB_KS_EXTRA='lease = 9;' LAB_AGENT_EXTRA="overlap = 1; ${LAB_AGENT_EXTRA:-}" lab_up "$WORK/lab" --nodes 2
     LAB=$WORK/lab
     . "$LAB/env"
     id1=$(lab_id 1) id2=$(lab_id 2)
