@@ -15,6 +15,7 @@
  * RECORD is a file of all that was published; what it holds at the start can be played too.
  */
 #include "tests/support/mqtt_packet.h"
+#include "tests/support/proxy_record.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,40 +56,18 @@ struct connection {
     bool is_v5;
 };
 
-/* Something published, recorded or waiting to be injected. */
-struct frame {
-    uint8_t *topic;
-    size_t topic_len;
-    uint8_t *payload;
-    size_t payload_len;
-    uint64_t due_ms;
-    bool retain;
-};
-
-struct frames {
-    struct frame *list;
-    size_t num, cap;
-};
-
 static struct {
     struct connection connections[MAX_CONNECTIONS];
     struct connection injector; /* broker and its buffers only */
     uint64_t injector_retry_ms;
-    struct frames record, waiting;
+    struct proxy_frames record, waiting;
     unsigned percent[NUM_FAULTS];
     bool blocked;
     uint64_t random;
     uint64_t injected;
     uint16_t broker_port;
-    const char *record_path, *counts_path;
-    FILE *record_file;
+    const char *counts_path;
 } proxy;
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "proxy: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static uint64_t now_ms(void)
 {
@@ -112,24 +91,13 @@ static bool rolled(enum fault fault)
     return draw(100) < proxy.percent[fault];
 }
 
-static void *grown(void *list, size_t num, size_t *cap, size_t size)
-{
-    if (num < *cap)
-        return list;
-    *cap = *cap == 0 ? 64 : 2 * *cap;
-    list = reallocarray(list, *cap, size);
-    if (list == NULL)
-        die("memory");
-    return list;
-}
-
 static void append(struct bytes *b, const void *p, size_t len)
 {
     if (b->len + len > b->cap) {
         b->cap = (b->len + len) * 2;
         b->p = realloc(b->p, b->cap);
         if (b->p == NULL)
-            die("memory");
+            proxy_die("memory");
     }
     memcpy(b->p + b->len, p, len);
     b->len += len;
@@ -141,88 +109,28 @@ static void consume(struct bytes *b, size_t len)
     b->len -= len;
 }
 
-static void *copy(const void *p, size_t len)
-{
-    void *out = malloc(len + 1);
-
-    if (out == NULL)
-        die("memory");
-    memcpy(out, p, len);
-    return out;
-}
-
-static struct frame *add_frame(struct frames *frames, const struct frame *from)
-{
-    struct frame *frame;
-
-    frames->list = grown(frames->list, frames->num, &frames->cap, sizeof(*frames->list));
-    frame = &frames->list[frames->num++];
-    *frame = *from;
-    frame->topic = copy(from->topic, from->topic_len);
-    frame->payload = copy(from->payload, from->payload_len);
-    return frame;
-}
-
-/* The record */
-
-static void write_record(const struct frame *frame)
-{
-    uint32_t lens[2] = {(uint32_t)frame->topic_len, (uint32_t)frame->payload_len};
-
-    (void)fwrite(lens, sizeof(lens), 1, proxy.record_file);
-    (void)fwrite(frame->topic, 1, frame->topic_len, proxy.record_file);
-    (void)fwrite(frame->payload, 1, frame->payload_len, proxy.record_file);
-    if (fflush(proxy.record_file) != 0)
-        die(proxy.record_path);
-}
-
-static void read_record(void)
-{
-    FILE *file = fopen(proxy.record_path, "r");
-    uint32_t lens[2];
-
-    while (file != NULL && fread(lens, sizeof(lens), 1, file) == 1) {
-        struct frame frame = {.topic_len = lens[0], .payload_len = lens[1]};
-
-        frame.topic = malloc(frame.topic_len + 1);
-        frame.payload = malloc(frame.payload_len + 1);
-        if (frame.topic == NULL || frame.payload == NULL ||
-            fread(frame.topic, 1, frame.topic_len, file) != frame.topic_len ||
-            fread(frame.payload, 1, frame.payload_len, file) != frame.payload_len)
-            die(proxy.record_path);
-        (void)add_frame(&proxy.record, &frame);
-        free(frame.topic);
-        free(frame.payload);
-    }
-    if (file != NULL)
-        (void)fclose(file);
-    proxy.record_file = fopen(proxy.record_path, "a");
-    if (proxy.record_file == NULL)
-        die(proxy.record_path);
-}
-
 /* Faults */
 
-static struct frame *hold(const struct frame *frame, uint32_t within_ms)
+static struct proxy_frame *hold(const struct proxy_frame *frame, uint32_t within_ms)
 {
-    struct frame *held = add_frame(&proxy.waiting, frame);
+    struct proxy_frame *held = frames_add(&proxy.waiting, frame);
 
     held->due_ms = now_ms() + draw(within_ms);
     return held;
 }
 
-static void hold_on_topic_of(const struct frame *frame, const struct frame *other)
+static void hold_on_topic_of(const struct proxy_frame *frame, const struct proxy_frame *other)
 {
-    struct frame mixed = *frame;
+    struct proxy_frame mixed = *frame;
 
     mixed.topic = other->topic;
     mixed.topic_len = other->topic_len;
     (void)hold(&mixed, SOON_MS);
 }
 
-static void hold_flipped(const struct frame *frame)
+static void hold_flipped(const struct proxy_frame *frame)
 {
-    struct frame *held = hold(frame, SOON_MS);
+    struct proxy_frame *held = hold(frame, SOON_MS);
     uint32_t bit;
 
     if (held->payload_len == 0)
@@ -231,9 +139,9 @@ static void hold_flipped(const struct frame *frame)
     held->payload[bit / 8] ^= (uint8_t)(1u << (bit % 8));
 }
 
-static void hold_garbage(const struct frame *frame)
+static void hold_garbage(const struct proxy_frame *frame)
 {
-    struct frame *held = hold(frame, SOON_MS);
+    struct proxy_frame *held = hold(frame, SOON_MS);
 
     held->payload_len = draw((uint32_t)held->payload_len + 1);
     /* Half of it begins like a frame. */
@@ -241,13 +149,13 @@ static void hold_garbage(const struct frame *frame)
         held->payload[i] = (uint8_t)draw(256);
 }
 
-static struct frame *any_recorded(void)
+static struct proxy_frame *any_recorded(void)
 {
     return &proxy.record.list[draw((uint32_t)proxy.record.num)];
 }
 
 /* What happens beside the frame itself. */
-static void add_faults(const struct frame *frame)
+static void add_faults(const struct proxy_frame *frame)
 {
     if (rolled(DUP))
         for (uint32_t i = draw(3) + 1; i > 0; i--)
@@ -263,7 +171,7 @@ static void add_faults(const struct frame *frame)
 }
 
 /* Whether the frame itself goes on, now and whole. */
-static bool goes_on(const struct frame *frame)
+static bool goes_on(const struct proxy_frame *frame)
 {
     if (proxy.blocked || rolled(DROP))
         return false;
@@ -301,7 +209,7 @@ static int connect_broker(void)
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0)
-        die("socket");
+        proxy_die("socket");
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
         (void)close(fd);
@@ -336,16 +244,15 @@ static void accept_client(int listener)
 static bool take_publish(struct connection *c, const uint8_t *p, size_t len)
 {
     struct publish publish;
-    struct frame frame = {0};
+    struct proxy_frame frame = {0};
 
     if (!publish_parse(&publish, p, len, c->is_v5))
         return false;
-    frame.topic = copy(publish.topic, publish.topic_len);
+    frame.topic = bytes_copy(publish.topic, publish.topic_len);
     frame.topic_len = publish.topic_len;
-    frame.payload = copy(publish.payload, publish.payload_len);
+    frame.payload = bytes_copy(publish.payload, publish.payload_len);
     frame.payload_len = publish.payload_len;
-    (void)add_frame(&proxy.record, &frame);
-    write_record(&frame);
+    record_add(&proxy.record, &frame);
     if (!proxy.blocked)
         add_faults(&frame);
     if (goes_on(&frame)) {
@@ -437,12 +344,12 @@ static void keep_injector(void)
         append(&proxy.injector.to_broker, hello, sizeof(hello));
 }
 
-static void inject(const struct frame *frame)
+static void inject(const struct proxy_frame *frame)
 {
     uint8_t *packet = malloc(frame->topic_len + frame->payload_len + PUBLISH_ROOM);
 
     if (packet == NULL)
-        die("memory");
+        proxy_die("memory");
     append(&proxy.injector.to_broker, packet,
            publish_write(packet, frame->topic, frame->topic_len, frame->payload, frame->payload_len,
                          frame->retain));
@@ -458,7 +365,7 @@ static uint64_t inject_due(void)
     if (proxy.injector.broker < 0)
         return proxy.injector_retry_ms;
     for (size_t i = 0; i < proxy.waiting.num;) {
-        struct frame *frame = &proxy.waiting.list[i];
+        struct proxy_frame *frame = &proxy.waiting.list[i];
 
         if (frame->due_ms > now) {
             if (frame->due_ms < next)
@@ -484,11 +391,11 @@ static void play(const char *order)
     uint64_t due_ms = now_ms();
 
     for (size_t i = 0; i < num; i++) {
-        const struct frame *frame =
+        const struct proxy_frame *frame =
             &proxy.record.list[strcmp(order, "reverse") == 0 ? num - 1 - i : i];
 
         for (size_t j = 0; j < num && strcmp(order, "cross") == 0; j++) {
-            const struct frame *other = &proxy.record.list[j];
+            const struct proxy_frame *other = &proxy.record.list[j];
             bool is_first = true;
 
             for (size_t k = 0; k < j && is_first; k++)
@@ -500,7 +407,7 @@ static void play(const char *order)
             proxy.waiting.list[proxy.waiting.num - 1].due_ms = due_ms += PACE_MS;
         }
         if (strcmp(order, "cross") != 0)
-            add_frame(&proxy.waiting, frame)->due_ms = due_ms += PACE_MS;
+            frames_add(&proxy.waiting, frame)->due_ms = due_ms += PACE_MS;
     }
 }
 
@@ -512,11 +419,11 @@ static void count(void)
     (void)snprintf(path, sizeof(path), "%s.new", proxy.counts_path);
     file = fopen(path, "w");
     if (file == NULL)
-        die(path);
+        proxy_die(path);
     (void)fprintf(file, "published %zu\ninjected %llu\nwaiting %zu\n", proxy.record.num,
                   (unsigned long long)proxy.injected, proxy.waiting.num);
     if (fclose(file) != 0 || rename(path, proxy.counts_path) != 0)
-        die(path);
+        proxy_die(path);
 }
 
 static void set_faults(char *words)
@@ -569,7 +476,7 @@ static int listen_on(uint16_t port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
         bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 64) != 0)
-        die("listen");
+        proxy_die("listen");
     return fd;
 }
 
@@ -599,7 +506,7 @@ static void serve_round(int listener, int control_fd, struct bytes *control)
     if (next != UINT64_MAX)
         timeout = next > now ? (int)(next - now) : 0;
     if (poll(fds, 3 + 2 * MAX_CONNECTIONS, timeout) < 0 && errno != EINTR)
-        die("poll");
+        proxy_die("poll");
     if (fds[0].revents != 0)
         accept_client(listener);
     if (fds[1].revents != 0 && fill(control_fd, control))
@@ -624,18 +531,17 @@ int main(int argc, char **argv)
         return 2;
     }
     proxy.broker_port = (uint16_t)strtoul(argv[2], NULL, 10);
-    proxy.record_path = argv[4];
     proxy.counts_path = argv[5];
     proxy.random = strtoull(argv[6], NULL, 10) * 2 + 1;
     proxy.injector.client = proxy.injector.broker = -1;
     for (size_t i = 0; i < MAX_CONNECTIONS; i++)
         proxy.connections[i].client = proxy.connections[i].broker = -1;
     if (mkfifo(argv[3], 0600) != 0 && errno != EEXIST)
-        die(argv[3]);
+        proxy_die(argv[3]);
     control_fd = open(argv[3], O_RDWR | O_NONBLOCK | O_CLOEXEC); /* never at its end */
     if (control_fd < 0)
-        die(argv[3]);
-    read_record();
+        proxy_die(argv[3]);
+    record_open(&proxy.record, argv[4]);
     listener = listen_on((uint16_t)strtoul(argv[1], NULL, 10));
     for (;;)
         serve_round(listener, control_fd, &control);
