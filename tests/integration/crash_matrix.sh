@@ -265,8 +265,32 @@ row()
     cells[$what|$part]="$died of $total"
 }
 
+# broker_row WHAT PREPARE DO: DO while the broker dies, and forgets everything, at moments of the first 400 ms.
+broker_row()
+{
+    local what=$1 prepare=$2 act=$3 ms total=0
+    case "$what broker" in *"${MATRIX_ONLY:-}"*) ;; *) return 0 ;; esac
+    for ((ms = 0; ms < 400; ms += 40)); do
+        cell=$((cell + 1))
+        [ $((cell % MATRIX_EVERY)) = 0 ] || continue
+        total=$((total + 1))
+        $prepare
+        (sleep "$(printf '0.%03d' $ms)" && kill -KILL "$(pgrep -P "$kept_broker")") &
+        $act || fail "$what: the broker killed after $ms ms: does not converge"
+        wait $! || fail "$what: the broker was not there to be killed"
+        tidy
+    done
+    rows+=("$what|broker")
+    steps[$what|broker]=-
+    cells[$what|broker]="$total of $total"
+}
+
 lab_open "$WORK/lab"
 lab_broker
+lab_kill "$LAB_BROKER_PID"
+lab_spawn kept-broker "$LAB/broker/log" "$keep" $LAB_BROKER_CMD
+kept_broker=$LAB_PID
+lab_wait_for 10 "the broker" lab_listening "$LAB_PORT"
 lab_tpm "$LAB/ks/tpm" ks-tpm
 lab_ks_conf "$LAB_TCTI"
 lab_tpm "$LAB/ac/tpm" ac-tpm
@@ -310,6 +334,11 @@ row "revocation" node paired_node revocation_under_way
 row "revocation" ac paired_node revocation_under_way
 row "order node add" ac unknown_node node_add_under_way
 row "order node add" ks unknown_node node_add_under_way
+broker_row registration fresh_node registration_under_way
+broker_row "first exchange" registered_node first_exchange_under_way
+broker_row "renewal" true pair_renewal_under_way
+broker_row "renewal of NKSK" true nksk_renewal_under_way
+broker_row "revocation" paired_node revocation_under_way
 
 printf '%-16s %-8s %6s   %s\n' "under way" killed steps "cells in which it died; all converged"
 for key in "${rows[@]}"; do
