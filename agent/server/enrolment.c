@@ -8,7 +8,7 @@
 #include "agent/base/secret.h"
 #include "agent/seal/digest.h"
 #include "agent/server/audit.h"
-#include "agent/server/challenge.h"
+#include "agent/server/challenge_job.h"
 #include "agent/server/nksk_glue.h"
 #include "agent/server/topic0.h"
 #include "agent/tpm/template.h"
@@ -19,14 +19,6 @@ static const char *const phases[] = {
     [KGR_REGISTRY_ISSUED] = "issued",         [KGR_REGISTRY_CHALLENGED] = "challenged",
     [KGR_REGISTRY_REGISTERED] = "registered", [KGR_REGISTRY_REVOKED] = "revoked",
     [KGR_REGISTRY_EXPIRED] = "expired",       [KGR_REGISTRY_REMOVED] = "removed",
-};
-
-/* A challenge being made. */
-struct making {
-    struct kgr_ks_after after;
-    struct kgr_ks *ks;
-    struct kgr_ks_node *node;
-    struct kgr_ks_challenge chal;
 };
 
 /* The sources of a step; NULL where the event has none. */
@@ -50,76 +42,40 @@ static void step_alone(struct kgr_ks *ks, struct kgr_ks_node *node,
         kgr_ks_end(ks, act(ks, node, event, step, &diag), &diag);
 }
 
-static enum kgr_error run_making(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
+static void made(struct kgr_ks_challenge_job *job, enum kgr_error err)
 {
-    struct making *m = ctx;
-
-    enum kgr_error err = kgr_entropy_pool_stir(m->ks->entropy, tpm, diag);
-
-    return err == KGR_OK ? kgr_ks_challenge_make(&m->chal, &m->ks->id, tpm, diag) : err;
-}
-
-static void making_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
-{
-    struct making *m = ctx;
     struct kgr_registry_event event = {
         .type = err == KGR_OK ? KGR_REGISTRY_MADE : KGR_REGISTRY_FAILED,
-        .now_s = kgr_ks_now_s(m->ks),
-        .request = m->chal.request,
-        .nonce_ks = m->chal.nonce_ks,
-        .transcript = m->chal.proof,
+        .now_s = kgr_ks_now_s(job->ks),
+        .request = job->chal.request,
+        .nonce_ks = job->chal.nonce_ks,
+        .transcript = job->chal.proof,
     };
-    struct step step = {.made = &m->chal};
+    struct step step = {.made = &job->chal};
 
-    if (err != KGR_OK && err != KGR_ERR_STATE)
-        kgr_warn("challenge-failed", "node=%s reason=\"%s\"", m->node->r.nid.s,
-                 kgr_diag_text(diag, err));
-    step_alone(m->ks, m->node, &event, &step);
-    free(m);
-}
-
-static void start_making(struct kgr_ks *ks, struct kgr_ks_after *self)
-{
-    struct making *m = (struct making *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){run_making, making_done, m});
-
-    if (err != KGR_OK)
-        making_done(m, err, NULL);
-}
-
-static void drop_making(struct kgr_ks_after *self)
-{
-    free(self);
+    step_alone(job->ks, job->node, &event, &step);
 }
 
 static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
                                    const struct kgr_reg_req *request)
 {
-    struct making *m = calloc(1, sizeof *m);
+    const struct kgr_registry_state *reg = &node->reg.s;
+    const struct kgr_ks_challenge_wish wish = {
+        .labels = &kgr_labels_registration,
+        .xid = reg->xid,
+        .hash = reg->request,
+        .nonce_n = request->nonce_n,
+        .topic2 = request->topic2,
+        .suite = reg->suite,
+        .custody = reg->custody,
+        .custodies = node->r.custodies,
+    };
+    struct kgr_ks_challenge_job *job = kgr_ks_challenge_job_new(sizeof *job, ks, node, &wish);
 
-    if (m == NULL)
+    if (job == NULL)
         return KGR_ERR_NO_MEMORY;
-    m->after.start = start_making;
-    m->after.drop = drop_making;
-    m->ks = ks;
-    m->node = node;
-    m->chal.labels = &kgr_labels_registration;
-    m->chal.nid = node->r.nid;
-    m->chal.ek = node->r.ek;
-    m->chal.storage = node->r.storage;
-    m->chal.suite = (enum kgr_suite)node->reg.s.suite;
-    m->chal.custody = node->reg.s.custody;
-    m->chal.form = kgr_ks_form(node->reg.s.custody, node->r.custodies);
-    m->chal.own_form = kgr_ks_form(node->reg.s.custody, kgr_ks_custody_own(&ks->custody));
-    memcpy(m->chal.xid, node->reg.s.xid, sizeof m->chal.xid);
-    memcpy(m->chal.request, node->reg.s.request, sizeof m->chal.request);
-    memcpy(m->chal.nonce_n, request->nonce_n, sizeof m->chal.nonce_n);
-    memcpy(m->chal.topic2, request->topic2, sizeof m->chal.topic2);
-    kgr_random(m->chal.nonce_ks, sizeof m->chal.nonce_ks);
-    kgr_random(m->chal.topic1, sizeof m->chal.topic1);
-    kgr_random(m->chal.key_id, sizeof m->chal.key_id);
-    kgr_ks_later(ks, &m->after);
+    job->made = made;
+    kgr_ks_challenge_job_start(job);
     return KGR_OK;
 }
 

@@ -7,7 +7,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/seal/digest.h"
-#include "agent/server/challenge.h"
+#include "agent/server/challenge_job.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/nksk_rows.h"
 #include "agent/tpm/template.h"
@@ -16,11 +16,8 @@
 
 /* A challenge being made. */
 struct making {
-    struct kgr_ks_after after;
-    struct kgr_ks *ks;
-    struct kgr_ks_node *node;
+    struct kgr_ks_challenge_job job; /* first */
     struct kgr_ks_nksk_request request;
-    struct kgr_ks_challenge chal;
 };
 
 /* The sources of a step; NULL where the event has none. */
@@ -34,87 +31,48 @@ static enum kgr_error act(struct kgr_ks *ks, struct kgr_ks_node *node,
                           const struct kgr_ks_nksk_event *event, const struct step *step,
                           struct kgr_diag *diag);
 
-/* Making a challenge, on the worker */
-
-static enum kgr_error run_making(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
+static void made(struct kgr_ks_challenge_job *job, enum kgr_error err)
 {
-    struct making *m = ctx;
-
-    enum kgr_error err = kgr_entropy_pool_stir(m->ks->entropy, tpm, diag);
-
-    return err == KGR_OK ? kgr_ks_challenge_make(&m->chal, &m->ks->id, tpm, diag) : err;
-}
-
-static void making_done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
-{
-    struct making *m = ctx;
-    struct kgr_diag own = {{0}};
+    struct making *m = (struct making *)job;
+    struct kgr_diag diag = {{0}};
     struct kgr_ks_nksk_event event = {
         .type = err == KGR_OK ? KGR_KS_NKSK_MADE : KGR_KS_NKSK_FAILED,
         .request = &m->request,
-        .nonce_ks = m->chal.nonce_ks,
-        .transcript = m->chal.proof,
+        .nonce_ks = job->chal.nonce_ks,
+        .transcript = job->chal.proof,
     };
-    struct step step = {.made = &m->chal};
+    struct step step = {.made = &job->chal};
 
-    if (err != KGR_OK && err != KGR_ERR_STATE)
-        kgr_warn("challenge-failed", "node=%s reason=\"%s\"", m->node->r.nid.s,
-                 kgr_diag_text(diag, err));
-    if (kgr_ks_begin(m->ks) == KGR_OK)
-        kgr_ks_end(m->ks, act(m->ks, m->node, &event, &step, &own), &own);
-    free(m);
-}
-
-static void start_making(struct kgr_ks *ks, struct kgr_ks_after *self)
-{
-    struct making *m = (struct making *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){run_making, making_done, m});
-
-    if (err != KGR_OK)
-        making_done(m, err, NULL);
-}
-
-static void drop_making(struct kgr_ks_after *self)
-{
-    free(self);
+    if (kgr_ks_begin(job->ks) == KGR_OK)
+        kgr_ks_end(job->ks, act(job->ks, job->node, &event, &step, &diag), &diag);
 }
 
 static enum kgr_error begin_making(struct kgr_ks *ks, struct kgr_ks_node *node,
                                    const struct kgr_nksk_req *request)
 {
-    struct making *m = calloc(1, sizeof *m);
-    enum kgr_error err = KGR_OK;
+    const struct kgr_ks_nksk_request *making = &node->renewal.making;
+    const struct kgr_ks_challenge_wish wish = {
+        .labels = &kgr_labels_nksk,
+        .xid = making->xid,
+        .hash = making->hash,
+        .nonce_n = request->nonce_n,
+        .topic2 = request->topic2,
+        .suite = making->suite,
+        .custody = making->custody,
+        .custodies = making->custodies,
+    };
+    struct making *m = kgr_ks_challenge_job_new(sizeof *m, ks, node, &wish);
+    enum kgr_error err = m == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
 
-    if (m == NULL)
-        return KGR_ERR_NO_MEMORY;
-    m->after.start = start_making;
-    m->after.drop = drop_making;
-    m->ks = ks;
-    m->node = node;
-    m->request = node->renewal.making;
-    m->chal.labels = &kgr_labels_nksk;
-    m->chal.nid = node->r.nid;
-    m->chal.ek = node->r.ek;
-    m->chal.storage = node->r.storage;
-    if (request->storage.len != 0)
-        err = kgr_tpm_public_set(&m->chal.storage, request->storage);
+    if (err == KGR_OK && request->storage.len != 0)
+        err = kgr_tpm_public_set(&m->job.chal.storage, request->storage);
     if (err != KGR_OK) {
         free(m);
         return err;
     }
-    m->chal.suite = (enum kgr_suite)m->request.suite;
-    m->chal.custody = m->request.custody;
-    m->chal.form = kgr_ks_form(m->request.custody, m->request.custodies);
-    m->chal.own_form = kgr_ks_form(m->request.custody, kgr_ks_custody_own(&ks->custody));
-    memcpy(m->chal.xid, m->request.xid, sizeof m->chal.xid);
-    memcpy(m->chal.request, m->request.hash, sizeof m->chal.request);
-    memcpy(m->chal.nonce_n, request->nonce_n, sizeof m->chal.nonce_n);
-    memcpy(m->chal.topic2, request->topic2, sizeof m->chal.topic2);
-    kgr_random(m->chal.nonce_ks, sizeof m->chal.nonce_ks);
-    kgr_random(m->chal.topic1, sizeof m->chal.topic1);
-    kgr_random(m->chal.key_id, sizeof m->chal.key_id);
-    kgr_ks_later(ks, &m->after);
+    m->job.made = made;
+    m->request = *making;
+    kgr_ks_challenge_job_start(&m->job);
     return KGR_OK;
 }
 
