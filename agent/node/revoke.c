@@ -35,6 +35,8 @@ enum kgr_error kgr_revoke_hear(struct kgr_node *node, struct kgr_pair *pair,
         pair->floor = floor;
     kgr_pair_row_of(pair, &row);
     err = kgr_pair_save(node->db, &row, diag);
+    if (status != before)
+        kgr_renewal_look(pair); /* what was not allowed before may be due */
     if (err == KGR_OK && status != before)
         kgr_info("pair_status", "peer=%s status=%d", pair->ex.s.peer.s, (int)status);
     *out_changed = err == KGR_OK;

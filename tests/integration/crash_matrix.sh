@@ -291,13 +291,7 @@ lab_kill "$LAB_BROKER_PID"
 lab_spawn kept-broker "$LAB/broker/log" "$keep" $LAB_BROKER_CMD
 kept_broker=$LAB_PID
 lab_wait_for 10 "the broker" lab_listening "$LAB_PORT"
-lab_tpm "$LAB/ks/tpm" ks-tpm
-lab_ks_conf "$LAB_TCTI"
-lab_tpm "$LAB/ac/tpm" ac-tpm
-lab_ac_conf "$LAB_TCTI"
-lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
-lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
-lab_ac pin "$LAB/ks/ks.pub" >/dev/null
+lab_centre
 kept ks "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" run
 lab_wait_for 15 "the KS" lab_ac node list
 for i in 1 2; do

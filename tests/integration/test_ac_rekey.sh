@@ -7,14 +7,8 @@
 orders=$LAB_ROOT/tests/support/orders
 lab_open "$WORK/lab"
 lab_broker
-lab_tpm "$LAB/ks/tpm" ks-tpm
-lab_ks_conf "$LAB_TCTI"
-lab_tpm "$LAB/ac/tpm" ac-tpm
-ac_tcti=$LAB_TCTI
-lab_ac_conf "$LAB_TCTI"
-lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
-lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
-lab_ac pin "$LAB/ks/ks.pub" >/dev/null
+lab_centre
+ac_tcti=$LAB_AC_TCTI
 lab_run_ks
 ac=("$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf")
 cat >"$LAB/ac/remote.conf" <<CONF

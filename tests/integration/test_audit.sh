@@ -7,13 +7,7 @@
 orders=$LAB_ROOT/tests/support/orders
 lab_open "$WORK/lab"
 lab_broker
-lab_tpm "$LAB/ks/tpm" ks-tpm
-lab_ks_conf "$LAB_TCTI"
-lab_tpm "$LAB/ac/tpm" ac-tpm
-lab_ac_conf "$LAB_TCTI"
-lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
-lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
-lab_ac pin "$LAB/ks/ks.pub" >/dev/null
+lab_centre
 lab_run_ks
 ac=("$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf")
 

@@ -8,13 +8,7 @@ LAB_KS_EXTRA="ek_ca = \"$WORK/makers\"; require_proven_ek = true;"
 lab_open "$WORK/lab"
 mkdir -p "$WORK/makers"
 lab_broker
-lab_tpm "$LAB/ks/tpm" ks-tpm
-lab_ks_conf "$LAB_TCTI"
-lab_tpm "$LAB/ac/tpm" ac-tpm
-lab_ac_conf "$LAB_TCTI"
-lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
-lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
-lab_ac pin "$LAB/ks/ks.pub" >/dev/null
+lab_centre
 expect 9 'ek_ca.*makers' "$LAB_BIN/kgr-ks" --config "$LAB/ks/ks.conf" run
 
 # A maker, and a CA that only bears its name.

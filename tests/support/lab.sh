@@ -233,6 +233,20 @@ lab_ctl()
     KGR_AGENT=$LAB/node-$i/agent.sock "$LAB_BIN/kgrctl" "$@"
 }
 
+# lab_centre: the KS and the AC with their TPMs, LAB_KS_TCTI and LAB_AC_TCTI, each pinned by the other; none of them runs.
+lab_centre()
+{
+    lab_tpm "$LAB/ks/tpm" ks-tpm
+    LAB_KS_TCTI=$LAB_TCTI
+    lab_ks_conf "$LAB_KS_TCTI"
+    lab_tpm "$LAB/ac/tpm" ac-tpm
+    LAB_AC_TCTI=$LAB_TCTI
+    lab_ac_conf "$LAB_AC_TCTI"
+    lab_ac init -o "$LAB/ac/ac.pub" >>"$LAB/log" &&
+        lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >>"$LAB/log" 2>&1 &&
+        lab_ac pin "$LAB/ks/ks.pub" >>"$LAB/log"
+}
+
 # lab_run_ks, lab_run_agent I: start the service and wait until it answers.
 lab_run_ks()
 {

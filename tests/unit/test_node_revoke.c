@@ -101,6 +101,18 @@ static void older_words_change_nothing(void **state)
     assert_pair(KGR_PAIR_ALLOWED, 8, 0);
 }
 
+/* Or a key that is due would wait for the next synchronisation, hours away. */
+static void another_status_has_renewal_decide_anew(void **state)
+{
+    (void)state;
+    assert_true(hear(KGR_PAIR_DENIED, 5, 0));
+    pair->renewal.deadline_ms = UINT64_MAX;
+    assert_false(hear(KGR_PAIR_DENIED, 5, 0));
+    assert_true(pair->renewal.deadline_ms == UINT64_MAX);
+    assert_true(hear(KGR_PAIR_ALLOWED, 6, 0));
+    assert_true(pair->renewal.deadline_ms == 0);
+}
+
 static void floor_stays_when_the_pair_is_allowed_again(void **state)
 {
     (void)state;
