@@ -166,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(older_words_change_nothing),
+        TEST(another_status_has_renewal_decide_anew),
         TEST(floor_stays_when_the_pair_is_allowed_again),
         TEST(pair_that_the_ks_names_no_more_keeps_its_word),
         TEST(word_of_the_end_is_kept),
