@@ -29,12 +29,14 @@ echo "broker = ( { host = \"127.0.0.1\"; port = $other; }, { host = \"127.0.0.1\
 restart_agent 2
 lab_wait_for 20 "node 2 over the second broker" connected_over 2 "$KGR_BROKER_PORT"
 lab_spawn other "$WORK/other.log" mosquitto -c "$WORK/other.conf"
+other_pid=$LAB_PID
 lab_wait_for 10 "the other broker" lab_listening "$other"
 restart_agent 2
 lab_wait_for 20 "node 2 to try the deaf broker" grep -q "broker_lost broker=127.0.0.1:$other reason=\"no answer" "$LAB/node-2/log"
 lab_wait_for 20 "node 2 over the second broker again" connected_over 2 "$KGR_BROKER_PORT"
 lab_wait_for 20 "an answer of the KS" has_answer 2
 converge brokers
+lab_kill "$other_pid"
 
 # The broker dies in the middle of a renewal of everything: KGR_BROKER_DEATHS says after which frames.
 for after in ${KGR_BROKER_DEATHS:-3}; do

@@ -62,6 +62,21 @@ lab_wait_for 60 "node 2 to be back" says 2 '^broker .*, connected'
 lab_wait_for 30 "no alarm at node 2" says 2 '^alarms +none'
 round_trip 1 2
 
+# A broker whose rules deny every publication: the reason is among the alarms until one is accepted.
+printf 'user gateway\ntopic read #\n' >"$WORK/rules"
+{
+    cat "$LAB/broker/mosquitto.conf"
+    echo "acl_file $WORK/rules"
+} >"$WORK/deny.conf"
+lab_kill "$KGR_BROKER_PID" KILL
+lab_spawn broker "$LAB/broker/log" mosquitto -c "$WORK/deny.conf"
+KGR_BROKER_PID=$LAB_PID
+lab_wait_for 30 "node 1 to be denied" says 1 'publication refused by the broker: Not authorized \(reason 135\)'
+lab_kill "$KGR_BROKER_PID" KILL
+lab_spawn broker "$LAB/broker/log" $KGR_BROKER_CMD
+KGR_BROKER_PID=$LAB_PID
+lab_wait_for 60 "no alarm at node 1" says 1 '^alarms +none'
+
 # The broker's certificate is replaced by one of another name: refused, and told.
 sed "s,certs/server,certs/wrong," "$LAB/broker/mosquitto.conf" >"$WORK/wrong.conf"
 lab_kill "$KGR_BROKER_PID" KILL
