@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # For tests with OpenSSL 3.5: a Debian 13 in $TRIXIE, made in a minute by debootstrap, or the one that
-# KGR_TEST_TRIXIE names. Programs run in it through $INSIDE with /tmp, this source and this build at
-# the paths they have here, so that the agents stay outside. All mounts are in namespaces of their
+# KGR_TEST_TRIXIE names. Programs run in it through $INSIDE with the temporary folder, this source and this
+# build at the paths they have here, so that the agents stay outside. All mounts are in namespaces of their
 # own and end with their processes. Sourced after common.sh.
 
 # trixie_up: makes it, or skips the test.
@@ -23,10 +23,9 @@ trixie_up()
     cat >"$WORK/mounted" <<END
 #!/bin/bash
 set -e
-mount --bind /tmp '$TRIXIE/tmp'
 mountpoint -q '$TRIXIE/proc' || mount -t proc proc '$TRIXIE/proc'
 mountpoint -q '$TRIXIE/dev' || mount --rbind /dev '$TRIXIE/dev'
-for dir in '$LAB_ROOT' '$LAB_BUILD'; do
+for dir in '${TMPDIR:-/tmp}' '$LAB_ROOT' '$LAB_BUILD'; do
     mkdir -p "$TRIXIE/\$dir"
     mount --bind "\$dir" "$TRIXIE/\$dir"
 done
