@@ -130,13 +130,50 @@ enum kgr_error kgr_service_find_key(struct kgr_service *service, struct kgr_pair
     return KGR_OK;
 }
 
+/* why_no_key says why a key that was asked about is not there. Doors ask before they use one, which is its first use. */
+static enum kgr_error why_no_key(struct kgr_service *service, struct kgr_pair *pair,
+                                 uint64_t generation, struct kgr_diag *diag)
+{
+    switch (pair->status) {
+    case KGR_PAIR_REVOKED:
+    case KGR_PAIR_DENIED:
+        return check_pair(service, pair, &pair->ex.s.peer, diag);
+    case KGR_PAIR_UNNAMED:
+        break;
+    case KGR_PAIR_ALLOWED:
+        if (generation == 0)
+            return first_use(service, pair, KGR_ERR_NO_KEY, "no key yet", diag);
+    }
+    if (generation != 0)
+        return KGR_ERR_UNKNOWN_PEER;
+    return service->node->synced ? KGR_ERR_NOT_AUTHORIZED : KGR_ERR_NO_KEY;
+}
+
+/*
+ * is_gone: the latest key is past its lifetime and its overlap. One that is past its lifetime alone still opens what came
+ * under it, and the next is asked for; with the generation that it pins, a door would not do so.
+ */
+static bool is_gone(struct kgr_service *service, struct kgr_pair *pair,
+                    const struct kgr_ring_key *key)
+{
+    if (pair->status != KGR_PAIR_ALLOWED || !is_over(service, key, KGR_USE_SEND))
+        return false;
+    if (is_over(service, key, KGR_USE_RECEIVE))
+        return true;
+    if (service->node->settings->establish != KGR_ESTABLISH_MANUAL)
+        (void)ask(service, pair, false);
+    return false;
+}
+
 void kgr_service_key(struct kgr_service *service, const struct kgr_server_request *request)
 {
     struct kgr_ring *ring = service->node->pairs.ring;
+    struct kgr_diag diag = {{0}};
     struct kgr_ipc_key asked;
     struct kgr_peer_room room;
     struct kgr_ring_key *key;
     struct kgr_pair *pair;
+    enum kgr_error err = KGR_OK;
 
     if (kgr_ipc_key_decode(&asked, request->body) != KGR_OK) {
         kgr_service_malformed(service, request);
@@ -149,15 +186,11 @@ void kgr_service_key(struct kgr_service *service, const struct kgr_server_reques
     }
     key = asked.generation == 0 ? kgr_ring_sending(ring, &asked.peer)
                                 : kgr_ring_receiving(ring, &asked.peer, asked.generation);
-    if (key == NULL) {
-        struct kgr_diag diag = {{0}};
-        enum kgr_error err = asked.generation == 0 ? KGR_ERR_NO_KEY : KGR_ERR_UNKNOWN_PEER;
-
-        if (asked.generation == 0 && pair->status != KGR_PAIR_ALLOWED && service->node->synced)
-            err = KGR_ERR_NOT_AUTHORIZED;
-        /* Doors ask about a key before they use it. */
-        if (asked.generation == 0 && pair->status == KGR_PAIR_ALLOWED)
-            err = first_use(service, pair, KGR_ERR_NO_KEY, "no key yet", &diag);
+    if (key == NULL)
+        err = why_no_key(service, pair, asked.generation, &diag);
+    else if (asked.generation == 0 && is_gone(service, pair, key))
+        err = first_use(service, pair, KGR_ERR_EXPIRED, "the key has expired", &diag);
+    if (err != KGR_OK) {
         kgr_service_refuse(service, request, &asked.peer, err, &diag);
         return;
     }
