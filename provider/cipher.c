@@ -57,6 +57,7 @@ enum kgr_error kgr_prov_cipher_reserve(struct kgr_prov_cipher *c, size_t len)
     kgr_prov_cipher_drop_scratch(c);
     c->scratch = malloc(len);
     if (c->scratch == NULL) {
+        c->broken = true; /* the block under way may be used up already */
         return kgr_prov_no_memory(c->prov);
     }
     c->scratch_cap = len;
