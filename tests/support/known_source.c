@@ -2,12 +2,14 @@
 /*
  * A source of keys whose bytes are known, for tests only: linked into kgr-ks-known-source in the
  * place of agent/server/source.c. It makes keys in software, wraps those of resident pairs to the two storage
- * keys as TPM2_Duplicate would, and appends "ENC MAC" in hex, a line a pair of keys, to the file $KGR_KNOWN_KEYS.
+ * keys as TPM2_Duplicate would, and appends "ENC MAC" in hex, a line a pair of keys, to the file $KGR_KNOWN_KEYS. The
+ * keys are random, or those in the file $KGR_KNOWN_KEYS.next, for one birth, where it has such a line of the right lengths.
  */
 #include "agent/server/source.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,10 +98,37 @@ static enum kgr_error birth_policy(uint8_t policy[HASH_LEN], const struct kgr_tp
     return kgr_tpm_birth_policy(policy, &birth->parent->name, list, KGR_TPM_TARGETS_MAX);
 }
 
-static enum kgr_error fill(struct material *m)
+/* Takes the keys that the test gives for the next birth. */
+static bool take_given(uint8_t *enc, size_t enc_len, uint8_t *mac, size_t mac_len)
 {
-    return RAND_bytes(m->enc, sizeof m->enc) == 1 && RAND_bytes(m->mac, sizeof m->mac) == 1 &&
-                   RAND_bytes(m->seed, sizeof m->seed) == 1
+    char path[4096], line[2 * 64 + 1 + 2 * 64 + 2] = "";
+    const char *keys = getenv("KGR_KNOWN_KEYS");
+    size_t len = 2 * enc_len + 1 + 2 * mac_len + 1;
+    ssize_t got;
+    bool ok;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s.next", keys != NULL ? keys : "");
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    got = read(fd, line, sizeof line);
+    (void)close(fd);
+    ok = got >= 0 && (size_t)got == len && line[2 * enc_len] == ' ';
+    if (ok) {
+        line[2 * enc_len] = line[len - 1] = '\0';
+        ok = kgr_unhex(enc, enc_len, line) == KGR_OK &&
+             kgr_unhex(mac, mac_len, line + 2 * enc_len + 1) == KGR_OK && unlink(path) == 0;
+    }
+    kgr_cleanse(line, sizeof line);
+    return ok;
+}
+
+static enum kgr_error make_keys(uint8_t *enc, size_t enc_len, uint8_t *mac, size_t mac_len)
+{
+    if (take_given(enc, enc_len, mac, mac_len))
+        return KGR_OK;
+    return RAND_bytes(enc, (int)enc_len) == 1 && RAND_bytes(mac, (int)mac_len) == 1
                ? KGR_OK
                : KGR_ERR_FAILED;
 }
@@ -120,7 +149,9 @@ enum kgr_error kgr_source_birth(struct kgr_tpm *tpm, struct kgr_tpm_newborn *out
     struct material *m = kgr_secret_alloc(sizeof *m);
     enum kgr_error err = m == NULL ? KGR_ERR_NO_MEMORY : birth_policy(policy, birth);
     if (err == KGR_OK)
-        err = fill(m);
+        err = make_keys(m->enc, enc_shape.len, m->mac, mac_shape.len);
+    if (err == KGR_OK && RAND_bytes(m->seed, sizeof m->seed) != 1)
+        err = KGR_ERR_FAILED;
     if (err == KGR_OK)
         err = make_key(out_enc, &enc_shape, m->enc, m, policy, birth->targets);
     if (err == KGR_OK)
@@ -137,7 +168,6 @@ enum kgr_error kgr_source_secrets(struct kgr_tpm *tpm, enum kgr_suite suite, uin
     (void)tpm;
     (void)diag;
     size_t enc_len = kgr_suite_enc_key_len(suite), mac_len = kgr_suite_mac_key_len(suite);
-    if (RAND_bytes(enc, (int)enc_len) != 1 || RAND_bytes(mac, (int)mac_len) != 1)
-        return KGR_ERR_FAILED;
-    return remember(enc, enc_len, mac, mac_len);
+    enum kgr_error err = make_keys(enc, enc_len, mac, mac_len);
+    return err == KGR_OK ? remember(enc, enc_len, mac, mac_len) : err;
 }
