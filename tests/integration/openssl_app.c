@@ -21,6 +21,18 @@
 #define PER_ROUND   4 /* operations: two of the cipher, two MACs */
 #define LONG_LEN    100000
 
+/* The names that fit the suite of the peer's key. */
+struct suite {
+    const char *cipher, *aead;
+    size_t mac_len;
+    int tag_len;
+};
+
+static const struct suite suites[] = {
+    {"KGR-AES-128-CBC", "KGR-AES-128-CBC-HMAC-SHA256-ETM", 32, 16},
+    {"KGR-AES-256-CBC", "KGR-AES-256-CBC-HMAC-SHA384-ETM", 48, 24}};
+
+static const struct suite *suite;
 static EVP_CIPHER *cipher;
 static EVP_MAC *hmac;
 static char uri[128];
@@ -40,6 +52,23 @@ static void key_params(OSSL_PARAM params[2])
 {
     params[0] = OSSL_PARAM_construct_utf8_string("key-uri", uri, 0);
     params[1] = OSSL_PARAM_construct_end();
+}
+
+/* What there is for the peer's key; the length of its MACs tells the suite. */
+static void fetch(void)
+{
+    OSSL_PARAM params[2];
+    EVP_MAC_CTX *ctx;
+
+    key_params(params);
+    hmac = EVP_MAC_fetch(NULL, "KGR-HMAC", "provider=kgr");
+    CHECK(hmac != NULL);
+    ctx = EVP_MAC_CTX_new(hmac);
+    CHECK(EVP_MAC_init(ctx, NULL, 0, params) == 1);
+    suite = &suites[EVP_MAC_CTX_get_mac_size(ctx) == suites[1].mac_len ? 1 : 0];
+    EVP_MAC_CTX_free(ctx);
+    cipher = EVP_CIPHER_fetch(NULL, suite->cipher, "provider=kgr");
+    CHECK(cipher != NULL);
 }
 
 static EVP_CIPHER_CTX *begin(int encrypt)
@@ -135,8 +164,8 @@ static EVP_CIPHER_CTX *begin_aead(EVP_CIPHER *aead, int encrypt)
 static void authenticated(size_t len)
 {
     static unsigned char plain[LONG_LEN], sealed[LONG_LEN + 16], back[LONG_LEN + 16];
-    unsigned char tag[16];
-    EVP_CIPHER *aead = EVP_CIPHER_fetch(NULL, "KGR-AES-128-CBC-HMAC-SHA256-ETM", "provider=kgr");
+    unsigned char tag[24];
+    EVP_CIPHER *aead = EVP_CIPHER_fetch(NULL, suite->aead, "provider=kgr");
     EVP_CIPHER_CTX *ctx;
     int n, m;
 
@@ -145,14 +174,14 @@ static void authenticated(size_t len)
     ctx = begin_aead(aead, 1);
     CHECK(EVP_EncryptUpdate(ctx, sealed, &n, plain, (int)len) == 1);
     CHECK(EVP_EncryptFinal_ex(ctx, sealed + n, &m) == 1);
-    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, sizeof(tag), tag) == 1);
+    CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, suite->tag_len, tag) == 1);
     EVP_CIPHER_CTX_free(ctx);
     for (int spoilt = 0; spoilt < 2; spoilt++) {
         int sealed_len = n + m, back_len, last;
 
         sealed[len / 2] ^= (unsigned char)spoilt;
         ctx = begin_aead(aead, 0);
-        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1);
+        CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, suite->tag_len, tag) == 1);
         memset(back, 0, sizeof(back));
         if (spoilt) {
             CHECK(EVP_DecryptUpdate(ctx, back, &back_len, sealed, sealed_len) == 0 && back[0] == 0);
@@ -267,9 +296,7 @@ static void unload_in_use(OSSL_PROVIDER **kgr)
 
     *kgr = OSSL_PROVIDER_load(NULL, "kgr");
     CHECK(*kgr != NULL);
-    cipher = EVP_CIPHER_fetch(NULL, "KGR-AES-128-CBC", "provider=kgr");
-    hmac = EVP_MAC_fetch(NULL, "KGR-HMAC", "provider=kgr");
-    CHECK(cipher != NULL && hmac != NULL);
+    fetch();
     CHECK(run(1, again, in, sizeof(in), sizeof(in)) == sizeof(in) + 16);
     CHECK(memcmp(first, again, sizeof(in)) == 0);
 }
@@ -292,9 +319,7 @@ int main(int argc, char **argv)
     CHECK(OSSL_PROVIDER_set_default_search_path(NULL, argv[2]) == 1);
     kgr = OSSL_PROVIDER_load(NULL, "kgr");
     CHECK(kgr != NULL);
-    cipher = EVP_CIPHER_fetch(NULL, "KGR-AES-128-CBC", "provider=kgr");
-    hmac = EVP_MAC_fetch(NULL, "KGR-HMAC", "provider=kgr");
-    CHECK(cipher != NULL && hmac != NULL);
+    fetch();
     if (strcmp(argv[1], "threads") == 0) {
         threads();
     } else if (strcmp(argv[1], "aead") == 0) {
@@ -309,7 +334,7 @@ int main(int argc, char **argv)
     } else if (strcmp(argv[1], "exit") == 0) {
         unsigned char tag[EVP_MAX_MD_SIZE];
 
-        CHECK(mac(tag, (const unsigned char *)uri, sizeof(uri)) == 32);
+        CHECK(mac(tag, (const unsigned char *)uri, sizeof(uri)) == suite->mac_len);
         EVP_CIPHER_free(cipher);
         EVP_MAC_free(hmac);
         return 0; /* OPENSSL_cleanup() unloads the provider */

@@ -14,7 +14,8 @@ for test in "$LAB_BUILD"/tests/test_prov_*; do
     "$INSIDE" "$test" >"$WORK/unit.out" 2>&1 || { cat "$WORK/unit.out" >&2; fail "$(basename "$test")"; }
     echo "-- $(basename "$test"): $(grep -c 'OK ]' "$WORK/unit.out") of $(grep -c 'RUN  ' "$WORK/unit.out") passed"
 done
-for script in test_openssl test_openssl_known test_openssl_process test_docs_openssl; do
+for script in test_openssl test_openssl_known test_openssl_answers test_openssl_process test_openssl_renewal \
+    test_openssl_refusals test_docs_openssl; do
     echo "-- $script"
     PATH=$WORK/bin:$PATH KGR_TEST_INSIDE=$INSIDE KGR_TEST_INCLUDE=$WORK/include \
         KGR_TEST_LIBCRYPTO=$TRIXIE_LIBCRYPTO bash "$here/$script.sh" || fail "$script on OpenSSL 3.5"
