@@ -202,7 +202,7 @@ enum kgr_error kgr_ac_cmd_node_rekey(const struct kgr_ac_settings *settings,
     struct kgr_ac ac = KGR_AC_INIT;
     struct kgr_order_rekey rekey = {.storage = options->values[KGR_AC_REKEY_STORAGE] != NULL};
     uint8_t body[1 + KGR_NID_MAX + 1];
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     struct kgr_slice result;
     struct kgr_wr wr;
     if (buf == NULL)
@@ -232,7 +232,7 @@ static enum kgr_error order_node(const struct kgr_ac_settings *settings, const c
     struct kgr_slice result;
     struct kgr_wr wr;
     uint8_t body[1 + KGR_NID_MAX];
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     kgr_wr_init(&wr, body, sizeof body);

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "agent/authority/ac.h"
+#include "agent/wire/frame.h"
 
 enum kgr_error kgr_ac_cmd_topic0_rotate(const struct kgr_ac_settings *settings,
                                         const struct kgr_options *options, struct kgr_diag *diag)
 {
     struct kgr_ac ac = KGR_AC_INIT;
     struct kgr_slice result;
-    uint8_t *buf = malloc(KGR_RESULT_MAX);
+    uint8_t *buf = malloc(KGR_FRAME_MAX);
     (void)options; /* it has none */
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
