@@ -8,6 +8,7 @@
  * the KS sends (sync_ans, notices, adv_req) is `other`, under its key in force.
  *
  * The broker. SAFE (default): everything ever sent can be taken at any time, any number of times, in any order, or never.
+ * Moved to another topic, a frame meets a receiver that knows no such key_id, or takes it all the same.
  * LIVE: a frame is taken once (the window), the broker loses at most LOSSES frames, and a timer runs when the
  * network is quiet.
  *

@@ -8,7 +8,8 @@
  *
  * Time goes in steps up to END; a lease is LEASE steps. Clocks of all ends run alike, and do not run backwards.
  * The broker. SAFE (default): it keeps every notice, acknowledgement, sync_req and sync_ans ever sent and hands them out at
- * any time, any number of times, in any order, or never. LIVE: a notice and its acknowledgement are taken once (the
+ * any time, any number of times, in any order, or never; moved to another topic, a frame meets a receiver that knows no such
+ * key_id, or takes it all the same. LIVE: a notice and its acknowledgement are taken once (the
  * window), LOSSES of them are lost, a timer runs when the network is quiet; each sync frame arrives in the end, and a
  * node synchronises every second step.
  *
