@@ -207,7 +207,8 @@ static void add_troubles(const struct kgr_node *node, struct kgr_wr *wr, uint64_
 /* Alarms, one a line: what is wrong now, then what happened. */
 static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, uint64_t now_ms)
 {
-    uint64_t failing_ms = kgr_tpm_worker_failing(node->worker);
+    /* A revoked node has no more use for its TPM. */
+    uint64_t failing_ms = node->worker == NULL ? 0 : kgr_tpm_worker_failing(node->worker);
     char line[64];
     struct kgr_wr wr;
 

@@ -121,7 +121,7 @@ lab_wait_for 10 "the renewal of the old NKSK of node 2" grep -q nksk_renewed "$L
 # changes. What was wrapped for storage keys that are gone is in it (tests/unit/test_tpm_duplicate.c: 0x3df).
 refused()
 {
-    lab_ctl "$1" status | sed -n 's/^frames refused *\([0-9]*\)$/\1/p'
+    lab_ctl "$1" status --json | tr -d ' \n' | sed -n 's/.*"frames_refused":\([0-9]*\).*/\1/p'
 }
 lab_kill $recorder
 before=$(renewals) gen=$(generation 1) was=$(refused 1)
