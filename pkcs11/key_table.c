@@ -238,7 +238,7 @@ static enum kgr_error recheck(struct kgr_p11_module *module, const char *node,
 
 /*
  * Copies the names of the entries that the refresh did not list (of peer, or of all if NULL) into a
- * new array: earlier generations, or keys that are gone.
+ * new array: keys that are gone, or went to another page of the list while it was read.
  */
 static enum kgr_error collect_unlisted(struct kgr_key **out, size_t *out_num,
                                        struct kgr_p11_key_table *table, const char *peer,
@@ -298,40 +298,52 @@ static enum kgr_error sweep(struct kgr_p11_module *module, const char *node, con
     return err;
 }
 
-enum kgr_error kgr_p11_keys_refresh(struct kgr_p11_module *module)
+/* Brings in what the agent lists of peer, or of all if NULL. *out_sends: one of them may send. */
+static enum kgr_error put_listed(struct kgr_p11_module *module, const char *node, const char *peer,
+                                 uint64_t *out_refresh, bool *out_sends)
 {
     struct kgr_p11_key_table *table = &module->keys;
-    struct kgr_p11_token token;
     struct kgr_peer *list = NULL;
     size_t num = 0;
-    uint64_t refresh;
-    enum kgr_error err = kgr_p11_token_peek(module, &token);
+    enum kgr_error err = kgr_list_keys(module->client, peer, &list, &num);
 
-    if (err == KGR_OK) {
-        err = kgr_list_peers(module->client, &list, &num);
-    }
     if (err != KGR_OK) {
         return err;
     }
+    *out_sends = false;
     (void)pthread_mutex_lock(&table->lock);
-    refresh = ++table->num_refreshes;
+    *out_refresh = ++table->num_refreshes;
     for (size_t i = 0; i < num && err == KGR_OK; i++) {
         if (has_key(&list[i])) {
-            err = put(table, token.node, &list[i], refresh);
+            err = put(table, node, &list[i], *out_refresh);
+            *out_sends = *out_sends || list[i].may_send;
         }
     }
     (void)pthread_mutex_unlock(&table->lock);
     free(list);
+    return err;
+}
+
+enum kgr_error kgr_p11_keys_refresh(struct kgr_p11_module *module)
+{
+    struct kgr_p11_token token;
+    uint64_t refresh = 0;
+    bool sends;
+    enum kgr_error err = kgr_p11_token_peek(module, &token);
+
+    if (err == KGR_OK) {
+        err = put_listed(module, token.node, NULL, &refresh, &sends);
+    }
     return err == KGR_OK ? sweep(module, token.node, NULL, refresh) : err;
 }
 
 enum kgr_error kgr_p11_keys_refresh_peer(struct kgr_p11_module *module, const char *peer)
 {
-    struct kgr_p11_key_table *table = &module->keys;
     struct kgr_p11_token token;
     struct kgr_key key = {.generation = 0};
     size_t len = strlen(peer);
-    uint64_t refresh;
+    uint64_t refresh = 0;
+    bool sends = false;
     enum kgr_error err = kgr_p11_token_peek(module, &token);
 
     if (err != KGR_OK) {
@@ -341,10 +353,11 @@ enum kgr_error kgr_p11_keys_refresh_peer(struct kgr_p11_module *module, const ch
         return KGR_ERR_UNKNOWN_PEER;
     }
     memcpy(key.peer, peer, len + 1);
-    (void)pthread_mutex_lock(&table->lock);
-    refresh = ++table->num_refreshes;
-    (void)pthread_mutex_unlock(&table->lock);
-    err = recheck(module, token.node, &key);
+    err = put_listed(module, token.node, peer, &refresh, &sends);
+    if (err == KGR_OK && !sends) {
+        /* The first use of a peer: the agent asks the KS for a key. */
+        err = recheck(module, token.node, &key);
+    }
     return err == KGR_OK || says_gone(err) ? sweep(module, token.node, peer, refresh) : err;
 }
 

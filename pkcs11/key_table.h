@@ -52,12 +52,12 @@ struct kgr_p11_key_table {
 void kgr_p11_key_table_init(struct kgr_p11_key_table *table);
 void kgr_p11_key_table_deinit(struct kgr_p11_key_table *table);
 
-/*
- * kgr_p11_keys_refresh makes the table what the agent says: its list, and of what was known before
- * the generations that still exist.
- */
+/* kgr_p11_keys_refresh makes the table what the agent says: the keys that it lists. */
 enum kgr_error kgr_p11_keys_refresh(struct kgr_p11_module *module);
-/* kgr_p11_keys_refresh_peer does so for one peer, with a constant number of requests. */
+/*
+ * kgr_p11_keys_refresh_peer does so for one peer, with a constant number of requests. Where none of its
+ * keys may send, this asks for one.
+ */
 enum kgr_error kgr_p11_keys_refresh_peer(struct kgr_p11_module *module, const char *peer);
 
 /* kgr_p11_key_get copies out the object with this handle; KGR_ERR_UNKNOWN_PEER. No request. */

@@ -39,7 +39,7 @@ static struct state read_state(struct kgr_p11_module *module)
     struct kgr_peer *list = NULL;
     size_t num = 0;
 
-    if (kgr_list_peers(module->client, &list, &num) != KGR_OK) {
+    if (kgr_list_keys(module->client, NULL, &list, &num) != KGR_OK) {
         return state;
     }
     state.present = true;

@@ -7,8 +7,8 @@
 #include "agent/client/call.h"
 #include "agent/client/reason.h"
 
-/* More than any node has; a bound for what an agent out of its mind can make us allocate. */
-#define PEERS_MAX 65536
+/* More than any node has, of peers or keys; a bound for what an agent out of its mind can make us allocate. */
+#define PEERS_MAX 131072
 
 void kgr_peer_set(struct kgr_peer *out, const struct kgr_ipc_peer *in)
 {
@@ -88,8 +88,9 @@ static enum kgr_error read_page(struct peer_list *list, struct kgr_slice reply)
     return KGR_OK;
 }
 
-KGR_EXPORT enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out,
-                                         size_t *out_num)
+/* Reads page after page of peers, or of keys if these are asked for. */
+static enum kgr_error read_list(struct kgr_client *client, struct kgr_ipc_keys *keys,
+                                struct kgr_peer **out, size_t *out_num)
 {
     struct peer_list list = {.total = 1};
     enum kgr_error err = KGR_OK;
@@ -97,9 +98,13 @@ KGR_EXPORT enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_p
     while (err == KGR_OK && list.num < list.total) {
         struct kgr_client_call call;
 
-        err = kgr_call_begin(&call, client, KGR_IPC_PEERS);
-        if (err == KGR_OK)
+        err = kgr_call_begin(&call, client, keys != NULL ? KGR_IPC_KEYS : KGR_IPC_PEERS);
+        if (err == KGR_OK && keys != NULL) {
+            keys->offset = (uint32_t)list.num;
+            err = kgr_call_run(&call, kgr_ipc_keys_encode(&call.request, keys));
+        } else if (err == KGR_OK) {
             err = kgr_call_run(&call, kgr_ipc_u32_encode(&call.request, (uint32_t)list.num));
+        }
         if (err == KGR_OK)
             err = read_page(&list, call.exchange.reply);
         kgr_call_end(&call);
@@ -111,4 +116,26 @@ KGR_EXPORT enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_p
     *out = list.peers;
     *out_num = list.num;
     return KGR_OK;
+}
+
+KGR_EXPORT enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out,
+                                         size_t *out_num)
+{
+    return read_list(client, NULL, out, out_num);
+}
+
+KGR_EXPORT enum kgr_error kgr_list_keys(struct kgr_client *client, const char *peer,
+                                        struct kgr_peer **out, size_t *out_num)
+{
+    struct kgr_ipc_keys request = {.peer = kgr_slice(NULL, 0)};
+    struct kgr_nid nid;
+
+    if (peer != NULL) {
+        enum kgr_error err = kgr_call_peer(&nid, peer);
+
+        if (err != KGR_OK)
+            return err;
+        request.peer = kgr_slice(nid.s, strlen(nid.s));
+    }
+    return read_list(client, &request, out, out_num);
 }

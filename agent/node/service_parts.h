@@ -59,6 +59,7 @@ struct kgr_service {
 typedef void kgr_service_fn(struct kgr_service *service, const struct kgr_server_request *request);
 kgr_service_fn kgr_service_status;
 kgr_service_fn kgr_service_peers;
+kgr_service_fn kgr_service_keys;
 kgr_service_fn kgr_service_key;
 kgr_service_fn kgr_service_handle;
 kgr_service_fn kgr_service_resolve;

@@ -160,6 +160,64 @@ void kgr_service_peers(struct kgr_service *service, const struct kgr_server_requ
     kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
 }
 
+/* A page of keys as it is filled. */
+struct page {
+    struct kgr_service *service;
+    struct kgr_wr *wr;
+    uint32_t first; /* of the keys, the first one that goes into it */
+    uint32_t total; /* keys seen */
+    uint16_t num;
+};
+
+static void add_keys(struct page *page, const struct kgr_pair *pair)
+{
+    static const enum kgr_ring_place places[] = {KGR_RING_CURRENT, KGR_RING_PREVIOUS};
+    const uint16_t fit = (KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN - 6) / KGR_IPC_PEER_MAX;
+    struct kgr_ring *ring = page->service->node->pairs.ring;
+    struct kgr_peer_room room;
+
+    for (size_t i = 0; i < KGR_ARRAY_LEN(places); i++) {
+        const struct kgr_ring_key *key = kgr_ring_at(ring, &pair->ex.s.peer, places[i]);
+
+        if (key == NULL)
+            continue;
+        if (page->total++ >= page->first && page->num < fit) {
+            kgr_service_describe(page->service, &room, pair, key);
+            kgr_ipc_peer_write(page->wr, &room.entry);
+            page->num++;
+        }
+    }
+}
+
+void kgr_service_keys(struct kgr_service *service, const struct kgr_server_request *request)
+{
+    const struct kgr_pairs *pairs = &service->node->pairs;
+    struct kgr_ipc_peers_head head = {.total = 0};
+    struct page page = {.service = service};
+    struct kgr_ipc_keys asked;
+    struct kgr_wr wr, head_wr;
+
+    if (kgr_ipc_keys_decode(&asked, request->body) != KGR_OK) {
+        kgr_service_malformed(service, request);
+        return;
+    }
+    page.wr = &wr;
+    page.first = asked.offset;
+    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
+    kgr_ipc_peers_head_write(&wr, &head);
+    for (size_t i = 0; i < pairs->num; i++) {
+        const struct kgr_nid *peer = &pairs->list[i]->ex.s.peer;
+
+        if (asked.peer.len == 0 || kgr_slice_equal(asked.peer, text(peer->s)))
+            add_keys(&page, pairs->list[i]);
+    }
+    head.total = page.total;
+    head.num = page.num;
+    kgr_wr_init(&head_wr, service->reply, sizeof(service->reply));
+    kgr_ipc_peers_head_write(&head_wr, &head);
+    kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
+}
+
 /* One line more, if it fits. */
 static void add_alarm(struct kgr_wr *wr, const char *line)
 {

@@ -41,6 +41,7 @@ enum kgr_ipc_op {
     KGR_IPC_SUBSCRIBE = 21,
     KGR_IPC_EVENT = 22,
     KGR_IPC_REKEY = 23,
+    KGR_IPC_KEYS = 25,
     KGR_IPC_ORDER = 256,
     KGR_IPC_KS_STATUS = 257,
 };

@@ -82,6 +82,26 @@ void kgr_ipc_peers_head_write(struct kgr_wr *wr, const struct kgr_ipc_peers_head
     kgr_wr_u16(wr, in->num);
 }
 
+enum kgr_error kgr_ipc_keys_decode(struct kgr_ipc_keys *out, struct kgr_slice body)
+{
+    struct kgr_ipc_keys m;
+    struct kgr_rd rd;
+    kgr_rd_init(&rd, body.p, body.len);
+    m.peer = kgr_wire_read_opt_nid(&rd);
+    m.offset = kgr_rd_u32(&rd);
+    enum kgr_error err = kgr_wire_read_result(&rd);
+    if (err == KGR_OK)
+        *out = m;
+    return err;
+}
+
+enum kgr_error kgr_ipc_keys_encode(struct kgr_wr *wr, const struct kgr_ipc_keys *in)
+{
+    kgr_wire_write_vec8(wr, in->peer, KGR_NID_MAX);
+    kgr_wr_u32(wr, in->offset);
+    return kgr_wire_write_result(wr);
+}
+
 static void read_causes(struct kgr_rd *rd, uint32_t out[KGR_IPC_CAUSES])
 {
     for (size_t i = 0; i < KGR_IPC_CAUSES; i++)

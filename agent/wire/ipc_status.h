@@ -45,6 +45,14 @@ struct kgr_ipc_peers_head {
 void kgr_ipc_peers_head_read(struct kgr_rd *rd, struct kgr_ipc_peers_head *out);
 void kgr_ipc_peers_head_write(struct kgr_wr *wr, const struct kgr_ipc_peers_head *in);
 
+/* keys; the reply is one of peers, an entry for each key. */
+struct kgr_ipc_keys {
+    struct kgr_slice peer; /* N_ID; empty: of every peer */
+    uint32_t offset;
+};
+KGR_MUST_CHECK enum kgr_error kgr_ipc_keys_decode(struct kgr_ipc_keys *out, struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_keys_encode(struct kgr_wr *wr, const struct kgr_ipc_keys *in);
+
 struct kgr_ipc_status {
     bool registered;
     bool broker_connected;

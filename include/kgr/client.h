@@ -211,6 +211,13 @@ enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out)
 enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, size_t *out_num);
 
 /*
+ * kgr_list_keys: every key that the agent holds, one entry for each generation: of every pair (peer NULL) or of one the current one,
+ * and the one before it while that still receives. *out is freed with free(), and may be NULL if there is none.
+ */
+enum kgr_error kgr_list_keys(struct kgr_client *client, const char *peer, struct kgr_peer **out,
+                             size_t *out_num);
+
+/*
  * kgr_get_key tells about one key without using it. With key->generation 0 the answer names the
  * generation that would be used to send, so that a stream of calls can pin it.
  * Errors: KGR_ERR_UNKNOWN_PEER, KGR_ERR_NO_KEY, KGR_ERR_NOT_AUTHORIZED. Where no key is there yet this is its first

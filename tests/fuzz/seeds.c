@@ -233,6 +233,7 @@ static void ipc_requests(void)
     struct kgr_ipc_seal seal = {{"gateway-00002"}, true, text("aad"), text("plaintext")};
     struct kgr_ipc_send send = {{"gateway-00002"}, text("plaintext")};
     struct kgr_ipc_recv recv = {text("gateway-00002"), 1000};
+    struct kgr_ipc_keys keys = {text("gateway-00002"), 0};
 
     SAVE_PACKET(KGR_IPC_HELLO, false, "hello", kgr_ipc_hello_encode, &hello);
     SAVE_PACKET(KGR_IPC_KEY, false, "key", kgr_ipc_key_encode, &key);
@@ -248,6 +249,7 @@ static void ipc_requests(void)
     SAVE_PACKET(KGR_IPC_RANDOM, false, "random", kgr_ipc_u32_encode, 32);
     SAVE_PACKET(KGR_IPC_SEND, false, "send", kgr_ipc_send_encode, &send);
     SAVE_PACKET(KGR_IPC_RECV, false, "recv", kgr_ipc_recv_encode, &recv);
+    SAVE_PACKET(KGR_IPC_KEYS, false, "keys", kgr_ipc_keys_encode, &keys);
     SAVE_PACKET(KGR_IPC_SUBSCRIBE, false, "subscribe", kgr_ipc_subscribe_encode,
                 text("gateway-00002"));
 }

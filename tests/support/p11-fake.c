@@ -272,7 +272,8 @@ enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out)
     return err;
 }
 
-enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, size_t *out_num)
+enum kgr_error kgr_list_keys(struct kgr_client *client, const char *peer, struct kgr_peer **out,
+                             size_t *out_num)
 {
     struct kgr_peer *list = calloc(FAKE_MAX_KEYS, sizeof(*list));
     size_t num = 0;
@@ -284,9 +285,9 @@ enum kgr_error kgr_list_peers(struct kgr_client *client, struct kgr_peer **out, 
     }
     fake_lock();
     err = fake_request();
-    fake.num_lists++;
+    fake.num_lists += peer == NULL;
     for (size_t i = 0; i < fake.num_keys && err == KGR_OK; i++) {
-        if (fake_current(fake.keys[i].peer) == &fake.keys[i]) {
+        if (peer == NULL || strcmp(fake.keys[i].peer, peer) == 0) {
             list[num++] = fake.keys[i];
         }
     }

@@ -248,6 +248,32 @@ static void list_peers_endless_or_truncated_is_corrupt(void **state)
     assert_int_equal(num, 7);
 }
 
+static void list_keys_names_the_peer_and_reads_on(void **state)
+{
+    static const char *const names[] = {"N2", "N2", "N2"};
+    struct fixture *f = *state;
+    struct kgr_peer *keys = NULL;
+    struct kgr_ipc_keys request;
+    size_t num = 0;
+
+    will_reply_page(f, 3, names, 2);
+    will_reply_page(f, 3, names, 1);
+    assert_int_equal(kgr_list_keys(f->client, "N2", &keys, &num), KGR_OK);
+    assert_int_equal(num, 3);
+    assert_int_equal(kgr_ipc_keys_decode(&request, asked(f, 1, KGR_IPC_KEYS)), KGR_OK);
+    assert_int_equal(request.offset, 2);
+    assert_int_equal(request.peer.len, 2);
+    free(keys);
+    forget(f);
+    will_reply_page(f, 0, NULL, 0);
+    assert_int_equal(kgr_list_keys(f->client, NULL, &keys, &num), KGR_OK);
+    assert_int_equal(num, 0);
+    assert_int_equal(kgr_ipc_keys_decode(&request, asked(f, 0, KGR_IPC_KEYS)), KGR_OK);
+    assert_int_equal(request.peer.len, 0);
+    free(keys);
+    assert_int_equal(kgr_list_keys(f->client, "no name", &keys, &num), KGR_ERR_INVALID);
+}
+
 static void get_key_copies_every_field(void **state)
 {
     struct fixture *f = *state;
@@ -399,6 +425,7 @@ int main(void)
         CLIENT_TEST(list_peers_reads_page_after_page),
         CLIENT_TEST(list_peers_none_or_fewer_than_said_ends),
         CLIENT_TEST(list_peers_endless_or_truncated_is_corrupt),
+        CLIENT_TEST(list_keys_names_the_peer_and_reads_on),
         CLIENT_TEST(get_key_copies_every_field),
         CLIENT_TEST(handle_wrong_lengths_are_refused),
         CLIENT_TEST(resolve_handle_gives_the_peer),

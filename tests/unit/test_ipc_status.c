@@ -32,6 +32,7 @@ static enum kgr_error head_decode(struct kgr_ipc_peers_head *out, struct kgr_sli
 }
 
 CODEC_CHECK(check_peer, struct kgr_ipc_peer, peer_encode, kgr_ipc_peer_decode)
+CODEC_CHECK(check_keys, struct kgr_ipc_keys, kgr_ipc_keys_encode, kgr_ipc_keys_decode)
 CODEC_CHECK(check_head, struct kgr_ipc_peers_head, head_encode, head_decode)
 CODEC_CHECK(check_status, struct kgr_ipc_status, kgr_ipc_status_encode, kgr_ipc_status_decode)
 CODEC_CHECK(check_ks_status, struct kgr_ipc_ks_status, kgr_ipc_ks_status_encode,
@@ -72,11 +73,15 @@ static void peers_round_trip(void **state)
     struct kgr_ipc_peer empty = {
         .peer = codec_nid("n"), .age_s = KGR_IPC_NONE_S, .expires_s = KGR_IPC_NONE_S};
     struct kgr_ipc_peers_head head = {70000, 100};
+    struct kgr_ipc_keys keys = {text("N2"), 0x01020304};
 
     (void)state;
     check_peer(&full);
     check_peer(&empty);
     check_head(&head);
+    check_keys(&keys);
+    keys.peer.len = 0;
+    check_keys(&keys);
 }
 
 static void peer_refuses_values_that_are_none(void **state)

@@ -104,6 +104,23 @@ static enum kgr_error find_row(void *arg, const struct kgr_generation_row *row,
     return KGR_OK;
 }
 
+/* The current key, then the previous one; a candidate is none yet. */
+static void check_listed(const struct node_end *end, const char *peer)
+{
+    struct kgr_peer *keys = NULL;
+    size_t num = 0;
+
+    assert_int_equal(kgr_list_keys(end->client, peer, &keys, &num), KGR_OK);
+    assert_int_equal(num, 2);
+    assert_true(keys[0].generation == 2 && keys[0].may_send && keys[0].may_receive);
+    assert_true(keys[1].generation == 1 && !keys[1].may_send && keys[1].may_receive);
+    assert_string_equal(keys[1].peer, node_pair_peer(end));
+    free(keys);
+    assert_int_equal(kgr_list_keys(end->client, "nobody", &keys, &num), KGR_OK);
+    assert_int_equal(num, 0);
+    free(keys);
+}
+
 static void keys_of_all_three_places_survive_a_restart(void **state)
 {
     struct node_end *end = &ends[0];
@@ -144,6 +161,8 @@ static void keys_of_all_three_places_survive_a_restart(void **state)
         assert_int_equal(peer.may_send, generation == 2);
         assert_true(peer.may_receive);
     }
+    check_listed(end, NULL);
+    check_listed(end, node_pair_peer(end));
     node_pair_stop();
 
     /* As it was, for the tests that follow. */

@@ -307,6 +307,38 @@ static void objects_are_not_made_changed_or_destroyed(void **state)
     assert_int_equal(p11_search(PEER_1, NULL), 1);
 }
 
+/* Also where the renewal happened before this process began. */
+static void previous_generation_is_found_anew(void **state)
+{
+    CK_BYTE ids[3][8];
+    CK_BBOOL no = CK_FALSE;
+    char label[] = PEER_1;
+    CK_ATTRIBUTE receive_only[] = {{CKA_LABEL, label, sizeof(label) - 1},
+                                   {CKA_ENCRYPT, &no, sizeof(no)}};
+    CK_OBJECT_HANDLE keys[2] = {0};
+    CK_ULONG num = 0;
+
+    (void)state;
+    get_id(p11_key(PEER_1), ids[0]);
+    assert_int_equal(C_Finalize(NULL), CKR_OK);
+    fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, false, true);
+    fake_put(PEER_1, 2, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, true, true);
+    assert_int_equal(C_Initialize(NULL), CKR_OK);
+    assert_int_equal(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
+    assert_int_equal(count_matches(NULL, 0), 6);
+    assert_int_equal(count_matches(receive_only, 2), 1);
+    assert_int_equal(C_FindObjectsInit(session, receive_only, 1), CKR_OK);
+    assert_int_equal(C_FindObjects(session, keys, 2, &num), CKR_OK);
+    assert_int_equal(C_FindObjectsFinal(session), CKR_OK);
+    assert_int_equal(num, 2);
+    get_id(keys[0], ids[1]);
+    get_id(keys[1], ids[2]);
+    assert_memory_equal(ids[0], ids[1], 8); /* of the same generation, in another process too */
+    assert_memory_not_equal(ids[1], ids[2], 8);
+    assert_int_equal(get_ulong(keys[0], CKA_KGR_GENERATION), 1);
+    assert_int_equal(get_ulong(keys[1], CKA_KGR_GENERATION), 2);
+}
+
 /* A search by name costs the same among two peers and among two thousand. */
 static void find_by_name_does_not_list_everything(void **state)
 {
@@ -345,6 +377,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_come_and_go_while_sessions_are_open, p11_setup,
                                         p11_teardown),
         cmocka_unit_test_setup_teardown(previous_generation_only_receives, p11_setup, p11_teardown),
+        cmocka_unit_test_setup_teardown(previous_generation_is_found_anew, p11_setup,
+                                        p11_teardown),
         cmocka_unit_test_setup_teardown(objects_are_not_made_changed_or_destroyed, p11_setup,
                                         p11_teardown),
         cmocka_unit_test_setup_teardown(find_by_name_does_not_list_everything, p11_setup,
