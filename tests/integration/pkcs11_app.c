@@ -4,46 +4,18 @@
  * An application of libkgr-pkcs11.so for test_pkcs11_process.sh: what pkcs11-tool cannot show.
  * usage: pkcs11_app mechanisms|threads|fork|restart|seal|open MODULE PEER
  */
-#include "pkcs11/cryptoki.h"
+#include "tests/integration/pkcs11_program.h"
 
-#include <kgr/pkcs11.h>
-
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define NUM_THREADS 8
 #define NUM_ROUNDS  30
 #define LONG_LEN    150000
 
-static CK_FUNCTION_LIST_3_0_PTR p11;
-static CK_SESSION_HANDLE session;
 static CK_OBJECT_HANDLE cipher_key;
 static CK_OBJECT_HANDLE mac_key;
 static CK_BYTE iv[16] = {1, 2, 3};
-
-#define CHECK(ok)                                                                                  \
-    do {                                                                                           \
-        if (!(ok)) {                                                                               \
-            fprintf(stderr, "%s:%d: %s\n", __FILE_NAME__, __LINE__, #ok);                          \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
-
-#define CALL(wanted, call)                                                                         \
-    do {                                                                                           \
-        CK_RV rv_ = (call);                                                                        \
-                                                                                                   \
-        if (rv_ != (wanted)) {                                                                     \
-            fprintf(stderr, "%s:%d: %s is 0x%lx\n", __FILE_NAME__, __LINE__, #call, rv_);          \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
 
 static CK_MECHANISM mechanism(CK_MECHANISM_TYPE type)
 {
@@ -62,44 +34,9 @@ static CK_MECHANISM mechanism(CK_MECHANISM_TYPE type)
     return mech;
 }
 
-static void load(const char *path)
-{
-    CK_VERSION version = {3, 0};
-    CK_INTERFACE_PTR interface = NULL;
-    CK_C_GetInterface get = NULL;
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    void *symbol;
-
-    CHECK(module != NULL);
-    symbol = dlsym(module, "C_GetInterface");
-    CHECK(symbol != NULL);
-    memcpy(&get, &symbol, sizeof(get));
-    CALL(CKR_OK, get(NULL, &version, &interface, 0));
-    p11 = interface->pFunctionList;
-}
-
-static CK_OBJECT_HANDLE find(const char *peer, CK_KEY_TYPE type)
-{
-    char text[128];
-    CK_ATTRIBUTE template[] = {{CKA_KGR_PEER, text, strlen(peer)},
-                               {CKA_KEY_TYPE, &type, sizeof(type)}};
-    CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
-    CK_ULONG num = 0;
-
-    memcpy(text, peer, strlen(peer));
-    CALL(CKR_OK, p11->C_FindObjectsInit(session, template, 2));
-    CALL(CKR_OK, p11->C_FindObjects(session, &found, 1, &num));
-    CALL(CKR_OK, p11->C_FindObjectsFinal(session));
-    CHECK(num == 1);
-    return found;
-}
-
 static void open_all(const char *peer)
 {
-    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
-
-    CALL(CKR_OK, p11->C_Initialize(&args));
-    CALL(CKR_OK, p11->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session));
+    begin();
     cipher_key = find(peer, CKK_AES);
     mac_key = find(peer, CKK_GENERIC_SECRET);
 }
@@ -224,16 +161,6 @@ static void fork_in_mid_stream(const char *peer)
     CALL(CKR_OK, p11->C_SignUpdate(session, data, 1));
     CALL(CKR_OK, p11->C_SignFinal(session, mac, &n));
     CHECK(n == sizeof(mac) && memcmp(mac, right, sizeof(mac)) == 0);
-}
-
-/* Tells the script where it is, and waits for a line. */
-static void meet(const char *where)
-{
-    char line[16];
-
-    puts(where);
-    fflush(stdout);
-    CHECK(fgets(line, sizeof(line), stdin) != NULL);
 }
 
 /* The script ends the agent and starts it again: the session and its handles outlive it. */
