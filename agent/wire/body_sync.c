@@ -91,12 +91,13 @@ enum kgr_error kgr_sync_ans_decode(struct kgr_sync_ans *out, struct kgr_slice bo
     out->epoch = kgr_rd_u32(&rd);
     out->page = kgr_rd_u16(&rd);
     out->num_pages = kgr_rd_u16(&rd);
-    if (out->page >= out->num_pages)
-        kgr_rd_fail(&rd);
     out->lease_s = kgr_rd_u32(&rd);
     out->nksk_age_s = kgr_rd_u32(&rd);
     out->rekey = kgr_wire_read_rekey(&rd);
     out->num_pairs = read_count(&rd);
+    /* A node with more pages than the KS asks for those too, and hears of no pair in them. */
+    if (out->num_pages == 0 || (out->page >= out->num_pages && out->num_pairs != 0))
+        kgr_rd_fail(&rd);
     for (size_t i = 0; i < out->num_pairs && kgr_rd_ok(&rd); i++)
         read_pair(&rd, &out->pairs[i]);
     out->num_results = read_count(&rd);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # tests/support/seed: the store of a stopped agent gets peers by real imports, in both custodies; the agent then starts with
-# them, and those that the KS names encrypt.
+# them, and those that the KS names encrypt. The node's list has more pages than that of the KS.
 . "$(dirname "$0")/common.sh"
 
 seed=$LAB_BUILD/tests/seed
@@ -15,7 +15,7 @@ for custody in resident sealed; do
         lab_ac node add "seed-0000$i" --peers "$id1" -o "$WORK/cred-$custody-$i" >/dev/null
     done
     lab_kill "$KGR_AGENT_1_PID"
-    expect 0 '30 peers' "$seed" -c "$LAB/node-1/agent.conf" -n 30
+    expect 0 '230 peers' "$seed" -c "$LAB/node-1/agent.conf" -n 230
     expect 1 'already' "$seed" -c "$LAB/node-1/agent.conf" -n 1
     expect 2 'usage' "$seed" -n 1
     lab_run_agent 1
