@@ -8,26 +8,17 @@
 # "needs=PROGRAM" where that runs, "as=root" in a mount namespace over copies of the system's
 # folders; "file=NAME" is written to that file.
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/docs.sh"
 
 doc=$LAB_ROOT/docs/openssl.md
 command -v openssl >/dev/null || { echo "skipped: openssl is not installed"; exit 77; }
 lab_up "$WORK/lab" --nodes 2
 . "$WORK/lab/env"
 
-mkdir "$WORK/blocks" "$WORK/tree"
-awk -v dir="$WORK/blocks" '
-    /^```/ && !inside { inside = 1; n++; file = sprintf("%s/%03d", dir, n); print NR " " substr($0, 4) >(file ".info"); printf "" >file; next }
-    /^```$/ { inside = 0; close(file); next }
-    inside { print >file }' "$doc"
+mkdir "$WORK/tree"
+docs_split "$doc" "$WORK/blocks"
 ln -s "$LAB_BUILD" "$WORK/tree/build"
 ln -s "$LAB_ROOT/packaging" "$WORK/tree/packaging"
-
-# has WORDS WORD: whether the block's first line has it.
-has()
-{
-    case " $1 " in *" $2 "*) return 0 ;; esac
-    return 1
-}
 
 # install_as_root BLOCK: the system's folders are copies, in a namespace of its own.
 install_as_root()
