@@ -522,6 +522,21 @@ static void on_resume(struct kgr_coordinator *co, event_t *event, actions_t *out
     send_due(co, row, event, out);
 }
 
+/* A node that was away asks again by itself only for what it knows of; and the timer may have come to long delays. */
+static void on_heard(struct kgr_coordinator *co, event_t *event, actions_t *out)
+{
+    row_t *row = open_row(co);
+    uint8_t awaited;
+
+    if (row == NULL || co->job || row->phase == KGR_COORDINATOR_BIRTH)
+        return;
+    awaited = row->phase == KGR_COORDINATOR_ADVERTISED ? destined(row) : row->requester;
+    if (event->side != awaited)
+        return;
+    co->attempts = 0;
+    send_due(co, row, event, out);
+}
+
 static void on_denied(struct kgr_coordinator *co, event_t *event, actions_t *out)
 {
     row_t *row = open_row(co);
@@ -575,7 +590,7 @@ void kgr_coordinator_step(struct kgr_coordinator *co, const struct kgr_coordinat
         [KGR_COORDINATOR_BORN] = on_born,         [KGR_COORDINATOR_BIRTH_FAILED] = on_birth_failed,
         [KGR_COORDINATOR_SYNC] = on_sync,         [KGR_COORDINATOR_TIMER] = on_timer,
         [KGR_COORDINATOR_RESUME] = on_resume,     [KGR_COORDINATOR_DENIED] = on_denied,
-        [KGR_COORDINATOR_REVOKED] = on_revoked,
+        [KGR_COORDINATOR_REVOKED] = on_revoked,   [KGR_COORDINATOR_HEARD] = on_heard,
     };
     assert((size_t)event->type < KGR_ARRAY_LEN(handlers));
     out->num = 0;

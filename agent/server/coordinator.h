@@ -91,6 +91,7 @@ enum kgr_coordinator_event_type {
     KGR_COORDINATOR_SYNC, /* what a node said of this pair in sync_req */
     KGR_COORDINATOR_TIMER,
     KGR_COORDINATOR_RESUME, /* connected: send now what is due */
+    KGR_COORDINATOR_HEARD,  /* the node of `side` is there: send it now what it waits for */
     KGR_COORDINATOR_DENIED, /* the AC took the permission */
     KGR_COORDINATOR_REVOKED, /* side is a node no more: what the pair had ends, but for the generations spent */
 };

@@ -507,6 +507,23 @@ enum kgr_error kgr_ks_exchanges_abort(struct kgr_ks *ks, const struct kgr_nid *n
     return err;
 }
 
+enum kgr_error kgr_ks_exchanges_heard(struct kgr_ks *ks, const struct kgr_nid *nid,
+                                      struct kgr_diag *diag)
+{
+    enum kgr_error err = KGR_OK;
+
+    for (struct kgr_ks_pair *pair = ks->pairs; pair != NULL && err == KGR_OK; pair = pair->next) {
+        struct kgr_coordinator_event event = {.type = KGR_COORDINATOR_HEARD,
+                                              .side = kgr_coordinator_side(&pair->co.s, nid)};
+
+        if (kgr_nid_cmp(&pair->co.s.nids[event.side], nid) != 0)
+            continue;
+        fill_clocks(ks, &event);
+        err = act(ks, pair, &event, NULL, diag);
+    }
+    return err;
+}
+
 enum kgr_error kgr_ks_exchanges_revoked(struct kgr_ks *ks, const struct kgr_nid nids[2],
                                         uint8_t side, struct kgr_diag *diag)
 {

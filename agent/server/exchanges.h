@@ -35,6 +35,9 @@ KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_denied(struct kgr_ks *ks,
 KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_revoked(struct kgr_ks *ks,
                                                        const struct kgr_nid nids[2], uint8_t side,
                                                        struct kgr_diag *diag);
+/* kgr_ks_exchanges_heard sends a node that is back what it waits for, within a transaction. */
+KGR_MUST_CHECK enum kgr_error kgr_ks_exchanges_heard(struct kgr_ks *ks, const struct kgr_nid *nid,
+                                                     struct kgr_diag *diag);
 /* kgr_ks_exchanges_connected sends what is due, after every connect. */
 void kgr_ks_exchanges_connected(struct kgr_ks *ks);
 /* kgr_ks_exchanges_timer runs what is due. */

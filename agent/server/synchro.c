@@ -121,6 +121,8 @@ enum kgr_error kgr_ks_synchro_request(struct kgr_ks *ks, const struct kgr_ks_fra
         err = kgr_ks_exchanges_sync(ks, frame, req, diag);
     if (err == KGR_OK)
         err = answer(ks, frame, req, ans, diag);
+    if (err == KGR_OK && req->page == 0) /* once a synchronisation */
+        err = kgr_ks_exchanges_heard(ks, &frame->node->r.nid, diag);
     if (err == KGR_OK)
         err = kgr_ks_notify_heard(ks, frame->node, diag);
     free(req);

@@ -152,6 +152,32 @@ static void commit(struct bed *b)
     assert_true(sent(b, CONF_REQ, 0));
 }
 
+static struct kgr_coordinator_event heard(uint8_t side)
+{
+    return (struct kgr_coordinator_event){.type = KGR_COORDINATOR_HEARD, .side = side};
+}
+
+static void coordinator_end_that_is_back_gets_what_it_waits_for(void **state)
+{
+    struct bed b;
+
+    (void)state;
+    open_bed(&b);
+    step(&b, heard(0));
+    assert_int_equal(b.did.num, 0);
+    advertise(&b);
+    step(&b, heard(0)); /* the requester asks by itself */
+    assert_int_equal(b.did.num, 0);
+    step(&b, heard(1));
+    assert_true(sent(&b, ADV_REQ, 1));
+    assert_int_equal(b.did.num, 1);
+    step(&b, answer(&b, KGR_COORDINATOR_ADV_ANS, 1, 2, 1, 1));
+    step(&b, heard(1));
+    assert_int_equal(b.did.num, 0);
+    step(&b, heard(0));
+    assert_true(sent(&b, CONF_REQ, 0));
+}
+
 static void coordinator_straight_way_leaves_nothing(void **state)
 {
     struct bed b;
@@ -575,6 +601,7 @@ static int fill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(coordinator_end_that_is_back_gets_what_it_waits_for),
         cmocka_unit_test(coordinator_straight_way_leaves_nothing),
         cmocka_unit_test(coordinator_retries_get_the_stored_decision),
         cmocka_unit_test(coordinator_restart_in_birth_takes_the_next_generation),
