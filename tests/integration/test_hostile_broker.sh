@@ -54,11 +54,19 @@ refused_by()
     esac | tr -d ' \n' | sed 's/.*"frames_refused":\([0-9]*\).*/\1/'
 }
 
+# What was under way when the faults ended may still bring a key: a crash of a receiver asks for one within 3 s.
+at_rest()
+{
+    dump >"$WORK/rest" && ! grep -qE '"state":"(renewing|requesting|waiting)"|open_exchanges":[1-9]' "$WORK/rest" &&
+        sleep 3.5 && dump | cmp -s - "$WORK/rest"
+}
+
 # play HOW: all that is recorded again, and nothing changes.
 play()
 {
     local service before after
     declare -A before
+    lab_wait_for 60 "the end of all that is under way" at_rest
     dump >"$WORK/before"
     for service in ks 1 2; do
         before[$service]=$(refused_by $service)
