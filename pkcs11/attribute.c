@@ -17,7 +17,6 @@ static const struct {
     CK_BBOOL value;
 } constants[] = {
     {CKA_TOKEN, CK_TRUE},
-    {CKA_PRIVATE, CK_FALSE},
     {CKA_MODIFIABLE, CK_FALSE},
     {CKA_COPYABLE, CK_FALSE},
     {CKA_DESTROYABLE, CK_FALSE},
@@ -160,6 +159,8 @@ CK_RV kgr_p11_attribute(struct kgr_p11_value *out, const struct kgr_p11_object *
         return set_ulong(out, CKO_SECRET_KEY);
     case CKA_KEY_TYPE:
         return set_ulong(out, object->kind == KGR_P11_CIPHER_KEY ? CKK_AES : CKK_GENERIC_SECRET);
+    case CKA_PRIVATE:
+        return set_bool(out, object->is_private);
     case CKA_LABEL:
         return set_label(out, object);
     case CKA_ID:

@@ -123,6 +123,9 @@ static CK_RV run_search(struct kgr_p11_module *module, struct search *search)
     if (err != KGR_OK) {
         return kgr_p11_rv(err);
     }
+    if (!kgr_p11_login_allows(module)) {
+        return CKR_OK; /* private objects are not there */
+    }
     one = names_peer(module, search, peer);
     if (one && peer[0] == '\0') {
         return CKR_OK;

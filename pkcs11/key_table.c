@@ -362,7 +362,7 @@ enum kgr_error kgr_p11_keys_refresh_peer(struct kgr_p11_module *module, const ch
 }
 
 static void copy_out(struct kgr_p11_object *out, const struct kgr_p11_key_table *table,
-                     size_t index, enum kgr_p11_kind kind)
+                     size_t index, enum kgr_p11_kind kind, bool is_private)
 {
     const struct kgr_p11_key_entry *entry = &table->entries[index];
 
@@ -370,6 +370,7 @@ static void copy_out(struct kgr_p11_object *out, const struct kgr_p11_key_table 
     out->handle = ((CK_OBJECT_HANDLE)entry->uses << (INDEX_BITS + 1)) |
                   ((CK_OBJECT_HANDLE)index << 1) | (CK_OBJECT_HANDLE)kind;
     out->kind = kind;
+    out->is_private = is_private;
     memcpy(out->id, entry->id[kind], sizeof(out->id));
     out->info = entry->info;
     out->read_at = entry->read_at;
@@ -381,11 +382,16 @@ enum kgr_error kgr_p11_key_get(struct kgr_p11_module *module, CK_OBJECT_HANDLE h
     struct kgr_p11_key_table *table = &module->keys;
     size_t index = (handle >> 1) & (MAX_ENTRIES - 1);
     enum kgr_error err = KGR_ERR_UNKNOWN_PEER;
+    bool is_private = kgr_p11_login_needed(module);
 
+    if (!kgr_p11_login_allows(module)) {
+        return err;
+    }
     (void)pthread_mutex_lock(&table->lock);
     if (index < table->num_entries && table->entries[index].used &&
         table->entries[index].uses == handle >> (INDEX_BITS + 1)) {
-        copy_out(out, table, index, (handle & 1) != 0 ? KGR_P11_MAC_KEY : KGR_P11_CIPHER_KEY);
+        copy_out(out, table, index, (handle & 1) != 0 ? KGR_P11_MAC_KEY : KGR_P11_CIPHER_KEY,
+                 is_private);
         err = KGR_OK;
     }
     (void)pthread_mutex_unlock(&table->lock);
@@ -410,6 +416,18 @@ enum kgr_error kgr_p11_key_get_fresh(struct kgr_p11_module *module, CK_OBJECT_HA
     key.generation = object.info.generation;
     err = recheck(module, token.node, &key);
     return err == KGR_OK ? kgr_p11_key_get(module, handle, out) : err;
+}
+
+void kgr_p11_keys_forget(struct kgr_p11_module *module)
+{
+    struct kgr_p11_key_table *table = &module->keys;
+
+    (void)pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->num_entries; i++) {
+        table->entries[i].used = false;
+    }
+    table->num_order = 0;
+    (void)pthread_mutex_unlock(&table->lock);
 }
 
 bool kgr_p11_keys_find_id(struct kgr_p11_module *module, const void *id, size_t id_len,
@@ -439,6 +457,7 @@ void kgr_p11_keys_each(struct kgr_p11_module *module, const char *peer, kgr_p11_
 {
     struct kgr_p11_key_table *table = &module->keys;
     struct kgr_p11_object object;
+    bool is_private = kgr_p11_login_needed(module);
     bool more = true;
     size_t at;
 
@@ -448,10 +467,10 @@ void kgr_p11_keys_each(struct kgr_p11_module *module, const char *peer, kgr_p11_
         if (peer != NULL && strcmp(table->entries[table->order[at]].info.peer, peer) != 0) {
             break;
         }
-        copy_out(&object, table, table->order[at], KGR_P11_CIPHER_KEY);
+        copy_out(&object, table, table->order[at], KGR_P11_CIPHER_KEY, is_private);
         more = fn(ctx, &object);
         if (more) {
-            copy_out(&object, table, table->order[at], KGR_P11_MAC_KEY);
+            copy_out(&object, table, table->order[at], KGR_P11_MAC_KEY, is_private);
             more = fn(ctx, &object);
         }
     }

@@ -21,6 +21,7 @@ enum kgr_p11_kind { KGR_P11_CIPHER_KEY = 0, KGR_P11_MAC_KEY = 1 };
 struct kgr_p11_object {
     CK_OBJECT_HANDLE handle;
     enum kgr_p11_kind kind;
+    bool is_private; /* seen after a login only */
     uint8_t id[KGR_P11_ID_LEN];
     struct kgr_peer info;
     int64_t read_at; /* CLOCK_REALTIME seconds when info was true */
@@ -60,7 +61,10 @@ enum kgr_error kgr_p11_keys_refresh(struct kgr_p11_module *module);
  */
 enum kgr_error kgr_p11_keys_refresh_peer(struct kgr_p11_module *module, const char *peer);
 
-/* kgr_p11_key_get copies out the object with this handle; KGR_ERR_UNKNOWN_PEER. No request. */
+/*
+ * kgr_p11_key_get copies out the object with this handle; KGR_ERR_UNKNOWN_PEER, also
+ * where a login is missing. No request.
+ */
 enum kgr_error kgr_p11_key_get(struct kgr_p11_module *module, CK_OBJECT_HANDLE handle,
                                struct kgr_p11_object *out);
 /*
@@ -69,6 +73,8 @@ enum kgr_error kgr_p11_key_get(struct kgr_p11_module *module, CK_OBJECT_HANDLE h
  */
 enum kgr_error kgr_p11_key_get_fresh(struct kgr_p11_module *module, CK_OBJECT_HANDLE handle,
                                      struct kgr_p11_object *out);
+/* kgr_p11_keys_forget makes every handle invalid, for good. */
+void kgr_p11_keys_forget(struct kgr_p11_module *module);
 /* kgr_p11_keys_find_id copies the peer's name of the key with this CKA_ID, if it is known. */
 bool kgr_p11_keys_find_id(struct kgr_p11_module *module, const void *id, size_t id_len,
                           char out_peer[KGR_PEER_MAX + 1]);

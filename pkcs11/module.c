@@ -167,7 +167,14 @@ CK_RV kgr_p11_session_enter(struct kgr_p11_session **out, const char *func,
         return rv;
     }
     rv = kgr_p11_session_take(out, &module->sessions, handle);
-    return rv == CKR_OK ? rv : kgr_p11_leave(module, func, handle, rv);
+    if (rv != CKR_OK) {
+        return kgr_p11_leave(module, func, handle, rv);
+    }
+    if ((*out)->era != atomic_load(&module->login.era)) {
+        kgr_p11_session_end(*out); /* a logout came between */
+        (*out)->era = atomic_load(&module->login.era);
+    }
+    return CKR_OK;
 }
 
 CK_RV kgr_p11_session_leave(struct kgr_p11_session *session, const char *func, CK_RV rv)

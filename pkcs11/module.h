@@ -3,6 +3,7 @@
 
 #include "pkcs11/cryptoki.h"
 #include "pkcs11/key_table.h"
+#include "pkcs11/login.h"
 #include "pkcs11/session_table.h"
 #include "pkcs11/token.h"
 #include "pkcs11/watch.h"
@@ -31,6 +32,7 @@ struct kgr_p11_module {
     struct kgr_p11_key_table keys;
     struct kgr_p11_token_cache token;
     struct kgr_p11_watch watch;
+    struct kgr_p11_login login;
 };
 
 /* kgr_p11_module_start is C_Initialize, kgr_p11_module_stop is C_Finalize. */

@@ -43,6 +43,18 @@ CK_RV C_OpenSession(CK_SLOT_ID slotID, CK_FLAGS flags, CK_VOID_PTR pApplication,
     return kgr_p11_leave(module, __func__, slotID, rv);
 }
 
+/* Who closed his last session is logged out. */
+static void look_for_last(struct kgr_p11_module *module)
+{
+    size_t num_open = 0;
+    size_t num_rw = 0;
+
+    kgr_p11_session_count(&module->sessions, &num_open, &num_rw);
+    if (num_open == 0) {
+        (void)kgr_p11_login_end(module);
+    }
+}
+
 CK_RV C_CloseSession(CK_SESSION_HANDLE hSession)
 {
     struct kgr_p11_module *module = NULL;
@@ -52,6 +64,7 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE hSession)
         return rv;
     }
     rv = kgr_p11_session_close(&module->sessions, hSession);
+    look_for_last(module);
     return kgr_p11_leave(module, __func__, hSession, rv);
 }
 
@@ -67,8 +80,19 @@ CK_RV C_CloseAllSessions(CK_SLOT_ID slotID)
         rv = CKR_SLOT_ID_INVALID;
     } else {
         kgr_p11_session_close_all(&module->sessions);
+        look_for_last(module);
     }
     return kgr_p11_leave(module, __func__, slotID, rv);
+}
+
+static CK_STATE state_of(const struct kgr_p11_session *session)
+{
+    bool writes = (session->flags & CKF_RW_SESSION) != 0;
+
+    if (atomic_load(&session->module->login.is_in)) {
+        return writes ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+    }
+    return writes ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
 }
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR pInfo)
@@ -84,8 +108,7 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR pInfo)
     } else {
         memset(pInfo, 0, sizeof(*pInfo));
         pInfo->slotID = KGR_P11_SLOT_ID;
-        pInfo->state =
-            (session->flags & CKF_RW_SESSION) != 0 ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+        pInfo->state = state_of(session);
         pInfo->flags = session->flags;
     }
     return kgr_p11_session_leave(session, __func__, rv);

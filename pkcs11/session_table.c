@@ -94,6 +94,7 @@ CK_RV kgr_p11_session_open(CK_SESSION_HANDLE *out, struct kgr_p11_module *module
     }
     session->module = module;
     session->flags = flags;
+    session->era = atomic_load(&module->login.era);
     session->refs = 1; /* the table's */
     (void)pthread_mutex_init(&session->lock, NULL);
     (void)pthread_mutex_lock(&table->lock);

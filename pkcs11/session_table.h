@@ -44,6 +44,7 @@ struct kgr_p11_session {
     unsigned refs; /* guarded by the table's lock */
     atomic_bool closed;
     pthread_mutex_t lock; /* guards what follows */
+    unsigned era;         /* of the login under which op was begun */
     enum kgr_p11_op op;
     bool in_parts; /* an Update was called */
     union {

@@ -126,8 +126,13 @@ static CK_RV get_token_info(struct kgr_p11_module *module, CK_SLOT_ID slot, CK_T
     }
     memset(info, 0, sizeof(*info));
     fill_names(info, &token);
-    /* No login: the agent knows its user by the socket. No writing: keys come from the KS only. */
+    /* No writing: keys come from the KS only. */
     info->flags = CKF_RNG | CKF_WRITE_PROTECTED;
+    if (token.needs_pin) {
+        info->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
+        info->ulMinPinLen = KGR_P11_PIN_MIN;
+        info->ulMaxPinLen = KGR_P11_PIN_MAX;
+    }
     if (token.registered) {
         info->flags |= CKF_TOKEN_INITIALIZED;
     }

@@ -48,6 +48,7 @@ enum kgr_error kgr_p11_token_read(struct kgr_p11_module *module, struct kgr_p11_
         token.registered = status->registered;
         token.resident = status->tpm_resident && !status->sealed;
         token.modes = status->modes;
+        token.needs_pin = status->pin;
         status->version[sizeof(status->version) - 1] = '\0';
         token.version = kgr_p11_version(status->version);
         (void)pthread_mutex_lock(&module->token.lock);

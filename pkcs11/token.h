@@ -16,6 +16,7 @@ struct kgr_p11_module;
 struct kgr_p11_token {
     char node[KGR_PEER_MAX + 1]; /* empty before the node is registered */
     bool registered;
+    bool needs_pin; /* keys are seen and used after a login only */
     bool resident;  /* keys are in the TPM, and used there */
     uint32_t modes; /* 1 << enum kgr_mode */
     CK_VERSION version;

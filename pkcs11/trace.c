@@ -52,7 +52,7 @@ void kgr_p11_trace(const char *func, CK_ULONG handle, CK_RV rv)
     }
     if (rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_REMOVED || rv == CKR_FUNCTION_FAILED ||
         rv == CKR_DEVICE_MEMORY || rv == CKR_KEY_HANDLE_INVALID || rv == CKR_TOKEN_NOT_PRESENT ||
-        rv == CKR_KEY_FUNCTION_NOT_PERMITTED) {
+        rv == CKR_KEY_FUNCTION_NOT_PERMITTED || rv == CKR_PIN_LOCKED) {
         (void)kgr_client_reason(reason, sizeof(reason));
     }
     len = snprintf(line, sizeof(line), "%s.%03ldZ %ld %d %s(%lu) = 0x%lx %s%s%s\n", stamp,

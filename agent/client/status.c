@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/base/secret.h"
 #include "agent/client/call.h"
 #include "agent/client/reason.h"
 #include "agent/wire/ipc_status.h"
@@ -32,6 +33,7 @@ static void copy_status(struct kgr_status *out, const struct kgr_ipc_status *in)
     out->num_peers = in->num_peers;
     out->tpm_resident = in->resident;
     out->sealed = in->sealed;
+    out->pin = in->pin;
     out->modes = in->modes;
     out->frames_refused = in->frames_refused;
     memcpy(out->frames_refused_by, in->frames_refused_by, sizeof(out->frames_refused_by));
@@ -53,6 +55,29 @@ KGR_EXPORT enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_s
         err = kgr_call_check(kgr_ipc_status_decode(&status, call.exchange.reply));
     if (err == KGR_OK)
         copy_status(out, &status);
+    kgr_call_end(&call);
+    return err;
+}
+
+KGR_EXPORT enum kgr_error kgr_check_pin(struct kgr_client *client, const uint8_t *pin, size_t len)
+{
+    struct kgr_client_call call;
+    enum kgr_error err;
+
+    if (pin == NULL && len != 0)
+        return kgr_reason_set(KGR_ERR_INVALID, "no buffer");
+    if (len > KGR_IPC_PIN_MAX)
+        return kgr_reason_set(KGR_ERR_NOT_AUTHORIZED, "no PIN is so long");
+    err = kgr_call_begin(&call, client, KGR_IPC_PIN);
+    if (err == KGR_OK) {
+        size_t before = call.request.len;
+
+        kgr_wr_bytes(&call.request, pin, len);
+        err = kgr_call_run(&call, KGR_OK);
+        kgr_cleanse(call.request.p + before, len);
+    }
+    if (err == KGR_OK)
+        err = kgr_call_check_empty(&call);
     kgr_call_end(&call);
     return err;
 }

@@ -126,6 +126,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_STIR] = kgr_service_stir,
     [KGR_IPC_REKEY] = kgr_service_rekey,
     [KGR_IPC_KEYS] = kgr_service_keys,
+    [KGR_IPC_PIN] = kgr_service_pin,
     [KGR_IPC_SEND] = kgr_service_send,
     [KGR_IPC_RECV] = kgr_service_recv,
     [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
@@ -182,8 +183,11 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     service->node = node;
     service->next_stream = 1;
-    err = kgr_server_new(&service->server, node->loop, &options, diag);
+    err = kgr_pin_load(&service->pin, node->settings->pin_file, diag);
+    if (err == KGR_OK)
+        err = kgr_server_new(&service->server, node->loop, &options, diag);
     if (err != KGR_OK) {
+        kgr_pin_deinit(&service->pin);
         free(service);
         return err;
     }
@@ -206,5 +210,6 @@ void kgr_service_free(struct kgr_service *service)
     kgr_service_free_receivers(service);
     kgr_service_free_messages(service);
     kgr_service_free_events(service);
+    kgr_pin_deinit(&service->pin);
     free(service);
 }

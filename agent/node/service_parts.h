@@ -6,6 +6,7 @@
 #include "agent/node/event_queue.h"
 #include "agent/node/mailbox.h"
 #include "agent/node/node.h"
+#include "agent/node/pin.h"
 #include "agent/node/routes.h"
 #include "agent/socket/server.h"
 #include "agent/wire/ipc.h"
@@ -25,7 +26,8 @@ struct kgr_subscription;
 struct kgr_service {
     struct kgr_node *node;     /* borrowed */
     struct kgr_server *server; /* owned */
-    struct kgr_wait *waits;    /* owned list */
+    struct kgr_pin pin;
+    struct kgr_wait *waits; /* owned list */
     size_t num_waits;
     struct kgr_hold *holds; /* owned list, oldest first */
     size_t num_holds;
@@ -60,6 +62,7 @@ typedef void kgr_service_fn(struct kgr_service *service, const struct kgr_server
 kgr_service_fn kgr_service_status;
 kgr_service_fn kgr_service_peers;
 kgr_service_fn kgr_service_keys;
+kgr_service_fn kgr_service_pin;
 kgr_service_fn kgr_service_key;
 kgr_service_fn kgr_service_handle;
 kgr_service_fn kgr_service_resolve;

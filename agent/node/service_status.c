@@ -317,6 +317,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
         .broker_connected = node->mqtt != NULL && kgr_mqtt_is_ready(node->mqtt),
         .resident = node->tpm_resident,
         .sealed = node->custody.sealed,
+        .pin = service->pin.bytes != NULL,
         .node = text(node->self.s),
         .version = text(KGR_VERSION),
         .ks_answer_age_s = KGR_IPC_NONE_S,

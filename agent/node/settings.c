@@ -39,6 +39,7 @@ static const struct kgr_config_key schema[] = {
      .min = 1,
      .max = 107,
      .def_text = "/run/kgr/agent.sock"},
+    {.name = "pin_file", .type = KGR_CONFIG_TEXT, .def_text = ""},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUPS, .keys = kgr_broker_keys},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
@@ -100,6 +101,8 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     err = check_path(root, "state", diag);
     if (err == KGR_OK)
         err = check_path(root, "socket", diag);
+    if (err == KGR_OK && kgr_config_text(root, "pin_file")[0] != '\0')
+        err = check_path(root, "pin_file", diag);
     if (err == KGR_OK)
         err = kgr_brokers_load(&brokers, root, diag);
     if (err != KGR_OK) {
@@ -115,6 +118,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .config = config,
         .state = kgr_config_text(root, "state"),
         .socket = kgr_config_text(root, "socket"),
+        .pin_file = kgr_config_text(root, "pin_file"),
         .tpm =
             {
                 .tcti = kgr_config_text(tpm, "tcti"),

@@ -14,6 +14,7 @@
 #define KGR_IPC_RECORD_MAX  (KGR_IPC_DATA_MAX + 96)
 #define KGR_IPC_AAD_MAX     4096
 #define KGR_IPC_STIR_MAX    4096
+#define KGR_IPC_PIN_MAX     64
 #define KGR_IPC_TEXT_MAX    255
 #define KGR_IPC_NONE_S      UINT64_MAX /* a time that is not there */
 
@@ -42,6 +43,7 @@ enum kgr_ipc_op {
     KGR_IPC_EVENT = 22,
     KGR_IPC_REKEY = 23,
     KGR_IPC_KEYS = 25,
+    KGR_IPC_PIN = 26,
     KGR_IPC_ORDER = 256,
     KGR_IPC_KS_STATUS = 257,
 };

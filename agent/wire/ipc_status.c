@@ -8,6 +8,7 @@
 #define STATUS_CONNECTED  0x02u
 #define STATUS_RESIDENT   0x04u
 #define STATUS_SEALED     0x08u
+#define STATUS_PIN        0x10u
 
 #define LAST_STATE 6
 
@@ -120,11 +121,12 @@ enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slic
     struct kgr_rd rd;
     kgr_rd_init(&rd, body.p, body.len);
     uint8_t flags = kgr_wire_read_mask(&rd, STATUS_REGISTERED | STATUS_CONNECTED | STATUS_RESIDENT |
-                                                STATUS_SEALED);
+                                                STATUS_SEALED | STATUS_PIN);
     m.registered = (flags & STATUS_REGISTERED) != 0;
     m.broker_connected = (flags & STATUS_CONNECTED) != 0;
     m.resident = (flags & STATUS_RESIDENT) != 0;
     m.sealed = (flags & STATUS_SEALED) != 0;
+    m.pin = (flags & STATUS_PIN) != 0;
     m.node = kgr_wire_read_opt_nid(&rd);
     m.version = kgr_wire_read_text8(&rd, KGR_IPC_PROGRAM_MAX);
     m.broker = kgr_wire_read_text16(&rd, KGR_IPC_BROKER_MAX);
@@ -150,10 +152,10 @@ enum kgr_error kgr_ipc_status_decode(struct kgr_ipc_status *out, struct kgr_slic
 
 enum kgr_error kgr_ipc_status_encode(struct kgr_wr *wr, const struct kgr_ipc_status *in)
 {
-    kgr_wr_u8(wr,
-              (uint8_t)((in->registered ? STATUS_REGISTERED : 0) |
-                        (in->broker_connected ? STATUS_CONNECTED : 0) |
-                        (in->resident ? STATUS_RESIDENT : 0) | (in->sealed ? STATUS_SEALED : 0)));
+    kgr_wr_u8(wr, (uint8_t)((in->registered ? STATUS_REGISTERED : 0) |
+                            (in->broker_connected ? STATUS_CONNECTED : 0) |
+                            (in->resident ? STATUS_RESIDENT : 0) |
+                            (in->sealed ? STATUS_SEALED : 0) | (in->pin ? STATUS_PIN : 0)));
     kgr_wire_write_vec8(wr, in->node, KGR_NID_MAX);
     kgr_wire_write_text8(wr, in->version, KGR_IPC_PROGRAM_MAX);
     kgr_wire_write_text16(wr, in->broker, KGR_IPC_BROKER_MAX);

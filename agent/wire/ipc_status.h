@@ -58,6 +58,7 @@ struct kgr_ipc_status {
     bool broker_connected;
     bool resident;         /* the TPM can hold such keys */
     bool sealed;           /* this node's custody, else resident */
+    bool pin;              /* the PKCS#11 token has a PIN */
     struct kgr_slice node; /* N_ID, may be empty */
     struct kgr_slice version;
     struct kgr_slice broker;

@@ -138,6 +138,7 @@ struct kgr_status {
     char tpm[128];           /* manufacturer and firmware, one line */
     bool tpm_resident;       /* this TPM can hold resident keys */
     bool sealed;             /* this node keeps its keys in sealed custody, else in resident */
+    bool pin;                /* the PKCS#11 token of this node has a PIN */
     uint32_t modes;          /* cipher modes that work here */
     uint32_t frames_refused; /* since start, all causes */
     char alarms[1024];       /* one a line; empty when there is none */
@@ -225,6 +226,12 @@ enum kgr_error kgr_list_keys(struct kgr_client *client, const char *peer, struct
  */
 enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key,
                            struct kgr_peer *out);
+
+/*
+ * kgr_check_pin asks whether this is the PIN of the PKCS#11 token; no other operation depends on it. KGR_ERR_NOT_AUTHORIZED: it is
+ * not; KGR_ERR_BUSY: not looked at, this user gave too many wrong ones (the reason says for how long); KGR_ERR_STATE: there is none.
+ */
+enum kgr_error kgr_check_pin(struct kgr_client *client, const uint8_t *pin, size_t len);
 
 /*
  * kgr_make_handle returns the name of peer's key in the shape of key bytes for a cipher or MAC of

@@ -19,6 +19,7 @@ struct fake_state {
     bool ready; /* the first state was made */
     bool present;
     bool resident;
+    const char *pin;
     uint32_t modes;
     struct kgr_peer keys[FAKE_MAX_KEYS];
     size_t num_keys;

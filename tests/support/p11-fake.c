@@ -76,6 +76,7 @@ static void reset(void)
     fake.ready = true;
     fake.present = true;
     fake.resident = true;
+    fake.pin = NULL;
     fake.modes = 1U << KGR_MODE_ECB | 1U << KGR_MODE_CBC | 1U << KGR_MODE_CTR | 1U << KGR_MODE_CFB |
                  1U << KGR_MODE_OFB;
     fake.num_keys = 0;
@@ -143,6 +144,13 @@ void fake_set_resident(bool resident)
 {
     fake_lock();
     fake.resident = resident;
+    fake_unlock();
+}
+
+void fake_set_pin(const char *pin)
+{
+    fake_lock();
+    fake.pin = pin;
     fake_unlock();
 }
 
@@ -267,6 +275,7 @@ enum kgr_error kgr_get_status(struct kgr_client *client, struct kgr_status *out)
         out->registered = true;
         out->tpm_resident = fake.resident;
         out->modes = fake.modes;
+        out->pin = fake.pin != NULL;
     }
     fake_unlock();
     return err;
@@ -318,6 +327,22 @@ enum kgr_error kgr_get_key(struct kgr_client *client, const struct kgr_key *key,
         } else {
             err = KGR_ERR_UNKNOWN_PEER;
         }
+    }
+    fake_unlock();
+    return err;
+}
+
+enum kgr_error kgr_check_pin(struct kgr_client *client, const uint8_t *pin, size_t len)
+{
+    enum kgr_error err;
+
+    (void)client;
+    fake_lock();
+    err = fake_request();
+    if (err == KGR_OK && fake.pin == NULL) {
+        err = KGR_ERR_STATE;
+    } else if (err == KGR_OK && (strlen(fake.pin) != len || memcmp(fake.pin, pin, len) != 0)) {
+        err = KGR_ERR_NOT_AUTHORIZED;
     }
     fake_unlock();
     return err;

@@ -20,6 +20,8 @@ void fake_reset(void);
 void fake_set_present(bool present);
 void fake_set_modes(uint32_t modes);
 void fake_set_resident(bool resident);
+/* fake_set_pin: NULL for none, as at first; borrowed. */
+void fake_set_pin(const char *pin);
 /* fake_put adds one generation of a pair, or changes it. The highest one with may_send is current. */
 void fake_put(const char *peer, uint64_t generation, enum kgr_suite_id suite,
               enum kgr_custody custody, bool may_send, bool may_receive);

@@ -129,6 +129,7 @@ static struct kgr_ipc_status status(void)
         .registered = true,
         .resident = true,
         .sealed = true,
+        .pin = true,
         .node = text("gateway-00001"),
         .version = text("0.1.0"),
         .broker = text("broker.example:1883"),
