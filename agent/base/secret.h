@@ -14,6 +14,12 @@
  * Thread-safe after kgr_arena_init.
  */
 
+/*
+ * What a service reserves: authorisation values and bytes of the keys of 2,000 peers, three generations of each, in the
+ * larger suite and sealed custody take 1.5 MB; the rest is room for the TPM and for more peers. Below the 8 MiB that
+ * systemd and Debian let a process lock.
+ */
+#define KGR_ARENA_SERVICE_BYTES (4u * 1024u * 1024u)
 /* kgr_arena_init reserves bytes (rounded up to pages). Called once by main, before any thread. */
 KGR_MUST_CHECK enum kgr_error kgr_arena_init(size_t bytes);
 /* kgr_arena_deinit cleanses and unmaps everything; idempotent. */

@@ -60,6 +60,12 @@ enum kgr_suite kgr_sealed_key_suite(const struct kgr_sealed_key *key)
     return key->suite;
 }
 
+static enum kgr_error arena_is_full(struct kgr_diag *diag)
+{
+    return kgr_diag_set(diag, KGR_ERR_NO_MEMORY,
+                        "the guarded arena is full: no room for another key in sealed custody");
+}
+
 /* With the lock held for writing. */
 static enum kgr_error unseal(struct kgr_sealed_key *key, struct kgr_tpm *tpm, struct kgr_diag *diag)
 {
@@ -69,7 +75,7 @@ static enum kgr_error unseal(struct kgr_sealed_key *key, struct kgr_tpm *tpm, st
     enum kgr_error err = KGR_OK;
 
     if (bytes == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "no room in the arena for another key");
+        return arena_is_full(diag);
     err = kgr_tpm_unseal(tpm, bytes, enc_len, key->parent, key->auth_enc, &key->blobs.enc, diag);
     if (err == KGR_OK)
         err = kgr_tpm_unseal(tpm, bytes + enc_len, mac_len, key->parent, key->auth_mac,
@@ -78,7 +84,7 @@ static enum kgr_error unseal(struct kgr_sealed_key *key, struct kgr_tpm *tpm, st
         err = kgr_software_key_new(&key->keys, key->suite, kgr_slice(bytes, enc_len),
                                    kgr_slice(bytes + enc_len, mac_len));
     kgr_secret_free(bytes);
-    return err;
+    return err == KGR_ERR_NO_MEMORY ? arena_is_full(diag) : err;
 }
 
 enum kgr_error kgr_sealed_key_use(struct kgr_sealed_key *key, struct kgr_tpm *tpm,

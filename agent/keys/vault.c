@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/file.h"
@@ -119,13 +120,33 @@ static enum kgr_error decode(struct file *out, struct kgr_slice bytes)
     return kgr_rd_done(&rd) ? KGR_OK : KGR_ERR_CORRUPT;
 }
 
+/* Whoever else writes it chooses which counter is read; the TPM judges the rest. */
+static enum kgr_error check_hands(const char *path, struct kgr_diag *diag)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? KGR_ERR_NO_KEY
+                               : kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return kgr_diag_set(diag, KGR_ERR_IO, "%s: not a file", path);
+    if (st.st_uid != geteuid())
+        return kgr_diag_set(diag, KGR_ERR_IO,
+                            "%s: belongs to uid %u, but this process runs as uid %u", path,
+                            (unsigned)st.st_uid, (unsigned)geteuid());
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return kgr_diag_set(diag, KGR_ERR_IO, "%s: others may use it (mode %04o), chmod it to 0600",
+                            path, (unsigned)(st.st_mode & 07777));
+    return KGR_OK;
+}
+
 static enum kgr_error load(struct file *file, struct kgr_diag *diag)
 {
     size_t len = 0;
-    enum kgr_error err;
+    enum kgr_error err = check_hands(file->path, diag);
 
-    if (access(file->path, F_OK) != 0 && errno == ENOENT)
-        return KGR_ERR_NO_KEY;
+    if (err != KGR_OK)
+        return err;
     err = kgr_file_read(file->bytes, &len, sizeof(file->bytes), file->path, diag);
     if (err == KGR_ERR_TOO_LARGE)
         err = KGR_ERR_CORRUPT;

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARENA_BYTES (1024u * 1024u)
-
 enum { CMD_INIT, CMD_IDENTITY, CMD_ENROLL, CMD_RUN, CMD_WIPE };
 
 static const struct kgr_option identity_options[] = {
@@ -102,7 +100,7 @@ int main(int argc, char **argv)
         break;
     }
     kgr_harden_process();
-    err = kgr_arena_init(ARENA_BYTES);
+    err = kgr_arena_init(KGR_ARENA_SERVICE_BYTES);
     if (err == KGR_OK)
         err = kgr_settings_load(&settings, options.config, &diag);
     if (err == KGR_OK) {

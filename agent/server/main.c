@@ -27,7 +27,6 @@
 #include "agent/wire/credential.h"
 
 /* Authorisation values, one NTAG and its keys at a time, and two keys a registered node. */
-#define ARENA_BYTES (1024u * 1024u)
 
 static const struct kgr_config_key entropy_keys[] = {
     {.name = "path", .type = KGR_CONFIG_TEXT, .required = true},
@@ -413,7 +412,7 @@ int main(int argc, char **argv)
     case KGR_OPTIONS_USAGE:
         return 2;
     }
-    err = kgr_arena_init(ARENA_BYTES);
+    err = kgr_arena_init(KGR_ARENA_SERVICE_BYTES);
     if (err == KGR_OK)
         err = kgr_config_load(&app.config, app.options.config, schema, &diag);
     if (err == KGR_OK)

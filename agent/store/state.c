@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "agent/store/rekey.h"
 
@@ -59,6 +59,9 @@ static enum kgr_error look(struct kgr_state *state, struct kgr_diag *diag)
     return KGR_OK;
 }
 
+/* How many starts a file may be old. Without a bound a damaged page 1 would be tried for hours below a high counter. */
+#define EPOCHS_SEARCHED 65536u
+
 /* find_cipher: the file is of this epoch, or, after a crash or when it was put back, of an earlier one. */
 static enum kgr_error find_cipher(struct kgr_state *state, struct kgr_diag *diag)
 {
@@ -77,11 +80,11 @@ static enum kgr_error find_cipher(struct kgr_state *state, struct kgr_diag *diag
         state->keys.drop(state->keys.ctx, &cipher);
         if (err != KGR_OK)
             return err;
-        if (epoch == 0)
+        if (epoch == 0 || state->counter - epoch == EPOCHS_SEARCHED)
             return kgr_diag_set(diag, KGR_ERR_CORRUPT,
-                                "%s: damaged, or not written with this TPM: no key of it opens"
-                                " the first page",
-                                state->path);
+                                "%s: damaged, more than %u starts old, or not written with this"
+                                " TPM: no key of it opens the first page",
+                                state->path, EPOCHS_SEARCHED);
     }
 }
 
@@ -95,10 +98,11 @@ enum kgr_error kgr_state_open(struct kgr_state *out, const char *path,
                               uint64_t counter, bool create, struct kgr_diag *diag)
 {
     struct kgr_state state = {.schema = schema, .keys = *keys, .counter = counter};
+    struct stat st;
     enum kgr_error err;
 
     assert(counter <= INT64_MAX - 1);
-    if (!create && access(path, F_OK) != 0)
+    if (!create && (stat(path, &st) != 0 || st.st_size == 0)) /* empty: init was killed, or it was cut */
         return KGR_ERR_NO_KEY;
     state.path = strdup(path);
     err = state.path == NULL ? KGR_ERR_NO_MEMORY : find_cipher(&state, diag);

@@ -33,8 +33,8 @@ struct kgr_state { /* stays in its place while open: the database borrows cipher
 
 /*
  * kgr_state_open opens, or with create makes, the database at path; counter is where the TPM's counter stands. keys.ctx and
- * schema are borrowed until kgr_state_close. KGR_ERR_NO_KEY (without diag) when nothing is there and create is
- * false; KGR_ERR_CORRUPT when no epoch's key opens it, or a page is damaged.
+ * schema are borrowed until kgr_state_close. KGR_ERR_NO_KEY (without diag) when nothing, or an empty file, is there and create is
+ * false; KGR_ERR_CORRUPT when the key of none of the last 65,536 epochs opens it, or a page is damaged.
  */
 KGR_MUST_CHECK enum kgr_error kgr_state_open(struct kgr_state *out, const char *path,
                                              const struct kgr_db_schema *schema,

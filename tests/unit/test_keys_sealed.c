@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/keys/sealed.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -254,6 +255,78 @@ static void it_is_ready_from_its_first_use_until_it_is_closed(void **state)
     }
 }
 
+struct user {
+    const uint8_t *want;
+    size_t wrong;
+};
+
+static void *use_often(void *arg)
+{
+    struct user *user = arg;
+    struct kgr_slice part = kgr_slice("abc", 3);
+    struct kgr_diag own = {{0}};
+    struct kgr_keyset_use use = {.tpm = NULL, .key = keys[0][1], .diag = &own};
+    uint8_t mac[KGR_HASH_MAX];
+
+    for (size_t i = 0; i < 4000; i++) {
+        enum kgr_error err = kgr_keyset_hmac(&use, &part, 1, mac);
+
+        (void)kgr_keyset_is_ready(keys[0][1]);
+        if (err != KGR_ERR_STATE && (err != KGR_OK || memcmp(mac, user->want, 32) != 0))
+            user->wrong++;
+    }
+    return NULL;
+}
+
+/* Any thread uses the keys while the worker unseals and closes them: each use has all of them, or is told that they are sealed. */
+static void uses_and_closings_do_not_disturb_each_other(void **state)
+{
+    struct kgr_slice part = kgr_slice("abc", 3);
+    struct kgr_keyset_use use = use_of(0, 1);
+    uint8_t want[KGR_HASH_MAX];
+    struct user users[3];
+    pthread_t threads[3];
+
+    (void)state;
+    assert_int_equal(kgr_keyset_hmac(&use, &part, 1, want), KGR_OK);
+    for (size_t i = 0; i < 3; i++) {
+        users[i] = (struct user){.want = want};
+        assert_int_equal(pthread_create(&threads[i], NULL, use_often, &users[i]), 0);
+    }
+    for (size_t i = 0; i < 100; i++) {
+        uint8_t mac[KGR_HASH_MAX];
+
+        kgr_keyset_close(keys[0][1]);
+        assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac), KGR_OK);
+        assert_memory_equal(mac, want, 32);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(users[i].wrong, 0);
+    }
+}
+
+/* When the arena is full a use says so, and nothing is lost: with room again it works. */
+static void full_arena_refuses_a_key_and_keeps_it(void **state)
+{
+    struct kgr_slice part = kgr_slice("abc", 3);
+    struct kgr_keyset_use use = use_of(1, 1);
+    static void *taken[8192];
+    size_t num = 0;
+    uint8_t mac[KGR_HASH_MAX];
+
+    (void)state;
+    memset(&diag, 0, sizeof(diag));
+    while (num < KGR_ARRAY_LEN(taken) && (taken[num] = kgr_secret_alloc(16)) != NULL)
+        num++;
+    assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac), KGR_ERR_NO_MEMORY);
+    assert_non_null(strstr(diag.text, "arena"));
+    assert_false(kgr_keyset_is_ready(keys[1][1]));
+    while (num > 0)
+        kgr_secret_free(taken[--num]);
+    assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac), KGR_OK);
+}
+
 static void a_blob_of_another_key_is_no_verdict_on_the_data(void **state)
 {
     struct kgr_key_blobs *damaged = malloc(sizeof(*damaged));
@@ -300,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup(a_stream_is_the_hmac_of_its_parts, seal_all),
         cmocka_unit_test_setup(the_key_confirmation_binds_the_same_at_both, seal_all),
         cmocka_unit_test_setup(it_is_ready_from_its_first_use_until_it_is_closed, seal_all),
+        cmocka_unit_test_setup(uses_and_closings_do_not_disturb_each_other, seal_all),
+        cmocka_unit_test_setup(full_arena_refuses_a_key_and_keeps_it, seal_all),
         cmocka_unit_test_setup(a_blob_of_another_key_is_no_verdict_on_the_data, seal_all),
         cmocka_unit_test_setup(it_takes_data_objects_only, seal_all),
     };

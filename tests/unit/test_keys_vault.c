@@ -177,6 +177,29 @@ static void erased_vault_is_gone(void **state)
     assert_int_equal(f->vault.counter.handle, index); /* it was free again */
 }
 
+static void file_of_other_hands_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char aside[80];
+
+    (void)snprintf(aside, sizeof(aside), "%s-aside", f->path);
+    assert_int_equal(kgr_vault_create(&f->vault, f->tpm, f->dir, &f->diag), KGR_OK);
+    assert_int_equal(chmod(f->path, 0640), 0);
+    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_non_null(strstr(f->diag.text, "chmod it to 0600"));
+    assert_int_equal(chmod(f->path, 0600), 0);
+    assert_int_equal(rename(f->path, aside), 0);
+    assert_int_equal(symlink(aside, f->path), 0);
+    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_non_null(strstr(f->diag.text, "not a file"));
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(mkfifo(f->path, 0600), 0); /* nobody waits for a writer */
+    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(rename(aside, f->path), 0);
+    assert_int_equal(open_again(f), KGR_OK);
+}
+
 /* After a failure to write the file nothing stays in the TPM. */
 static void failed_creation_leaves_nothing(void **state)
 {
@@ -202,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_damaged_byte_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(another_tpm_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(erased_vault_is_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(file_of_other_hands_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_creation_leaves_nothing, setup, teardown),
     };
 

@@ -339,6 +339,26 @@ static void cleanse_overwrites(void **state)
     kgr_cleanse(NULL, 0);
 }
 
+/* 2,000 peers with three generations each: what every key in sealed custody and the larger suite takes. */
+static void arena_of_a_service_holds_the_keys_of_2000_peers(void **state)
+{
+    static const size_t lens[] = {33, 33, 32, 48}; /* two authorisation values, NNSK, NNSKsign */
+    static void *taken[6000][4];
+
+    (void)state;
+    kgr_arena_deinit();
+    assert_int_equal(kgr_arena_init(KGR_ARENA_SERVICE_BYTES), KGR_OK);
+    for (size_t key = 0; key < 6000; key++)
+        for (size_t i = 0; i < 4; i++)
+            assert_non_null(taken[key][i] = kgr_secret_alloc(lens[i]));
+    assert_non_null(kgr_secret_alloc(KGR_ARENA_SERVICE_BYTES / 2)); /* and half of it is left */
+    for (size_t key = 0; key < 6000; key++)
+        for (size_t i = 0; i < 4; i++)
+            kgr_secret_free(taken[key][i]);
+    kgr_arena_deinit();
+    assert_int_equal(kgr_arena_init(ARENA_LEN), KGR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(init_twice_or_of_nothing_is_refused),
         cmocka_unit_test(equal_ct_sees_every_bit),
         cmocka_unit_test(cleanse_overwrites),
+        cmocka_unit_test(arena_of_a_service_holds_the_keys_of_2000_peers),
     };
 
     return cmocka_run_group_tests(tests, open_arena, close_arena);

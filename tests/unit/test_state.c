@@ -156,6 +156,11 @@ static void nothing_there_is_said(void **state)
     (void)state;
     assert_int_equal(open_state(false), KGR_ERR_NO_KEY);
     assert_int_not_equal(stat(f.path, &st), 0);
+    make();
+    assert_int_equal(truncate(f.path, 0), 0);
+    assert_int_equal(open_state(false), KGR_ERR_NO_KEY); /* no other database is made in its place */
+    assert_int_equal(stat(f.path, &st), 0);
+    assert_int_equal(st.st_size, 0);
 }
 
 static void starts_follow_one_another(void **state)
@@ -284,6 +289,19 @@ static void foreign_file_is_refused(void **state)
     assert_non_null(strstr(f.diag.text, "no key of it opens"));
 }
 
+/* Whoever damages a file below a counter that stands high costs a start no hours. */
+static void search_for_the_epoch_is_bounded(void **state)
+{
+    (void)state;
+    make();
+    save();
+    memset(f.saved + 10, 0, 100);
+    put_back();
+    f.counter = INT64_MAX - 1;
+    assert_int_equal(open_state(false), KGR_ERR_CORRUPT);
+    assert_non_null(strstr(f.diag.text, "no key of it opens"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +314,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(page_of_another_start_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_file_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(search_for_the_epoch_is_bounded, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
