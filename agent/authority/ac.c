@@ -33,9 +33,6 @@ static enum kgr_error open_vault(struct kgr_ac *ac, const char *folder, bool cre
     if (err == KGR_OK)
         err = exists ? kgr_vault_open(&ac->vault, ac->tpm, folder, diag)
                      : kgr_vault_create(&ac->vault, ac->tpm, folder, diag);
-    /* For a command it is the TPM that is wrong, as when it does not answer. */
-    if (err == KGR_ERR_CORRUPT && exists)
-        err = KGR_ERR_TPM;
     ac->root = ac->vault.root;
     return err;
 }
