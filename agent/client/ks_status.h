@@ -17,7 +17,7 @@ struct kgr_ks_status {
     uint32_t holding_duplicates; /* exchanges for which it still holds key duplicates */
     uint32_t frames_refused;
     uint32_t frames_refused_by[KGR_FRAME_REFUSAL_COUNT];
-    char tpm[128];
+    char tpm[256];
     char topic0[KGR_TOPIC_MAX + 1];
     char alarms[1024];  /* one a line */
     char entropy[1216]; /* sources of randomness beside the TPM, one a line */

@@ -13,6 +13,7 @@
 #include "agent/node/registration.h"
 #include "agent/node/settings.h"
 #include "agent/node/sync.h"
+#include "agent/tpm/capability.h"
 
 struct kgr_loop;
 struct kgr_mqtt;
@@ -45,7 +46,7 @@ struct kgr_node {
     bool tpm_resident;
     struct kgr_custody_choice custody;
     uint32_t tpm_modes; /* 1 << mode */
-    char tpm_summary[128];
+    char tpm_summary[KGR_TPM_SUMMARY_MAX];
 
     struct kgr_nid self;
     uint32_t epoch;

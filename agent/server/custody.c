@@ -20,9 +20,9 @@ enum kgr_error kgr_ks_custody_choose(struct kgr_ks_custody *out, enum kgr_ks_cus
 
     if (wish == KGR_KS_CUSTODY_RESIDENT && !capability->can_resident)
         return kgr_diag_set(diag, KGR_ERR_CONFIG,
-                            "custody is \"resident\", but this TPM lacks what that needs "
-                            "(TPM2_EncryptDecrypt2 with CBC, HMAC sequences): set \"auto\" or "
-                            "\"sealed\"");
+                            "custody is \"resident\", but this TPM cannot: it lacks %s; set "
+                            "\"auto\" or \"sealed\"",
+                            capability->lacks);
     if (custody.sealed && !capability->can_seal)
         return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
                             "this TPM can neither use keys nor import and unseal them");

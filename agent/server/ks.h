@@ -25,6 +25,7 @@
 #include "agent/server/registry.h"
 #include "agent/socket/server.h"
 #include "agent/store/db.h"
+#include "agent/tpm/capability.h"
 #include "agent/tpm/worker.h"
 
 /*
@@ -109,7 +110,7 @@ struct kgr_ks {
     struct kgr_ks_identity id;
     struct kgr_ks_custody custody;
     uint32_t epoch;
-    char tpm_summary[128];
+    char tpm_summary[KGR_TPM_SUMMARY_MAX];
     struct kgr_db *db; /* of id */
     struct kgr_loop *loop;
     struct kgr_tpm_worker *worker;

@@ -102,7 +102,8 @@ enum kgr_error kgr_state_open(struct kgr_state *out, const char *path,
     enum kgr_error err;
 
     assert(counter <= INT64_MAX - 1);
-    if (!create && (stat(path, &st) != 0 || st.st_size == 0)) /* empty: init was killed, or it was cut */
+    if (!create &&
+        (stat(path, &st) != 0 || st.st_size == 0)) /* empty: init was killed, or it was cut */
         return KGR_ERR_NO_KEY;
     state.path = strdup(path);
     err = state.path == NULL ? KGR_ERR_NO_MEMORY : find_cipher(&state, diag);

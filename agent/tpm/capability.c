@@ -283,6 +283,30 @@ static enum kgr_error read_properties(struct kgr_tpm *tpm, UINT32 first, UINT32 
     return KGR_OK;
 }
 
+static void note_lack(struct kgr_tpm_capability *c, bool has, const char *what)
+{
+    size_t len = strlen(c->lacks);
+
+    if (!has) /* cut to fit */
+        (void)snprintf(c->lacks + len, sizeof(c->lacks) - len, "%s%s", len == 0 ? "" : ", ", what);
+}
+
+static void note_lacks(struct kgr_tpm_capability *c, const struct found *found)
+{
+    note_lack(c, found->cmd_cipher, "EncryptDecrypt2");
+    note_lack(c, found->symcipher && found->aes, "AES keys");
+    note_lack(c, found->cbc, "CBC");
+    note_lack(c, found->keyedhash && found->hmac && found->sha256, "HMAC-SHA-256 keys");
+    note_lack(c, found->cmd_hmac, "HMAC");
+    note_lack(c, c->can_hmac_sequence, "HMAC sequences");
+    note_lack(c, found->cmd_import, "Import");
+    note_lack(c, found->cmd_unseal, "Unseal");
+    note_lack(c, found->cmd_duplicate && found->cmd_select, "Duplicate");
+    note_lack(c, found->p384, "P-384");
+    note_lack(c, found->sha384, "SHA-384");
+    note_lack(c, found->aes_256, "AES-256");
+}
+
 static void judge(struct kgr_tpm_capability *c, const struct found *found)
 {
     bool cipher = found->cmd_cipher && found->symcipher && found->aes;
@@ -303,6 +327,7 @@ static void judge(struct kgr_tpm_capability *c, const struct found *found)
     c->suites = 1u << (KGR_SUITE_AES128_SHA256 - 1);
     if (found->p384 && found->sha384 && found->aes_256)
         c->suites |= 1u << (KGR_SUITE_AES256_SHA384 - 1);
+    note_lacks(c, found);
 }
 
 enum kgr_error kgr_tpm_probe(struct kgr_tpm *tpm, struct kgr_diag *diag)
@@ -378,10 +403,11 @@ char *kgr_tpm_summary(const struct kgr_tpm *tpm, char out[KGR_TPM_SUMMARY_MAX])
     const struct kgr_tpm_capability *c = &tpm->capability;
     const unsigned int strong = 1u << (KGR_SUITE_AES256_SHA384 - 1);
 
-    (void)snprintf(out, KGR_TPM_SUMMARY_MAX, "%s %s, firmware %x.%x, %s, %s, %u slots%s",
+    (void)snprintf(out, KGR_TPM_SUMMARY_MAX, "%s %s, firmware %x.%x, %s, %s, %u slots%s%s%s",
                    c->manufacturer, c->vendor, c->firmware[0], c->firmware[1],
                    c->can_resident ? "resident keys" : "no resident keys",
                    (c->suites & strong) != 0 ? "AES-256" : "no AES-256 with SHA-384", c->slots,
-                   c->in_lockout ? ", in lockout" : "");
+                   c->in_lockout ? ", in lockout" : "", c->lacks[0] != '\0' ? "; lacks " : "",
+                   c->lacks);
     return out;
 }

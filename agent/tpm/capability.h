@@ -25,6 +25,8 @@ struct kgr_tpm_capability {
     char manufacturer[5];
     char vendor[17];
     uint32_t firmware[2];
+    char lacks
+        [144]; /* of what resident and sealed keys, births and both suites need: words, comma between; or empty */
 };
 
 /* kgr_tpm_capability borrows what kgr_tpm_open found. */
@@ -33,6 +35,6 @@ const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm);
 /* kgr_tpm_ping asks the TPM for its maker, to see whether it is there; one that came back is opened again. */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_ping(struct kgr_tpm *tpm, struct kgr_diag *diag);
 
-#define KGR_TPM_SUMMARY_MAX 128
-/* kgr_tpm_summary writes one line for people: maker, firmware, what it can. Returns out. */
+#define KGR_TPM_SUMMARY_MAX 256
+/* kgr_tpm_summary writes one line for people: maker, firmware, what it can and lacks. Returns out. */
 char *kgr_tpm_summary(const struct kgr_tpm *tpm, char out[KGR_TPM_SUMMARY_MAX]);

@@ -6,7 +6,7 @@
 /* What the services tell of themselves: peers, status, ks_status (docs/protocol.md, section 11). */
 #define KGR_IPC_ALARMS_MAX  1000
 #define KGR_IPC_BROKER_MAX  270
-#define KGR_IPC_TPM_MAX     127
+#define KGR_IPC_TPM_MAX     255
 #define KGR_IPC_ENTROPY_MAX 1200
 #define KGR_IPC_REFUSALS    8 /* causes for which messages are refused */
 #define KGR_IPC_CAUSES      9 /* likewise frames */

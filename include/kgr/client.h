@@ -135,7 +135,7 @@ struct kgr_status {
     int64_t lease_s;         /* what is left of it; -1: none */
     uint32_t epoch;
     uint32_t num_peers;
-    char tpm[128];           /* manufacturer and firmware, one line */
+    char tpm[256];           /* manufacturer, firmware, what it can and lacks, one line */
     bool tpm_resident;       /* this TPM can hold resident keys */
     bool sealed;             /* this node keeps its keys in sealed custody, else in resident */
     bool pin;                /* the PKCS#11 token of this node has a PIN */

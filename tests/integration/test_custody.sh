@@ -16,7 +16,7 @@ lab_tpm "$LAB/ac/tpm" ac-tpm
 lab_ac_conf "$LAB_TCTI"
 lab_ac init -o "$LAB/ac/ac.pub" >/dev/null
 sed -i '$a custody = "resident";' "$LAB/ks/ks.conf"
-expect 9 'lacks.*set "auto" or "sealed"' "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub"
+expect 9 'lacks EncryptDecrypt2; set "auto" or "sealed"' "$LAB_KS_PROGRAM" --config "$LAB/ks/ks.conf" init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub"
 sed -i '$d' "$LAB/ks/ks.conf"
 lab_ks init --ac "$LAB/ac/ac.pub" -o "$LAB/ks/ks.pub" >/dev/null 2>&1
 lab_ac pin "$LAB/ks/ks.pub" >/dev/null
@@ -51,7 +51,7 @@ set_conf 3 'custody = "sealed";'
 set_conf 4 'custody = "sealed";'
 set_conf 4 "suites = [\"$narrow\", \"$wide\"];"
 set_conf 2 'custody = "resident";'
-expect 9 'lacks.*set "auto" or "sealed"' $(agent 2) init
+expect 9 'lacks EncryptDecrypt2; set "auto" or "sealed"' $(agent 2) init
 set_conf 2 'custody = "auto";'
 for i in 1 2 3 4; do
     lab_agent $i init >/dev/null
@@ -61,6 +61,9 @@ for i in 1 2 3 4; do
 done
 says_custody 1 resident
 says_custody 2 sealed
+lab_ctl 2 status | grep -q 'no resident keys.*lacks EncryptDecrypt2' || fail "node 2 does not say what its TPM lacks"
+KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgrctl" --ks status | grep -q 'lacks EncryptDecrypt2' || fail "the KS does not say what its TPM lacks"
+grep -q 'INFO custody .*lacks EncryptDecrypt2' "$LAB/node-2/log" || fail "the log of node 2 does not say what its TPM lacks"
 for pair in "1 2" "1 3" "2 3" "3 4"; do
     # shellcheck disable=SC2086
     set -- $pair

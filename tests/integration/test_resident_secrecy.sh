@@ -33,12 +33,12 @@ kgr_openssl()
     KGR_AGENT=$KGR_AGENT_1 openssl "$command" -provider-path "$LAB_LIB" -provider kgr -provider default "$@"
 }
 got=$(kgr_openssl mac -macopt "key-uri:kgr:peer=$id2" -in "$WORK/plain" KGR-HMAC)
-want=$(openssl mac -digest SHA256 -macopt "hexkey:$mac" -in "$WORK/plain" HMAC)
-[ "$got" = "$want" ] || fail "KGR-HMAC is not HMAC-SHA-256 under NNSKsign"
+want=$(openssl mac -digest "$LAB_HASH" -macopt "hexkey:$mac" -in "$WORK/plain" HMAC)
+[ "$got" = "$want" ] || fail "KGR-HMAC is not HMAC-$LAB_HASH under NNSKsign"
 iv=000102030405060708090a0b0c0d0e0f
-kgr_openssl enc -e -KGR-AES-128-CBC -K "$(lab_ctl 1 handle "$id2")" -iv $iv -in "$WORK/plain" -out "$WORK/cipher"
-openssl enc -d -aes-128-cbc -K "$enc" -iv $iv -in "$WORK/cipher" -out "$WORK/back"
-cmp "$WORK/plain" "$WORK/back" || fail "KGR-AES-128-CBC is not AES-128-CBC under NNSK"
+kgr_openssl enc -e "-KGR-AES-$LAB_AES-CBC" -K "$(lab_ctl 1 handle "$id2" --cipher "AES-$LAB_AES-CBC")" -iv $iv -in "$WORK/plain" -out "$WORK/cipher"
+openssl enc -d "-aes-$LAB_AES-cbc" -K "$enc" -iv $iv -in "$WORK/cipher" -out "$WORK/back"
+cmp "$WORK/plain" "$WORK/back" || fail "KGR-AES-$LAB_AES-CBC is not AES-$LAB_AES-CBC under NNSK"
 lab_ctl 1 seal "$id2" <"$WORK/plain" >"$WORK/record"
 lab_ctl 2 open "$id1" <"$WORK/record" | cmp - "$WORK/plain" || fail "the record does not open"
 
@@ -48,12 +48,26 @@ status=0
 [ $status = 1 ] && grep -q '^self' "$WORK/control" && grep -q '^file' "$WORK/control" ||
     fail "the search does not find the keys where they are"
 
-targets=("pid:$KGR_AGENT_1_PID" "pid:$KGR_AGENT_2_PID")
-while read -r file; do
-    targets+=("file:$file")
-done < <(find "$LAB" -type f)
-for part in node-1/tpm/traffic node-2/tpm/traffic node-1/state node-2/state ks/state; do
+list_targets()
+{
+    local file
+    targets=("pid:$KGR_AGENT_1_PID" "pid:$KGR_AGENT_2_PID" "pid:$KGR_KS_PID" "pid:$KGR_BROKER_PID")
+    while read -r file; do
+        targets+=("file:$file")
+    done < <(find "$LAB" -type f)
+}
+list_targets
+for part in node-1/tpm/traffic node-2/tpm/traffic ks/tpm/traffic node-1/state node-2/state ks/state; do
     [ -e "$LAB/$part" ] || fail "$LAB/$part is not there to be searched"
 done
 "$scan" "$enc" "$mac" -- "${targets[@]}" || fail "key bytes stand where they must not"
 echo "searched ${#targets[@]} places"
+
+# Nor after their destruction.
+lab_ac pair deny "$id1" "$id2" >/dev/null
+for i in 1 2; do
+    lab_wait_for 15 "the revocation at node $i" sh -c \
+        "KGR_AGENT=$LAB/node-$i/agent.sock $LAB_BIN/kgrctl peers --json | grep -q '\"state\": *\"revoked\"'"
+done
+list_targets
+"$scan" "$enc" "$mac" -- "${targets[@]}" || fail "key bytes stand somewhere after their destruction"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A TCTI in front of another one: hides chosen commands, algorithms and curves from
- * TPM2_GetCapability, refuses those commands (and those cipher modes in EncryptDecrypt), delays each
+ * TPM2_GetCapability and key sizes from TPM2_TestParms, refuses those commands (and those cipher modes in EncryptDecrypt), delays each
  * command, states another number of transient slots, spoils answers, and records the traffic. Configuration, fields separated by '|', tcti last:
  *
- *   PATH/libtss2-tcti-kgrfilter.so:hide-cc=0x193,0x164|hide-alg=0x42|hide-curve=0x4|
+ *   PATH/libtss2-tcti-kgrfilter.so:hide-cc=0x193,0x164|hide-alg=0x42|hide-curve=0x4|hide-bits=256|
  *       slots=7|spoil=garbage|spoil-cc=0x153|delay-ms=5|record=/path|tcti=swtpm:path=/path
  *
  * spoil is what happens to the answers to the commands of spoil-cc (to all without it), after the TPM did what it
@@ -50,7 +50,7 @@ struct hidden {
 struct filter {
     TSS2_TCTI_CONTEXT_COMMON_V2 common;
     TSS2_TCTI_CONTEXT *inner;
-    struct hidden commands, algorithms, curves;
+    struct hidden commands, algorithms, curves, bits;
     struct hidden spoiled;
     enum spoil spoil;
     unsigned slots; /* 0: as they are */
@@ -134,6 +134,10 @@ static uint32_t refusal_of(const struct filter *f, const uint8_t *cmd, size_t le
     bool ciphers = f->command == TPM2_CC_EncryptDecrypt || f->command == TPM2_CC_EncryptDecrypt2;
     if (ciphers && has_hidden_mode(f, cmd, len))
         return TPM2_RC_MODE | TPM2_RC_P | TPM2_RC_2;
+    /* TPMT_PUBLIC_PARMS: type, algorithm, bits, mode */
+    if (f->command == TPM2_CC_TestParms && len >= HEADER_LEN + 8 &&
+        is_hidden(&f->bits, get16(cmd + HEADER_LEN + 4)))
+        return TPM2_RC_VALUE | TPM2_RC_P | TPM2_RC_1;
     return TPM2_RC_SUCCESS;
 }
 
@@ -369,6 +373,8 @@ static bool parse_field(struct filter *f, char *field)
         return parse_list(&f->algorithms, value);
     if (strcmp(field, "hide-curve") == 0)
         return parse_list(&f->curves, value);
+    if (strcmp(field, "hide-bits") == 0)
+        return parse_list(&f->bits, value);
     if (strcmp(field, "spoil-cc") == 0)
         return parse_list(&f->spoiled, value);
     if (strcmp(field, "spoil") == 0)
@@ -446,8 +452,9 @@ static const TSS2_TCTI_INFO filter_info = {
     .version = 2,
     .name = "tcti-kgrfilter",
     .description = "hides and records parts of another TPM, for tests",
-    .config_help = "hide-cc=..|hide-alg=..|hide-curve=..|slots=N|spoil=HOW|spoil-cc=..|delay-ms=..|"
-                   "record=FILE|tcti=NAME:CONF",
+    .config_help =
+        "hide-cc=..|hide-alg=..|hide-curve=..|hide-bits=..|slots=N|spoil=HOW|spoil-cc=..|"
+        "delay-ms=..|record=FILE|tcti=NAME:CONF",
     .init = filter_init,
 };
 

@@ -158,7 +158,8 @@ static void nothing_there_is_said(void **state)
     assert_int_not_equal(stat(f.path, &st), 0);
     make();
     assert_int_equal(truncate(f.path, 0), 0);
-    assert_int_equal(open_state(false), KGR_ERR_NO_KEY); /* no other database is made in its place */
+    assert_int_equal(open_state(false),
+                     KGR_ERR_NO_KEY); /* no other database is made in its place */
     assert_int_equal(stat(f.path, &st), 0);
     assert_int_equal(st.st_size, 0);
 }

@@ -57,6 +57,7 @@ static void capability_without_encrypt_decrypt_is_not_resident(void **state)
     assert_int_equal(kgr_tpm_capability(tpm)->modes, 0);
     assert_true(kgr_tpm_capability(tpm)->can_hmac_sequence);
     assert_non_null(strstr(kgr_tpm_summary(tpm, summary), "no resident keys"));
+    assert_non_null(strstr(summary, "; lacks EncryptDecrypt2"));
     kgr_tpm_close(tpm);
 }
 

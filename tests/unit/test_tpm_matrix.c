@@ -40,6 +40,7 @@ static const struct row rows[] = {
     {"TPM2_HMAC", "hide-cc=0x155", "sealed", 3, "sealed", true, 3},
     {"SHA-384", "hide-alg=0xc", "resident", 1, "resident", true, 3},
     {"P-384", "hide-curve=0x4", "resident", 1, "resident", true, 3},
+    {"AES-256", "hide-bits=256", "resident", 1, "resident", true, 3},
     {"P-384, SHA-384 and CBC", "hide-curve=0x4|hide-alg=0xc,0x42", "sealed", 1, "sealed", true, 3},
     {"TPM2_Duplicate", "hide-cc=0x14b", "resident", 3, "resident", false, 3},
     {"TPM2_Unseal", "hide-cc=0x15e", "resident", 3, "resident", true, 3},
@@ -69,8 +70,10 @@ static void check(const struct row *row)
     ks_err = kgr_ks_custody_choose(&ks, KGR_KS_CUSTODY_AUTO, 0, capability, NULL, &diag);
     node_has = node_err != KGR_OK ? "none" : node.sealed ? "sealed" : "resident";
     ks_has = ks_err != KGR_OK ? "none" : ks.sealed ? "sealed" : "resident";
-    printf("%-30s node %-9s suites %u   KS %-9s resident pairs %-3s slots %u\n", row->lacks,
-           node_has, node.suites, ks_has, capability->can_bear ? "yes" : "no", capability->slots);
+    printf("%-30s node %-9s suites %u   KS %-9s resident pairs %-3s slots %u   says: %s\n",
+           row->lacks, node_has, node.suites, ks_has, capability->can_bear ? "yes" : "no",
+           capability->slots, capability->lacks);
+    assert_true((strstr(row->filter, "hide-") == NULL) == (capability->lacks[0] == '\0'));
     assert_string_equal(node_has, row->node);
     assert_int_equal(node.suites, row->suites);
     assert_string_equal(ks_has, row->ks);
