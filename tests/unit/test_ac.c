@@ -105,7 +105,8 @@ static void open_with_another_tpm_fails(void **state)
     kgr_ac_close(&f->ac);
     swtpm_start(&other);
     f->settings.tpm.tcti = other.tcti;
-    assert_int_equal(kgr_ac_open(&f->ac, &f->settings, &f->diag), KGR_ERR_TPM);
+    assert_int_equal(kgr_ac_open(&f->ac, &f->settings, &f->diag), KGR_ERR_CORRUPT);
+    assert_non_null(strstr(f->diag.text, "this TPM is not the one"));
     kgr_ac_close(&f->ac);
     swtpm_stop(&other);
 }
