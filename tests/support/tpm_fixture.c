@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tss2/tss2_sys.h>
+#include <tss2/tss2_tctildr.h>
+
 #include "agent/base/secret.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/session.h"
@@ -53,4 +56,25 @@ void tpm_fixture_stop(struct tpm_fixture *f)
     kgr_secret_free(f->auth);
     swtpm_stop(&f->swtpm);
     memset(f, 0, sizeof(*f));
+}
+
+unsigned int tpm_fixture_loaded(const struct tpm_fixture *f, uint32_t first)
+{
+    const struct kgr_diag diag = {.text = "asking for the handles"};
+    TSS2_TCTI_CONTEXT *tcti = NULL;
+    TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
+    size_t len = Tss2_Sys_GetContextSize(0);
+    TSS2_SYS_CONTEXT *sys = calloc(1, len);
+    TPMS_CAPABILITY_DATA data = {.capability = 0};
+    TPMI_YES_NO more;
+    bool ok =
+        sys != NULL && Tss2_TctiLdr_Initialize(f->swtpm.tcti, &tcti) == 0 &&
+        Tss2_Sys_Initialize(sys, len, tcti, &abi) == 0 &&
+        Tss2_Sys_GetCapability(sys, NULL, TPM2_CAP_HANDLES, first, 16, &more, &data, NULL) == 0;
+
+    must(ok ? KGR_OK : KGR_ERR_TPM, "capability", &diag);
+    Tss2_Sys_Finalize(sys);
+    free(sys);
+    Tss2_TctiLdr_Finalize(&tcti);
+    return data.data.handles.count;
 }

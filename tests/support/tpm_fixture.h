@@ -21,3 +21,5 @@ void tpm_fixture_start(struct tpm_fixture *f);
 void tpm_fixture_stop(struct tpm_fixture *f);
 /* tpm_fixture_auth makes an authorisation value of 32 bytes, each fill. */
 struct kgr_tpm_auth *tpm_fixture_auth(uint8_t fill);
+/* tpm_fixture_loaded: how many handles from first on, of its kind, the TPM itself has loaded, asked behind the back of f->tpm. */
+unsigned int tpm_fixture_loaded(const struct tpm_fixture *f, uint32_t first);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <tss2/tss2_tpm2_types.h>
 
 #include "agent/base/secret.h"
 #include "agent/keys/keyset.h"
@@ -16,6 +17,8 @@
 #include "agent/tpm/slots.h"
 #include "agent/tpm/wrap.h"
 #include "tests/support/tpm_fixture.h"
+
+#define ARENA_LEN 262144
 
 /* A mixed pair in each suite: the same keys resident at one node, sealed at the other. */
 static const enum kgr_suite suites[] = {KGR_SUITE_AES128_SHA256, KGR_SUITE_AES256_SHA384};
@@ -76,7 +79,7 @@ static int begin(void **state)
     uint8_t *bytes;
 
     (void)state;
-    if (kgr_arena_init(262144) != KGR_OK)
+    if (kgr_arena_init(ARENA_LEN) != KGR_OK)
         return -1;
     bytes = kgr_secret_alloc(KGR_TPM_HASH_LEN + KGR_MAC_KEY_MAX);
     for (size_t node = 0; node < 2; node++) {
@@ -306,6 +309,30 @@ static void uses_and_closings_do_not_disturb_each_other(void **state)
     }
 }
 
+/* KGR_SLOT_CYCLES of unseal, use and close: 200, and 10,000 in the slow test. */
+static void many_cycles_leave_nothing_in_the_tpm_and_the_arena(void **state)
+{
+    const char *wanted = getenv("KGR_SLOT_CYCLES");
+    unsigned long num = wanted == NULL ? 200 : strtoul(wanted, NULL, 10);
+    unsigned int sessions = tpm_fixture_loaded(&nodes[1], TPM2_LOADED_SESSION_FIRST);
+    struct kgr_slice part = kgr_slice("abc", 3);
+    uint8_t mac[KGR_HASH_MAX];
+    void *room;
+
+    (void)state;
+    for (unsigned long i = 0; i < num; i++) {
+        struct kgr_keyset_use use = use_of(i % 2, 1);
+
+        assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac), KGR_OK);
+        kgr_keyset_close(keys[i % 2][1]);
+    }
+    assert_int_equal(tpm_fixture_loaded(&nodes[1], TPM2_TRANSIENT_FIRST), 0);
+    assert_int_equal(tpm_fixture_loaded(&nodes[1], TPM2_LOADED_SESSION_FIRST), sessions);
+    room = kgr_secret_alloc(ARENA_LEN / 2);
+    assert_non_null(room);
+    kgr_secret_free(room);
+}
+
 /* When the arena is full a use says so, and nothing is lost: with room again it works. */
 static void full_arena_refuses_a_key_and_keeps_it(void **state)
 {
@@ -374,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup(the_key_confirmation_binds_the_same_at_both, seal_all),
         cmocka_unit_test_setup(it_is_ready_from_its_first_use_until_it_is_closed, seal_all),
         cmocka_unit_test_setup(uses_and_closings_do_not_disturb_each_other, seal_all),
+        cmocka_unit_test_setup(many_cycles_leave_nothing_in_the_tpm_and_the_arena, seal_all),
         cmocka_unit_test_setup(full_arena_refuses_a_key_and_keeps_it, seal_all),
         cmocka_unit_test_setup(a_blob_of_another_key_is_no_verdict_on_the_data, seal_all),
         cmocka_unit_test_setup(it_takes_data_objects_only, seal_all),

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <tss2/tss2_sys.h>
-#include <tss2/tss2_tctildr.h>
+#include <tss2/tss2_tpm2_types.h>
 
 #include "agent/base/secret.h"
 #include "agent/tpm/duplicate.h"
@@ -145,33 +144,12 @@ static void slots_leave_nothing_behind(void **state)
     }
 }
 
-/* How many of a kind the TPM itself has loaded, asked behind the back of f.tpm. */
-static unsigned int num_in_tpm(uint32_t first)
-{
-    TSS2_TCTI_CONTEXT *tcti = NULL;
-    TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
-    size_t len = Tss2_Sys_GetContextSize(0);
-    TSS2_SYS_CONTEXT *sys = calloc(1, len);
-    TPMS_CAPABILITY_DATA data;
-    TPMI_YES_NO more;
-
-    assert_non_null(sys);
-    assert_int_equal(Tss2_TctiLdr_Initialize(f.swtpm.tcti, &tcti), 0);
-    assert_int_equal(Tss2_Sys_Initialize(sys, len, tcti, &abi), 0);
-    assert_int_equal(
-        Tss2_Sys_GetCapability(sys, NULL, TPM2_CAP_HANDLES, first, 16, &more, &data, NULL), 0);
-    Tss2_Sys_Finalize(sys);
-    free(sys);
-    Tss2_TctiLdr_Finalize(&tcti);
-    return data.data.handles.count;
-}
-
 /* KGR_SLOT_CYCLES of them: 500, and 10,000 in the slow test. */
 static void slots_leak_nothing_in_many_cycles(void **state)
 {
     const char *wanted = getenv("KGR_SLOT_CYCLES");
     unsigned long num = wanted == NULL ? 500 : strtoul(wanted, NULL, 10);
-    unsigned int sessions = num_in_tpm(TPM2_LOADED_SESSION_FIRST);
+    unsigned int sessions = tpm_fixture_loaded(&f, TPM2_LOADED_SESSION_FIRST);
     uint8_t out[16];
 
     (void)state;
@@ -182,10 +160,10 @@ static void slots_leak_nothing_in_many_cycles(void **state)
         if (i % 7 == 0) /* and from the blob, not the context */
             kgr_tpm_forget_key(f.tpm, k + 1);
     }
-    assert_int_equal(num_in_tpm(TPM2_TRANSIENT_FIRST), kgr_tpm_num_loaded(f.tpm));
-    assert_int_equal(num_in_tpm(TPM2_LOADED_SESSION_FIRST), sessions);
+    assert_int_equal(tpm_fixture_loaded(&f, TPM2_TRANSIENT_FIRST), kgr_tpm_num_loaded(f.tpm));
+    assert_int_equal(tpm_fixture_loaded(&f, TPM2_LOADED_SESSION_FIRST), sessions);
     kgr_tpm_flush_keys(f.tpm);
-    assert_int_equal(num_in_tpm(TPM2_TRANSIENT_FIRST), 0);
+    assert_int_equal(tpm_fixture_loaded(&f, TPM2_TRANSIENT_FIRST), 0);
 }
 
 /* Somebody else took the slots: what we hold ourselves is given up before the command fails. */
