@@ -308,8 +308,9 @@ void kgr_ks_identity_close(struct kgr_ks_identity *id)
     id->root = NULL;
 }
 
-enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
-                                     uint32_t *out_epoch, bool *out_restored, struct kgr_diag *diag)
+enum kgr_error kgr_ks_identity_start(
+    struct kgr_ks_identity *id, struct kgr_tpm *tpm, uint32_t *out_epoch, bool *out_restored,
+    enum kgr_error (*on_restored)(struct kgr_db *db, struct kgr_diag *diag), struct kgr_diag *diag)
 {
     uint64_t next = 0;
     enum kgr_error err;
@@ -320,7 +321,7 @@ enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm 
     if (err == KGR_OK)
         err = kgr_tpm_counter_increment(tpm, &next, &id->vault.counter, diag);
     if (err == KGR_OK)
-        err = kgr_state_enter(&id->state, next, out_restored, NULL, diag);
+        err = kgr_state_enter(&id->state, next, out_restored, on_restored, diag);
     if (err == KGR_OK)
         *out_epoch = (uint32_t)next;
     return err;

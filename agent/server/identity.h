@@ -54,11 +54,11 @@ void kgr_ks_identity_close(struct kgr_ks_identity *id);
 
 /*
  * kgr_ks_identity_start takes a new epoch, once a start; id->state.db is another one afterwards. *out_restored: the
- * database was put back or copied.
+ * database was put back or copied; then on_restored (may be NULL) runs in the transaction that forgets this.
  */
-KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(struct kgr_ks_identity *id, struct kgr_tpm *tpm,
-                                                    uint32_t *out_epoch, bool *out_restored,
-                                                    struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ks_identity_start(
+    struct kgr_ks_identity *id, struct kgr_tpm *tpm, uint32_t *out_epoch, bool *out_restored,
+    enum kgr_error (*on_restored)(struct kgr_db *db, struct kgr_diag *diag), struct kgr_diag *diag);
 
 /* kgr_ks_identity_remains tells what a wipe must remove from the TPM before it erases state and vault. KGR_ERR_NO_KEY: nothing. */
 #define KGR_KS_REMAINS 2

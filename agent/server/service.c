@@ -8,6 +8,7 @@
 #include "agent/base/log.h"
 #include "agent/daemon/deadline.h"
 #include "agent/server/ac.h"
+#include "agent/server/audit.h"
 #include "agent/server/enrolment.h"
 #include "agent/server/exchanges.h"
 #include "agent/server/frames.h"
@@ -17,8 +18,10 @@
 #include "agent/server/pairset.h"
 #include "agent/server/reception.h"
 #include "agent/server/status.h"
+#include "agent/server/store.h"
 #include "agent/server/topic0.h"
 #include "agent/tpm/capability.h"
+#include "agent/tpm/template.h"
 #include "agent/tpm/tpm.h"
 #include "agent/wire/frame.h"
 #include "agent/wire/ipc.h"
@@ -95,6 +98,34 @@ static void on_request(void *arg, const struct kgr_server_request *request)
                          kgr_slice(&no_text, 1));
 }
 
+static const char restored_words[] =
+    "the database was put back or copied: what the AC revoked and denied since is not in it";
+
+/* The AC finds it in the log, in which also the records since are missing. */
+static enum kgr_error record_restored(struct kgr_db *db, struct kgr_diag *diag)
+{
+    const struct kgr_ks_audit_event event = {.what = KGR_AUDIT_SERVICE, .text = restored_words};
+    struct kgr_ks *ks = calloc(1, sizeof *ks); /* as much of a KS as a record in its log needs */
+    enum kgr_error err = ks == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    size_t len = 0;
+
+    if (err == KGR_OK) {
+        ks->db = db;
+        err = kgr_ks_time_load(ks, diag);
+    }
+    if (err == KGR_OK)
+        err = kgr_ks_meta_get(db, "signing_pub", ks->id.signing_pub.bytes,
+                              sizeof ks->id.signing_pub.bytes, &len, diag);
+    if (err == KGR_OK) { /* with what the chain begins if nothing is in it */
+        ks->id.signing_pub.len = (uint16_t)len;
+        err = kgr_tpm_public_hash(ks->id.ks, &ks->id.signing_pub);
+    }
+    if (err == KGR_OK)
+        err = kgr_ks_audit(ks, &event, diag);
+    free(ks);
+    return err;
+}
+
 /* What needs the TPM on this thread, before the worker takes it over. */
 static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir,
                                const struct kgr_tpm_access *access, struct kgr_diag *diag)
@@ -109,7 +140,7 @@ static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir,
         err = kgr_ks_custody_choose(&ks->custody, ks->settings.custody, ks->settings.suites,
                                     kgr_tpm_capability(tpm), &ks->id.storage_pub, diag);
     if (err == KGR_OK)
-        err = kgr_ks_identity_start(&ks->id, tpm, &ks->epoch, &restored, diag);
+        err = kgr_ks_identity_start(&ks->id, tpm, &ks->epoch, &restored, record_restored, diag);
     if (err == KGR_OK) {
         ks->db = ks->id.state.db;
         (void)kgr_tpm_summary(tpm, ks->tpm_summary);
@@ -121,7 +152,7 @@ static enum kgr_error open_tpm(struct kgr_ks *ks, const char *dir,
         return err;
     }
     if (restored)
-        kgr_ks_alarm(ks, "the database was put back or copied: its epoch is not that of the TPM");
+        kgr_ks_alarm(ks, restored_words);
     return KGR_OK;
 }
 

@@ -133,5 +133,7 @@ lab_ac node list >/dev/null 2>"$WORK/err"
 for who in node-1 ks; do
     grep -q 'put back or copied' "$LAB/$who/log" || fail "$who: no word about yesterday's state"
 done
+lab_ac audit | grep -q 'put back or copied' || fail "the audit log does not know that the KS was put back"
+lab_ac audit verify >/dev/null || fail "the record broke the chain"
 lab_ctl 1 status | grep -q 'put back' || fail "node 1 shows no alarm"
 KGR_KS=$LAB/ks/ks.sock "$LAB_BIN/kgrctl" --ks status | grep -q 'put back' || fail "the KS shows no alarm"
