@@ -200,10 +200,31 @@ static void world(const struct state *s)
                       : 1 + s->b % (KGR_ERR_COUNT - 1),
                   s->b / 64);
         break;
+    case 4:
+        fake_set_pin(s->b % 2 == 0 ? "1234" : NULL);
+        break;
     default:
         fake_set_present(true);
         break;
     }
+}
+
+/* A logout ends the operations of every session. */
+static void login(struct state *s, unsigned i)
+{
+    static CK_UTF8CHAR right[] = "1234";
+    CK_BYTE *pin = buffer(s, s->b % 8);
+
+    if (s->b % 3 == 0) {
+        if (known(C_Logout(s->sessions[i])) == CKR_OK) {
+            memset(s->ops, 0, sizeof(s->ops));
+        }
+    } else if (s->b % 3 == 1) {
+        (void)known(C_Login(s->sessions[i], s->b % 4, pin, s->b % 8));
+    } else {
+        (void)known(C_Login(s->sessions[i], CKU_USER, right, 4));
+    }
+    free(pin);
 }
 
 static void session(struct state *s, unsigned i)
@@ -214,6 +235,8 @@ static void session(struct state *s, unsigned i)
         s->ops[i] = NONE;
     } else if (s->sessions[i] == 0) {
         (void)known(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &s->sessions[i]));
+    } else if (s->a % 4 == 1) {
+        login(s, i);
     } else {
         (void)known(C_SessionCancel(s->sessions[i], ~0UL));
         s->ops[i] = NONE;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# For tests with OpenSSL 3.5: a Debian 13 in $TRIXIE, made in a minute by debootstrap, or the one that
+# For tests with OpenSSL 3.5 and OpenSC 0.26: a Debian 13 in $TRIXIE, made in a minute by debootstrap, or the one that
 # KGR_TEST_TRIXIE names. Programs run in it through $INSIDE with the temporary folder, this source and this
 # build at the paths they have here, so that the agents stay outside. All mounts are in namespaces of their
 # own and end with their processes. Sourced after common.sh.
@@ -8,7 +8,7 @@
 # trixie_up: makes it, or skips the test.
 trixie_up()
 {
-    local mirror
+    local mirror name
     TRIXIE=${KGR_TEST_TRIXIE:-$WORK/trixie}
     [ "$(id -u)" = 0 ] || { echo "skipped: a Debian 13 by debootstrap needs root"; exit 77; }
     command -v debootstrap >/dev/null || { echo "skipped: debootstrap is not installed"; exit 77; }
@@ -16,7 +16,7 @@ trixie_up()
         # The mirror is this host's.
         mirror=$(apt-cache policy |
             sed -n 's/^ *[0-9]* \(https*:[^ ]*\) .*main amd64.*/\1/p' | grep -v security | head -n 1)
-        unshare -m debootstrap --variant=minbase --include=openssl,libssl-dev,libcmocka0 trixie "$TRIXIE" \
+        unshare -m debootstrap --variant=minbase --include=openssl,libssl-dev,libcmocka0,opensc trixie "$TRIXIE" \
             ${mirror:+"$mirror"} >"$WORK/debootstrap.log" 2>&1 ||
             { tail -n 20 "$WORK/debootstrap.log" >&2; fail "debootstrap of Debian 13"; }
     fi
@@ -34,10 +34,12 @@ END
     INSIDE=$WORK/inside
     printf '#!/bin/sh\nexec unshare -m "%s" "$@"\n' "$WORK/mounted" >"$INSIDE"
     chmod 755 "$WORK/mounted" "$INSIDE"
-    # For scripts that call openssl by its name.
+    # For scripts that call these by their names.
     mkdir -p "$WORK/bin"
-    printf '#!/bin/sh\nexec "%s" openssl "$@"\n' "$INSIDE" >"$WORK/bin/openssl"
-    chmod 755 "$WORK/bin/openssl"
+    for name in openssl pkcs11-tool; do
+        printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$INSIDE" $name >"$WORK/bin/$name"
+        chmod 755 "$WORK/bin/$name"
+    done
     # Headers and library for programs that this host's compiler makes for it.
     mkdir -p "$WORK/include"
     cp -r "$TRIXIE/usr/include/openssl" "$TRIXIE"/usr/include/*/openssl "$WORK/include/"
