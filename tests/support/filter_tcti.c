@@ -9,7 +9,7 @@
  *
  * spoil is what happens to the answers to the commands of spoil-cc (to all without it), after the TPM did what it
  * was asked: garbage (bytes of no meaning, with a good header), truncated (half of them, the header claims all), short (less
- * than a header), long (more than the header claims), silent (none: the receiver gets an I/O error).
+ * than a header), long (more than the header claims), silent (none: the receiver gets an I/O error). With spoil-when=FILE only while FILE exists.
  *
  * The record holds a line a command ("> " and hex) and a line a response ("< " and hex).
  * Layouts: TPM 2.0 Library, Part 3 "TPM2_GetCapability", TSS 2.0 TCTI Specification 1.0.
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tctildr.h>
@@ -53,7 +54,8 @@ struct filter {
     struct hidden commands, algorithms, curves, bits;
     struct hidden spoiled;
     enum spoil spoil;
-    unsigned slots; /* 0: as they are */
+    char *spoil_when; /* owned; NULL: always */
+    unsigned slots;   /* 0: as they are */
     unsigned delay_ms;
     FILE *record;
     uint32_t command;    /* of the request under way */
@@ -225,6 +227,8 @@ static void edit_slots(struct filter *f)
 
 static TSS2_RC spoil(struct filter *f)
 {
+    if (f->spoil_when != NULL && access(f->spoil_when, F_OK) != 0)
+        return TSS2_RC_SUCCESS;
     if (f->spoil == SPOIL_NONE || (f->spoiled.num != 0 && !is_hidden(&f->spoiled, f->command)))
         return TSS2_RC_SUCCESS;
     switch (f->spoil) {
@@ -309,6 +313,7 @@ static void filter_finalize(TSS2_TCTI_CONTEXT *context)
         Tss2_TctiLdr_Finalize(&f->inner);
     if (f->record != NULL)
         fclose(f->record);
+    free(f->spoil_when);
     f->common.v1.magic = 0;
 }
 
@@ -377,6 +382,11 @@ static bool parse_field(struct filter *f, char *field)
         return parse_list(&f->bits, value);
     if (strcmp(field, "spoil-cc") == 0)
         return parse_list(&f->spoiled, value);
+    if (strcmp(field, "spoil-when") == 0) {
+        free(f->spoil_when);
+        f->spoil_when = strdup(value);
+        return f->spoil_when != NULL;
+    }
     if (strcmp(field, "spoil") == 0)
         return parse_spoil(f, value);
     if (strcmp(field, "slots") == 0) {
@@ -445,6 +455,8 @@ static TSS2_RC filter_init(TSS2_TCTI_CONTEXT *context, size_t *size, const char 
         set_interface(f);
     else if (f->record != NULL)
         fclose(f->record);
+    if (rc != TSS2_RC_SUCCESS)
+        free(f->spoil_when);
     return rc;
 }
 
@@ -454,7 +466,7 @@ static const TSS2_TCTI_INFO filter_info = {
     .description = "hides and records parts of another TPM, for tests",
     .config_help =
         "hide-cc=..|hide-alg=..|hide-curve=..|hide-bits=..|slots=N|spoil=HOW|spoil-cc=..|"
-        "delay-ms=..|record=FILE|tcti=NAME:CONF",
+        "spoil-when=FILE|delay-ms=..|record=FILE|tcti=NAME:CONF",
     .init = filter_init,
 };
 
