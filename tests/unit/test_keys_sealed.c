@@ -354,21 +354,17 @@ static void full_arena_refuses_a_key_and_keeps_it(void **state)
     assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac), KGR_OK);
 }
 
-static void a_blob_of_another_key_is_no_verdict_on_the_data(void **state)
+/* refused: the keys of these blobs cannot be used, and that is the TPM's word, not one on the data. */
+static void refused(const struct kgr_key_blobs *bad)
 {
-    struct kgr_key_blobs *damaged = malloc(sizeof(*damaged));
+    static const uint8_t iv[KGR_IV_LEN];
     struct kgr_keyset *key = NULL;
     struct kgr_keyset_use use = use_of(0, 1);
     struct kgr_seal_key seal;
-    static const uint8_t iv[KGR_IV_LEN];
     uint8_t out[16];
     uint8_t tag[KGR_TAG_MAX];
 
-    (void)state;
-    assert_non_null(damaged);
-    *damaged = blobs[0][1];
-    damaged->enc.priv.bytes[damaged->enc.priv.len - 1] ^= 1;
-    assert_int_equal(kgr_keyset_new(&key, suites[0], &nodes[1].storage, damaged, 0,
+    assert_int_equal(kgr_keyset_new(&key, suites[0], &nodes[1].storage, bad, 0,
                                     tpm_fixture_auth(0x5a), 0, tpm_fixture_auth(0x5a)),
                      KGR_OK);
     use.key = key;
@@ -377,7 +373,23 @@ static void a_blob_of_another_key_is_no_verdict_on_the_data(void **state)
                      KGR_ERR_TPM);
     assert_false(kgr_keyset_is_ready(key));
     kgr_keyset_free(key);
-    free(damaged);
+}
+
+static void a_blob_of_another_key_is_no_verdict_on_the_data(void **state)
+{
+    struct kgr_key_blobs *bad = malloc(sizeof(*bad));
+
+    (void)state;
+    assert_non_null(bad);
+    *bad = blobs[0][1];
+    bad->enc.priv.bytes[bad->enc.priv.len - 1] ^= 1;
+    refused(bad);
+    *bad = blobs[0][1];
+    bad->mac.priv = blobs[1][1].mac.priv; /* of another key below the same parent */
+    refused(bad);
+    bad->mac = blobs[1][1].mac; /* all of it: its length is another */
+    refused(bad);
+    free(bad);
 }
 
 static void it_takes_data_objects_only(void **state)
