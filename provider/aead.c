@@ -454,13 +454,6 @@ static enum kgr_error set_param(struct aead *a, const OSSL_PARAM *p)
             return refuse_tag_len(a, n);
         }
     }
-    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN) || kgr_param_is(p, OSSL_CIPHER_PARAM_AEAD_IVLEN)) {
-        if (!kgr_param_get_uint(p, &n) || n != a->cbc.spec->iv_len) {
-            return kgr_prov_refuse(a->cbc.prov, KGR_ERR_INVALID, KGR_PROV_R_IV_LENGTH,
-                                   "%s always takes %zu bytes", a->cbc.spec->name,
-                                   a->cbc.spec->iv_len);
-        }
-    }
     return KGR_OK;
 }
 

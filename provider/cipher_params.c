@@ -101,6 +101,11 @@ static enum kgr_error set_param(struct kgr_prov_cipher *c, const OSSL_PARAM *p)
         return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_KEY_LENGTH,
                                "%s always takes %zu bytes", c->spec->name, c->spec->key_len);
     }
+    if (kgr_param_is(p, OSSL_CIPHER_PARAM_IVLEN) &&
+        (!kgr_param_get_uint(p, &n) || n != c->spec->iv_len)) {
+        return kgr_prov_refuse(c->prov, KGR_ERR_INVALID, KGR_PROV_R_IV_LENGTH,
+                               "%s always takes %zu bytes", c->spec->name, c->spec->iv_len);
+    }
     return KGR_OK;
 }
 
@@ -188,6 +193,7 @@ const OSSL_PARAM *kgr_prov_cipher_settable_ctx_params(void *cctx, void *provctx)
     static const OSSL_PARAM table[] = {OSSL_PARAM_utf8_string(KGR_PROV_PARAM_KEY_URI, NULL, 0),
                                        OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, NULL),
                                        OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_KEYLEN, NULL),
+                                       OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_IVLEN, NULL),
                                        OSSL_PARAM_END};
 
     (void)cctx;

@@ -553,6 +553,9 @@ static void cipher_faults_of_the_call_have_their_reasons(void **state)
     assert_int_equal(EVP_CIPHER_CTX_set_key_length(ctx, 16), 1);
     assert_int_equal(EVP_CIPHER_CTX_set_key_length(ctx, 32), 0);
     assert_error(KGR_PROV_R_KEY_LENGTH, "16");
+    assert_true(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL) <= 0);
+    assert_error(KGR_PROV_R_IV_LENGTH, "16");
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, 16, NULL), 1);
     EVP_CIPHER_CTX_free(ctx);
     EVP_CIPHER_free(cipher);
 }

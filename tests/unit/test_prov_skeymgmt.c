@@ -153,6 +153,8 @@ static void skeymgmt_key_initialises_cipher_and_mac(void **state)
         OSSL_OP_CIPHER, "KGR-AES-128-CBC", OSSL_FUNC_CIPHER_FREECTX);
     void *ctx = newctx(provider_context());
 
+    assert_int_equal(init(ctx, key, iv, 12, NULL), 0);
+    assert_error(KGR_PROV_R_IV_LENGTH, "12 bytes");
     assert_int_equal(init(ctx, key, iv, sizeof(iv), NULL), 1);
     assert_int_equal(update(ctx, out, &n, sizeof(out), in, sizeof(in)), 1);
     assert_int_equal(n, 16);
