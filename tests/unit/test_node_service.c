@@ -206,6 +206,15 @@ static void restart_expired(struct node_end *end, uint32_t overlap_s)
     node_pair_start(true);
 }
 
+/* ask_about_key is what doors do first: op key, of the latest generation. */
+static enum kgr_error ask_about_key(struct node_end *end, struct kgr_peer *out)
+{
+    struct kgr_key key = {.generation = 0};
+
+    (void)snprintf(key.peer, sizeof(key.peer), "%s", node_pair_peer(end));
+    return kgr_get_key(end->client, &key, out);
+}
+
 static void key_past_its_lifetime_is_none(void **state)
 {
     struct node_end *end = &ends[1];
@@ -250,7 +259,13 @@ static void key_past_its_lifetime_is_none(void **state)
     assert_int_equal(kgr_wait(end->client, node_pair_peer(end), 0, 50, &peer), KGR_ERR_TIMEOUT);
     assert_int_equal(peer.state, KGR_STATE_REQUESTING);
     assert_int_equal(kgr_request(end->client, node_pair_peer(end)), KGR_OK);
-    /* So does asking, at the other end. */
+    assert_int_equal(ask_about_key(end, &peer), KGR_ERR_EXPIRED);
+    /* So does asking about it, at the other end, where it still opens. */
+    assert_int_equal(ask_about_key(&ends[0], &peer), KGR_OK);
+    assert_true(peer.may_receive && !peer.may_send);
+    assert_int_equal(kgr_wait(ends[0].client, node_pair_peer(&ends[0]), 0, 50, &peer),
+                     KGR_ERR_TIMEOUT);
+    assert_int_equal(peer.state, KGR_STATE_REQUESTING);
     assert_int_equal(kgr_request(ends[0].client, node_pair_peer(&ends[0])), KGR_OK);
     assert_int_equal(kgr_wait(ends[0].client, node_pair_peer(&ends[0]), 0, 50, &peer),
                      KGR_ERR_TIMEOUT);
