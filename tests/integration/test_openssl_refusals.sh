@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # A key that may not be used is refused to applications of OpenSSL by a reason of its own on the error stack, and what
-# they gave for output stays as it was: unknown, not established, spent, denied, revoked, expired, without a
+# they gave for output stays as it was: unknown, not established, spent, of a mode that the TPM lacks, denied, revoked, expired, without a
 # lease, and an agent that another user serves.
 . "$(dirname "$0")/common.sh"
 
@@ -48,6 +48,21 @@ lab_wait_for 10 "the pair without a key" ends "$id9" "10 key not established yet
 tries "$id2" 20000
 [ "$(grep -cE '^(encrypt|aead): 28 key has used up its budget: .*generation 1 has used up its budget of 1024 blocks' "$WORK/tried")" = 2 ] &&
     grep -q '^decrypt: ok' "$WORK/tried" || fail "the budget: $(cat "$WORK/tried")"
+
+# A mode that the TPM lacks: no matter in sealed custody.
+lab_kill "$KGR_AGENT_1_PID"
+sed -i "s,tcti = \",&$LAB_BUILD/tests/libtss2-tcti-kgrfilter.so:hide-alg=0x41|tcti=," "$LAB/node-1/agent.conf"
+lab_run_agent 1
+lab_wait_for 20 "agent 1 after its restart" works "$id2"
+status=0
+openssl enc -e "-KGR-AES-$LAB_AES-OFB" -provider-path "$LAB_LIB" -provider kgr -provider default -in "$0" -iv "$(openssl rand -hex 16)" \
+    -K "$("$LAB_BIN/kgrctl" handle "$id2" --cipher "KGR-AES-$LAB_AES-OFB")" >"$WORK/out" 2>"$WORK/err" || status=$?
+if [ "$LAB_CUSTODY" = sealed ]; then
+    [ $status = 0 ] || fail "OFB in sealed custody: $(cat "$WORK/err")"
+else
+    [ $status != 0 ] && [ ! -s "$WORK/out" ] && grep -q 'not supported here:.*this TPM has no such cipher mode' "$WORK/err" ||
+        fail "OFB without the TPM's: $(cat "$WORK/err")"
+fi
 
 lab_ac pair deny "$id1" "$id3" >/dev/null
 lab_wait_for 10 "the denial" ends "$id3" "16 revoked: kgr:peer=$id3.*the AC denied the pair"
