@@ -20,7 +20,7 @@ static const char *const auth_labels[] = {"storage", "signing"};
 
 static enum kgr_error not_initialised(struct kgr_diag *diag)
 {
-    return kgr_diag_set(diag, KGR_ERR_STATE, "this AC is not initialised; run kgr-ac init");
+    return kgr_diag_set(diag, KGR_ERR_CONFIG, "this AC is not initialised; run kgr-ac init");
 }
 
 static enum kgr_error open_vault(struct kgr_ac *ac, const char *folder, bool create,
@@ -50,7 +50,10 @@ enum kgr_error kgr_ac_open_state(struct kgr_ac *ac, const struct kgr_ac_settings
     if (err != KGR_OK)
         return err;
     struct kgr_page_keys keys = kgr_state_keys(ac->root);
-    err = kgr_ac_state_open(&ac->state, settings->state, &keys, counter, create, diag);
+    err = kgr_ac_state_open(&ac->state, settings->state, &keys, counter,
+                            create && counter == ac->vault.first, diag);
+    if (err == KGR_ERR_NO_KEY)
+        err = kgr_vault_no_state(&ac->vault, counter, settings->state, diag);
     return err == KGR_ERR_NO_KEY ? not_initialised(diag) : err;
 }
 

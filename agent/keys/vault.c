@@ -35,6 +35,7 @@ struct file {
     struct kgr_tpm_derive_key key;
     uint32_t counter;
     struct kgr_tpm_name counter_name;
+    uint64_t first;
 };
 
 static enum kgr_error path_of(char out[PATH_LEN], const char *folder, struct kgr_diag *diag)
@@ -77,6 +78,7 @@ static enum kgr_error save(struct file *file, struct kgr_diag *diag)
     kgr_wr_vec16(&wr, kgr_slice(file->key.priv.bytes, file->key.priv.len));
     kgr_wr_u32(&wr, file->counter);
     kgr_wr_vec16(&wr, kgr_slice(file->counter_name.bytes, file->counter_name.len));
+    kgr_wr_u64(&wr, file->first);
     err = append_hash(&wr);
     return err == KGR_OK ? kgr_file_replace(file->path, 0600, kgr_wr_slice(&wr), diag) : err;
 }
@@ -117,6 +119,7 @@ static enum kgr_error decode(struct file *out, struct kgr_slice bytes)
     kgr_copy(out->key.priv.bytes, priv.p, priv.len);
     out->counter = kgr_rd_u32(&rd);
     take_name(&out->counter_name, &rd);
+    out->first = kgr_rd_u64(&rd);
     return kgr_rd_done(&rd) ? KGR_OK : KGR_ERR_CORRUPT;
 }
 
@@ -202,7 +205,10 @@ static enum kgr_error create(struct kgr_vault *vault, struct kgr_tpm *tpm, struc
         return err;
     file->counter = vault->counter.handle;
     file->counter_name = vault->counter.name;
-    err = save(file, diag);
+    err = kgr_tpm_counter_read(tpm, &file->first, &vault->counter, diag);
+    vault->first = file->first;
+    if (err == KGR_OK)
+        err = save(file, diag);
     if (err != KGR_OK && kgr_tpm_counter_undefine(tpm, vault->counter.handle, NULL) != KGR_OK)
         kgr_warn("left_in_tpm", "nv=0x%08x", vault->counter.handle);
     return err;
@@ -246,6 +252,7 @@ static enum kgr_error open_with(struct kgr_vault *vault, struct kgr_tpm *tpm, st
     if (err == KGR_OK)
         err = kgr_tpm_counter_open(tpm, &vault->counter, file->counter, &file->counter_name,
                                    vault->counter_auth, diag);
+    vault->first = file->first;
     /* The file says that it was made: what is missing is missing in the TPM. */
     return err == KGR_ERR_NO_KEY
                ? kgr_diag_set(
@@ -274,6 +281,17 @@ enum kgr_error kgr_vault_open(struct kgr_vault *out, struct kgr_tpm *tpm, const 
     if (err != KGR_OK)
         kgr_vault_close(out);
     return err;
+}
+
+enum kgr_error kgr_vault_no_state(const struct kgr_vault *vault, uint64_t counter,
+                                  const char *folder, struct kgr_diag *diag)
+{
+    if (counter == vault->first)
+        return KGR_ERR_NO_KEY;
+    return kgr_diag_set(diag, KGR_ERR_CORRUPT,
+                        "%s: the database is missing or empty, but was in use; put it back, or "
+                        "begin anew: wipe, init, and enrol again",
+                        folder);
 }
 
 void kgr_vault_close(struct kgr_vault *vault)

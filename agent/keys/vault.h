@@ -19,6 +19,7 @@ struct kgr_vault {
     struct kgr_auth_root *root;        /* owned */
     struct kgr_tpm_auth *counter_auth; /* owned, in the arena */
     struct kgr_tpm_object counter;
+    uint64_t first; /* where the counter stood when the vault was made: no start has been since */
 };
 
 /* kgr_vault_exists tells whether there is one in folder. */
@@ -35,6 +36,12 @@ KGR_MUST_CHECK enum kgr_error kgr_vault_create(struct kgr_vault *out, struct kgr
  */
 KGR_MUST_CHECK enum kgr_error kgr_vault_open(struct kgr_vault *out, struct kgr_tpm *tpm,
                                              const char *folder, struct kgr_diag *diag);
+/*
+ * kgr_vault_no_state says why the database beside the vault is missing or empty: KGR_ERR_NO_KEY (without diag) when no program has
+ * started on it yet, so that the initialisation was cut off; else KGR_ERR_CORRUPT, it was lost. counter is where the TPM's stands.
+ */
+enum kgr_error kgr_vault_no_state(const struct kgr_vault *vault, uint64_t counter,
+                                  const char *folder, struct kgr_diag *diag);
 /* kgr_vault_close accepts a zero object. */
 void kgr_vault_close(struct kgr_vault *vault);
 /*

@@ -25,7 +25,10 @@ static enum kgr_error open_state(struct kgr_anchor *anchor, struct kgr_tpm *tpm,
     anchor->root = anchor->vault.root;
     keys = kgr_state_keys(anchor->root);
     if (err == KGR_OK)
-        err = kgr_node_store_open(&anchor->state, folder, &keys, counter, create, diag);
+        err = kgr_node_store_open(&anchor->state, folder, &keys, counter,
+                                  create && counter == anchor->vault.first, diag);
+    if (err == KGR_ERR_NO_KEY)
+        err = kgr_vault_no_state(&anchor->vault, counter, folder, diag);
     if (err == KGR_OK)
         err = kgr_auth_derive(anchor->root, &anchor->storage_auth, "storage", kgr_slice(NULL, 0));
     return err;

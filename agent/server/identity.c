@@ -53,7 +53,10 @@ static enum kgr_error open_state(struct kgr_ks_identity *id, struct kgr_tpm *tpm
     id->root = id->vault.root;
     keys = kgr_state_keys(id->root);
     if (err == KGR_OK)
-        err = kgr_ks_store_open(&id->state, folder, &keys, counter, create, diag);
+        err = kgr_ks_store_open(&id->state, folder, &keys, counter,
+                                create && counter == id->vault.first, diag);
+    if (err == KGR_ERR_NO_KEY)
+        err = kgr_vault_no_state(&id->vault, counter, folder, diag);
     return err == KGR_OK ? derive(id) : err;
 }
 
@@ -200,7 +203,7 @@ static enum kgr_error load(struct kgr_ks_identity *id, struct kgr_diag *diag)
     enum kgr_error err;
 
     if (!is_made(db))
-        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s", not_initialised);
     err = load_public(db, "storage_pub", &id->storage_pub, kgr_tpm_check_storage, diag);
     if (err == KGR_OK)
         err = load_public(db, "signing_pub", &id->signing_pub, kgr_tpm_check_signing, diag);
@@ -237,7 +240,7 @@ static enum kgr_error open_all(struct kgr_ks_identity *id, struct kgr_tpm *tpm, 
     if (err == KGR_OK)
         err = open_state(id, tpm, folder, false, diag);
     if (err == KGR_ERR_NO_KEY)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "%s", not_initialised);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s", not_initialised);
     if (err == KGR_OK)
         err = load(id, diag);
     if (err == KGR_OK)

@@ -12,7 +12,8 @@
 #include "agent/base/file.h"
 #include "agent/store/sealed_vfs.h"
 
-#define PATH_LEN 1100
+#define PATH_LEN  1100
+#define WAL_MAGIC 0x377f0683u /* the last bit says how checksums read words */
 
 /* read_at fills exactly len bytes; KGR_ERR_NO_KEY when the file ends before. */
 static enum kgr_error read_at(int fd, void *out, size_t len, off_t at, const char *path,
@@ -53,6 +54,49 @@ static enum kgr_error log_path(char out[PATH_LEN], const char *path, struct kgr_
 
     return n < 0 || n >= PATH_LEN ? kgr_diag_set(diag, KGR_ERR_IO, "%s: the path is too long", path)
                                   : KGR_OK;
+}
+
+/* SQLite passes over a log whose header it does not take, and with it over what was committed since the last checkpoint. */
+static bool header_is_whole(const uint8_t head[KGR_WAL_HEADER_LEN])
+{
+    static const uint8_t none[KGR_WAL_HEADER_LEN];
+    uint32_t s0 = 0, s1 = 0, word[KGR_WAL_HEADER_LEN / 4];
+    bool big;
+
+    if (memcmp(head, none, sizeof(none)) ==
+        0) /* a crash while it was begun; nothing is committed in it */
+        return true;
+    for (size_t i = 0; i < KGR_ARRAY_LEN(word); i++)
+        word[i] = (uint32_t)head[4 * i] << 24 | (uint32_t)head[4 * i + 1] << 16 |
+                  (uint32_t)head[4 * i + 2] << 8 | head[4 * i + 3];
+    big = (word[0] & 1) != 0;
+    for (size_t i = 0; i < 6; i += 2) {
+        s0 += (big ? word[i] : __builtin_bswap32(word[i])) + s1;
+        s1 += (big ? word[i + 1] : __builtin_bswap32(word[i + 1])) + s0;
+    }
+    return (word[0] | 1) == WAL_MAGIC && word[6] == s0 && word[7] == s1;
+}
+
+/* check_log refuses a log that SQLite would take for an empty one. */
+static enum kgr_error check_log(const char *path, struct kgr_diag *diag)
+{
+    uint8_t head[KGR_WAL_HEADER_LEN];
+    char log[PATH_LEN];
+    int fd = -1;
+    enum kgr_error err = log_path(log, path, diag);
+
+    if (err == KGR_OK)
+        err = open_file(&fd, log, diag);
+    if (err != KGR_OK || fd < 0)
+        return err;
+    err = read_at(fd, head, sizeof(head), 0, log, diag);
+    (void)close(fd);
+    if (err == KGR_ERR_NO_KEY) /* shorter than its header */
+        return KGR_OK;
+    if (err == KGR_OK && !header_is_whole(head))
+        err =
+            kgr_diag_set(diag, KGR_ERR_CORRUPT, "%s: damaged: its header is not one of a log", log);
+    return err;
 }
 
 struct probe {
@@ -118,6 +162,8 @@ enum kgr_error kgr_db_opens_with(bool *out, const char *path, const struct kgr_p
 
     if (err == KGR_OK)
         err = probe_database(probe, path, cipher, diag);
+    if (err == KGR_OK)
+        err = check_log(path, diag);
     if (err == KGR_OK && !probe->opens)
         err = probe_log(probe, path, cipher, diag);
     if (err == KGR_OK)

@@ -12,7 +12,8 @@
 
 /*
  * kgr_db_opens_with tells whether the database at path is sealed with cipher's key: its first page or, after a crash, the
- * first of its log opens. KGR_ERR_IO when the file cannot be read; an empty or missing file opens with every key.
+ * first of its log opens. KGR_ERR_IO when the file cannot be read, KGR_ERR_CORRUPT when the header
+ * of its log is damaged, which SQLite would pass over; an empty or missing file opens with every key.
  */
 KGR_MUST_CHECK enum kgr_error kgr_db_opens_with(bool *out, const char *path,
                                                 const struct kgr_page_cipher *cipher,
