@@ -224,6 +224,11 @@ void kgr_node_rollback(struct kgr_node *node, const char *what, enum kgr_error e
 {
     kgr_db_rollback(node->db);
     kgr_error_log("state_not_written", "what=%s reason=\"%s\"", what, kgr_diag_text(diag, err));
+    if (err != KGR_ERR_IO || node->disk_failed)
+        return;
+    node->disk_failed = true;
+    if (node->service != NULL)
+        kgr_service_happened(node->service, KGR_EVENT_ALARM, KGR_NODE_DISK_FAILED);
 }
 
 enum kgr_error kgr_node_begin(struct kgr_node *node)
@@ -247,6 +252,10 @@ enum kgr_error kgr_node_commit(struct kgr_node *node)
         kgr_node_rollback(node, "transaction", err, &diag);
     else
         kgr_frames_window_saved(&node->frames);
+    if (err == KGR_OK && node->disk_failed) {
+        kgr_info("state_written_again", "state=%s", node->settings->state);
+        node->disk_failed = false;
+    }
     return err;
 }
 

@@ -29,6 +29,9 @@ struct kgr_wakeup;
 #define KGR_NODE_ALARMS    8
 #define KGR_NODE_ALARM_MAX 120
 
+#define KGR_NODE_DISK_FAILED                                                                       \
+    "the state cannot be written (disk full or failed, see the log): nothing changes until it can"
+
 struct kgr_node {
     const struct kgr_settings *settings; /* borrowed */
     struct kgr_loop *loop;               /* owned, as all that follows */
@@ -79,6 +82,7 @@ struct kgr_node {
 
     char alarms[KGR_NODE_ALARMS][KGR_NODE_ALARM_MAX];
     size_t num_alarms;
+    bool disk_failed; /* the state could not be written the last time; part of status */
 
     bool stopping;
     enum kgr_error result;              /* of the loop */

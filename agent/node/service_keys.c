@@ -73,6 +73,8 @@ static enum kgr_error first_use(struct kgr_service *service, struct kgr_pair *pa
                             "%s: %s; keys are established by hand: kgrctl request %s", peer, what,
                             peer);
     err = ask(service, pair, false);
+    if (err == KGR_ERR_IO)
+        return kgr_diag_set(diag, err, "%s: %s; %s", peer, what, KGR_NODE_DISK_FAILED);
     return kgr_diag_set(diag, err == KGR_OK ? missing : err, "%s: %s; the KS is asked for one",
                         peer, what);
 }
@@ -305,6 +307,7 @@ void kgr_service_request(struct kgr_service *service, const struct kgr_server_re
     else
         kgr_server_fail(service->server, request->call, err,
                         err == KGR_ERR_INVALID ? "this node is no peer of itself"
+                        : err == KGR_ERR_IO    ? KGR_NODE_DISK_FAILED
                                                : kgr_strerror(err));
 }
 

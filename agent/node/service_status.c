@@ -278,6 +278,8 @@ static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, u
                        (unsigned long long)failing_ms / 1000);
         add_alarm(&wr, line);
     }
+    if (node->disk_failed)
+        add_alarm(&wr, KGR_NODE_DISK_FAILED);
     for (size_t i = 0; i < node->num_alarms; i++)
         add_alarm(&wr, node->alarms[i]);
     return wr.len;

@@ -80,8 +80,10 @@ void kgr_ks_alarm(struct kgr_ks *ks, const char *fmt, ...)
 
 static void stop(struct kgr_ks *ks, enum kgr_error err, const struct kgr_diag *diag)
 {
-    if (!ks->failed)
+    if (!ks->failed) {
         kgr_error_log("stop", "reason=\"%s\"", kgr_diag_text(diag, err));
+        ks->why = err;
+    }
     ks->failed = true;
     if (ks->loop != NULL)
         kgr_loop_stop(ks->loop);

@@ -138,6 +138,7 @@ struct kgr_ks {
     struct kgr_ks_after *after, **after_end;
     bool erased;            /* rows with keys went in this transaction */
     bool failed;            /* the database failed; the loop is stopping */
+    enum kgr_error why;     /* it failed */
     unsigned int receiving; /* frames at the worker */
     uint64_t refused[KGR_KS_NUM_CAUSES];
     struct kgr_bucket log_bucket;

@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/daemon/deadline.h"
 #include "agent/server/ac.h"
@@ -29,6 +31,10 @@
 /* Jobs of the TPM worker that may wait. */
 #define STOP_S   10 /* for the worker to let the TPM go */
 #define MAX_JOBS 256
+
+/* Between two attempts to go on after the database failed. */
+#define FIRST_WAIT_S 1u
+#define LAST_WAIT_S  60u
 
 static void on_tpm(void *arg)
 {
@@ -341,8 +347,9 @@ static void finish(struct kgr_ks *ks)
     kgr_loop_free(ks->loop);
 }
 
-enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *access,
-                                  const struct kgr_ks_settings *settings, struct kgr_diag *diag)
+/* run_once: *out_ran tells that it did its work before it ended. */
+static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_tpm_access *access,
+                               const struct kgr_ks_settings *settings, struct kgr_diag *diag)
 {
     struct kgr_ks *ks = calloc(1, sizeof *ks);
     enum kgr_error err;
@@ -358,14 +365,43 @@ enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *
         kgr_info("start", "version=%s epoch=%" PRIu32 " socket=%s tpm=\"%s\" custody=%s bears=%s",
                  KGR_VERSION, ks->epoch, settings->socket, ks->tpm_summary,
                  ks->custody.sealed ? "sealed" : "resident", ks->custody.bears ? "yes" : "no");
+        if (*out_ran)
+            kgr_ks_alarm(ks, "the state could not be written; the KS stopped, and began again");
+        *out_ran = true;
         kgr_mqtt_start(ks->mqtt);
         on_timer(ks);
         kgr_loop_run(ks->loop);
         if (ks->failed)
-            err = kgr_diag_set(diag, KGR_ERR_IO, "stopped, because the database failed");
+            err = kgr_diag_set(diag, ks->why, "stopped, because the database failed");
         kgr_info("stop", "epoch=%" PRIu32, ks->epoch);
     }
     finish(ks);
     free(ks);
     return err;
+}
+
+/*
+ * A database that cannot be written stops everything: memory may be ahead of the disk. What is on the disk is whole, so
+ * the service begins again from it when there is room, as after a crash.
+ */
+enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *access,
+                                  const struct kgr_ks_settings *settings, struct kgr_diag *diag)
+{
+    unsigned wait_s = FIRST_WAIT_S;
+    bool ran = false;
+
+    for (;;) {
+        uint64_t begun_ms = kgr_clock_boot_ms();
+        enum kgr_error err = run_once(&ran, dir, access, settings, diag);
+
+        if (err != KGR_ERR_IO || !ran)
+            return err;
+        if (kgr_clock_boot_ms() - begun_ms > LAST_WAIT_S * 1000ull)
+            wait_s = FIRST_WAIT_S;
+        kgr_error_log("state_not_written", "reason=\"%s\" again_in_s=%u", kgr_diag_text(diag, err),
+                      wait_s);
+        (void)sleep(wait_s); /* a signal to end does so at once: nothing is open */
+        wait_s = wait_s < LAST_WAIT_S / 2 ? wait_s * 2 : LAST_WAIT_S;
+        *diag = (struct kgr_diag){{0}};
+    }
 }
