@@ -70,10 +70,10 @@ attack()
 
     # Files: the database cut to nothing or not there, the vault changed, not there, or open to others.
     : >"$db"
-    expect "$EMPTY_CODE" 'init' "$1" --config "$conf" "${@:2}"
+    expect 8 "missing or empty, but was in use" "$1" --config "$conf" "${@:2}"
     [ ! -s "$db" ] || fail "$who: another database was made in the place of the empty one"
     rm "$db"
-    expect "$EMPTY_CODE" 'init' "$1" --config "$conf" "${@:2}"
+    expect 8 "missing or empty, but was in use" "$1" --config "$conf" "${@:2}"
     [ ! -e "$db" ] || fail "$who: another database was made"
     again
     change "$state/vault" 40
@@ -101,9 +101,9 @@ start_all
 lab_ac node list >/dev/null
 stop_all
 
-EMPTY_CODE=9 attack node-1 "$LAB/node-1/agent.conf" "$LAB_BIN/kgr-agent" run
-EMPTY_CODE=1 attack ks "$LAB/ks/ks.conf" "$LAB_BIN/kgr-ks" run
-EMPTY_CODE=1 attack ac "$LAB/ac/ac.conf" "$LAB_BIN/kgr-ac" node list
+attack node-1 "$LAB/node-1/agent.conf" "$LAB_BIN/kgr-agent" run
+attack ks "$LAB/ks/ks.conf" "$LAB_BIN/kgr-ks" run
+attack ac "$LAB/ac/ac.conf" "$LAB_BIN/kgr-ac" node list
 
 # The right state goes on, as if nothing had been.
 start_all
