@@ -87,7 +87,7 @@ static int open_page(struct kgr_sealed_vfs *vfs, uint8_t *out, struct kgr_slice 
     return SQLITE_OK;
 }
 
-/* Reading the database: whole pages, and parts of page 1 to look at its header. */
+/* Reading the database: whole pages, and parts of one: the header in page 1, content too long for a leaf. */
 
 static int read_page(struct file *f, uint8_t *out, sqlite3_int64 at)
 {
@@ -104,21 +104,22 @@ static int read_page(struct file *f, uint8_t *out, sqlite3_int64 at)
 
 static int read_database(struct file *f, uint8_t *out, int len, sqlite3_int64 at)
 {
+    sqlite3_int64 within = at % KGR_PAGE_LEN;
     uint8_t *page;
     int rc;
 
-    if (len == (int)KGR_PAGE_LEN && at % KGR_PAGE_LEN == 0)
+    if (len == (int)KGR_PAGE_LEN && within == 0)
         return read_page(f, out, at);
-    if (len < 0 || at < 0 || at + len > KGR_PAGE_LEN)
+    if (len < 0 || at < 0 || within + len > KGR_PAGE_LEN)
         return SQLITE_IOERR_READ;
     page = malloc(KGR_PAGE_LEN);
     if (page == NULL)
         return SQLITE_IOERR_NOMEM;
-    rc = read_page(f, page, 0);
-    memcpy(out, page + at, (size_t)len);
+    rc = read_page(f, page, at - within);
+    memcpy(out, page + within, (size_t)len);
     free(page);
     /* A page 1 that was torn by a power cut stands in the log, which is asked next; if not, the whole page is refused. */
-    if (rc == SQLITE_IOERR_DATA) {
+    if (rc == SQLITE_IOERR_DATA && at < KGR_PAGE_LEN) {
         f->vfs->refused = 0;
         return SQLITE_IOERR_SHORT_READ;
     }
