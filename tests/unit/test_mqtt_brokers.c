@@ -230,7 +230,7 @@ static void brokers_tls_1_1_is_refused(void **state)
 
     broker_start(&f->one, NULL); /* for a free port */
     broker_kill(&f->one);
-    connect_to_version(f, "-tls1_1", "handshake failure");
+    connect_to_version(f, "-tls1_1", "TLS: "); /* each version of OpenSSL has words of its own */
     connect_to_version(f, "-tls1_2", "does not answer"); /* it speaks no MQTT */
 }
 
