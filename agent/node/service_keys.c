@@ -445,6 +445,8 @@ void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms)
 
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair)
 {
+    if (pair->status != KGR_PAIR_ALLOWED)
+        kgr_service_end_streams(service, &pair->ex.s.peer);
     answer_all(service, &pair->ex.s.peer, kgr_clock_boot_ms());
     kgr_service_tell_pair(service, pair);
     kgr_service_wake_receivers(service);

@@ -354,6 +354,19 @@ void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint
     }
 }
 
+void kgr_service_end_streams(struct kgr_service *service, const struct kgr_nid *peer)
+{
+    struct kgr_mac_stream *stream = service->streams;
+
+    while (stream != NULL) {
+        struct kgr_mac_stream *next = stream->next;
+
+        if (kgr_nid_cmp(&stream->peer, peer) == 0)
+            unlist(service, stream);
+        stream = next;
+    }
+}
+
 void kgr_service_free_streams(struct kgr_service *service)
 {
     while (service->streams != NULL)

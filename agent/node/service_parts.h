@@ -186,6 +186,8 @@ void kgr_service_free_waits(struct kgr_service *service);
 void kgr_service_forget_holds(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_holds(struct kgr_service *service);
 void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint32_t generation);
+/* kgr_service_end_streams: no MAC with peer that was begun is finished any more. */
+void kgr_service_end_streams(struct kgr_service *service, const struct kgr_nid *peer);
 void kgr_service_free_streams(struct kgr_service *service);
 /* service_rekey.c: who waits for a renewal of NKSK. */
 uint64_t kgr_service_rekey_deadline(const struct kgr_service *service);

@@ -16,6 +16,11 @@
 
 #include "tests/fuzz/harness.h"
 
+static enum kgr_error notice_ack_encode(struct kgr_wr *wr, const uint64_t *word)
+{
+    return kgr_notice_ack_encode(wr, *word);
+}
+
 static void whole_frame(struct kgr_slice in)
 {
     static uint8_t bytes[KGR_FRAME_MAX];
@@ -81,6 +86,9 @@ static void body(uint8_t type, struct kgr_slice in)
         break;
     case KGR_FRAME_NOTICE:
         FUZZ_ROUND_TRIP(struct kgr_notice, kgr_notice_decode, kgr_notice_encode, in);
+        break;
+    case KGR_FRAME_NOTICE_ACK:
+        FUZZ_ROUND_TRIP(uint64_t, kgr_notice_ack_decode, notice_ack_encode, in);
         break;
     default:
         break;

@@ -151,6 +151,7 @@ static void notices(void)
 
     SAVE_BODY(KGR_FRAME_NOTICE, "notice_pair", kgr_notice_encode, &pair);
     SAVE_BODY(KGR_FRAME_NOTICE, "notice_node", kgr_notice_encode, &node);
+    SAVE_BODY(KGR_FRAME_NOTICE_ACK, "notice_ack", kgr_notice_ack_encode, 8);
 }
 
 static void exchange(void)
