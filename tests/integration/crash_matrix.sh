@@ -273,7 +273,10 @@ broker_row()
         [ $((cell % MATRIX_EVERY)) = 0 ] || continue
         total=$((total + 1))
         $prepare
-        (sleep "$(printf '0.%03d' $ms)" && kill -KILL "$(pgrep -P "$kept_broker")") &
+        (
+            sleep "$(printf '0.%03d' $ms)"
+            until kill -KILL "$(pgrep -P "$kept_broker" mosquitto)" 2>/dev/null; do sleep 0.02; done
+        ) &
         $act || fail "$what: the broker killed after $ms ms: does not converge"
         wait $! || fail "$what: the broker was not there to be killed"
         tidy

@@ -129,7 +129,8 @@ tail -n 8 "$WORK/seen" | cut -d' ' -f1 | sort -u >"$WORK/topics"
 payloads=$(wc -l <"$WORK/seen")
 [ "$payloads" -gt 60 ] || fail "only $payloads frames were recorded"
 tac "$WORK/seen" | while read -r _ payload; do
-    xxd -r -p <<<"$payload" >"$WORK/payload"
+    # shellcheck disable=SC2059
+    printf "$(sed 's/../\\x&/g' <<<"$payload")" >"$WORK/payload"
     while read -r topic; do
         mosquitto_pub -h 127.0.0.1 -p "$KGR_BROKER_PORT" -t "$topic" -q 0 -f "$WORK/payload"
     done <"$WORK/topics"
