@@ -4,7 +4,7 @@
 #include "agent/mqtt/broker_config.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/node/node.h"
-#include "agent/node/store.h"
+#include "agent/node/store/store.h"
 
 #define TLS_PORT 8883
 

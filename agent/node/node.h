@@ -6,13 +6,13 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
-#include "agent/node/anchor.h"
-#include "agent/node/frames.h"
-#include "agent/node/nksk_renewal.h"
+#include "agent/node/store/anchor.h"
+#include "agent/node/protocol/frames.h"
+#include "agent/node/machines/nksk_renewal.h"
 #include "agent/node/pairs.h"
-#include "agent/node/registration.h"
+#include "agent/node/machines/registration.h"
 #include "agent/node/settings.h"
-#include "agent/node/sync.h"
+#include "agent/node/machines/sync.h"
 #include "agent/tpm/capability.h"
 
 struct kgr_loop;

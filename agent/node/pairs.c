@@ -2,7 +2,7 @@
 #include "agent/node/pairs.h"
 
 #include "agent/base/secret.h"
-#include "agent/node/anchor.h"
+#include "agent/node/store/anchor.h"
 #include "agent/wire/common.h"
 
 #include <assert.h>

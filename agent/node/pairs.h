@@ -5,12 +5,12 @@
 #include <stdint.h>
 
 #include "agent/keys/ring.h"
-#include "agent/node/budget.h"
-#include "agent/node/exchange.h"
-#include "agent/node/mailbox.h"
-#include "agent/node/records.h"
-#include "agent/node/renewal.h"
-#include "agent/node/store.h"
+#include "agent/node/machines/budget.h"
+#include "agent/node/machines/exchange.h"
+#include "agent/node/machines/mailbox.h"
+#include "agent/node/machines/records.h"
+#include "agent/node/machines/renewal.h"
+#include "agent/node/store/store.h"
 
 struct kgr_anchor;
 

@@ -2,7 +2,7 @@
 #include "agent/daemon/wipe.h"
 
 #include "agent/base/log.h"
-#include "agent/node/anchor.h"
+#include "agent/node/store/anchor.h"
 #include "agent/node/commands.h"
 #include "agent/tpm/tpm.h"
 

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "agent/base/log.h"
-#include "agent/server/exchanges.h"
-#include "agent/server/nksk_rows.h"
-#include "agent/server/store.h"
+#include "agent/server/protocol/exchanges.h"
+#include "agent/server/store/nksk_rows.h"
+#include "agent/server/store/store.h"
 
 /* How often the time is written down, and how often lifetimes are looked at. */
 #define KEEP_TIME_S 60u

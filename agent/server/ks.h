@@ -9,20 +9,20 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
-#include "agent/server/age.h"
-#include "agent/server/audit_gate.h"
-#include "agent/server/coordinator.h"
-#include "agent/server/custody.h"
-#include "agent/server/entropy_pool.h"
+#include "agent/server/machines/age.h"
+#include "agent/server/machines/audit_gate.h"
+#include "agent/server/machines/coordinator.h"
+#include "agent/server/birth/custody.h"
+#include "agent/server/birth/entropy_pool.h"
 #include "agent/server/ek_ca.h"
-#include "agent/server/framekey.h"
-#include "agent/server/identity.h"
-#include "agent/server/nksk_renewal.h"
-#include "agent/server/nodes.h"
-#include "agent/server/notices.h"
-#include "agent/server/orders.h"
-#include "agent/server/pairs.h"
-#include "agent/server/registry.h"
+#include "agent/server/store/framekey.h"
+#include "agent/server/store/identity.h"
+#include "agent/server/machines/nksk_renewal.h"
+#include "agent/server/store/nodes.h"
+#include "agent/server/machines/notices.h"
+#include "agent/server/machines/orders.h"
+#include "agent/server/store/pairs.h"
+#include "agent/server/machines/registry.h"
 #include "agent/socket/server.h"
 #include "agent/store/db.h"
 #include "agent/tpm/capability.h"
@@ -148,7 +148,7 @@ struct kgr_ks {
 
 /* kgr_ks_time_load goes on from the KS time that the database holds. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_time_load(struct kgr_ks *ks, struct kgr_diag *diag);
-/* KS time in s (agent/server/age.h). */
+/* KS time in s (agent/server/machines/age.h). */
 uint64_t kgr_ks_now_s(struct kgr_ks *ks);
 uint32_t kgr_ks_jitter(void);
 /* kgr_ks_alarm logs, and keeps the line for ks_status. */

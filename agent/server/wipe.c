@@ -3,7 +3,7 @@
 
 #include "agent/base/log.h"
 #include "agent/daemon/wipe.h"
-#include "agent/server/identity.h"
+#include "agent/server/store/identity.h"
 #include "agent/tpm/tpm.h"
 
 #define DATABASE "ks.db"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The exchange of one pair, its renewal and its sync (docs/protocol.md, sections 3, 5, 6 and 7), as written in
- * agent/node/exchange.c, agent/server/coordinator.c and agent/node/sync.c. Node 0 has the smaller N_ID.
+ * agent/node/machines/exchange.c, agent/server/machines/coordinator.c and agent/node/machines/sync.c. Node 0 has the smaller N_ID.
  *
  * A birth k is one act of key creation: it has a generation and belongs to one request x. Cryptography is perfect:
  * a frame is what its honest sender made, the key confirmation holds between ends with the same birth.

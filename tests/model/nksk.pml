@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Renewal of NKSK between one node and the KS (docs/protocol.md, section 5.2; agent/node/nksk_renewal.c,
- * agent/server/nksk_renewal.c). Key 0 is that of the registration, each other key k was made for one request x.
+ * Renewal of NKSK between one node and the KS (docs/protocol.md, section 5.2; agent/node/machines/nksk_renewal.c,
+ * agent/server/machines/nksk_renewal.c). Key 0 is that of the registration, each other key k was made for one request x.
  *
  * Cryptography is perfect: a frame under a key is what its honest sender made, and only who holds the key takes it. A request
  * knows the key it goes under, a challenge that of the KS when it was made; proof and done go under the new key. What else

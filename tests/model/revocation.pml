@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Revocation, notices, sync and lease of one pair (docs/protocol.md, section 5; agent/server/notices.c,
- * agent/node/revoke.c, agent/node/sync.c). The AC gives ORDERS orders at any moments: a pair is denied, or one end of it
+ * Revocation, notices, sync and lease of one pair (docs/protocol.md, section 5; agent/server/machines/notices.c,
+ * agent/node/protocol/revoke.c, agent/node/machines/sync.c). The AC gives ORDERS orders at any moments: a pair is denied, or one end of it
  * revoked, and allowed or added again. Each order has a word, one more than the one before.
  *
  * Ends share nothing here but the row of the KS, and every property is one of a single end: one node shows all.

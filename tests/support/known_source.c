@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A source of keys whose bytes are known, for tests only: linked into kgr-ks-known-source in the
- * place of agent/server/source.c. It makes keys in software, wraps those of resident pairs to the two storage
+ * place of agent/server/birth/source.c. It makes keys in software, wraps those of resident pairs to the two storage
  * keys as TPM2_Duplicate would, and appends "ENC MAC" in hex, a line a pair of keys, to the file $KGR_KNOWN_KEYS. The
  * keys are random, or those in the file $KGR_KNOWN_KEYS.next, for one birth, where it has such a line of the right lengths.
  */
-#include "agent/server/source.h"
+#include "agent/server/birth/source.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

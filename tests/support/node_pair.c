@@ -4,8 +4,8 @@
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
 #include "agent/node/commands.h"
-#include "agent/node/enrol.h"
-#include "agent/node/service.h"
+#include "agent/node/protocol/enrol.h"
+#include "agent/node/service/service.h"
 #include "agent/tpm/duplicate.h"
 #include "agent/tpm/import.h"
 

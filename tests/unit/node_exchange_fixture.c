@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/node_exchange_fixture.h"
 
-#include "agent/node/exchange_state.h"
+#include "agent/node/machines/exchange_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
-#include "agent/node/exchange.h"
+#include "agent/node/machines/exchange.h"
 
 /* One node with its peer, driven by hand: gateway-a is role 1, gateway-b role 2. */
 struct fixture {

@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "agent/base/attr.h"
-#include "agent/node/exchange.h"
-#include "agent/node/renewal.h"
-#include "agent/node/sync.h"
-#include "agent/server/coordinator.h"
+#include "agent/node/machines/exchange.h"
+#include "agent/node/machines/renewal.h"
+#include "agent/node/machines/sync.h"
+#include "agent/server/machines/coordinator.h"
 #include "agent/wire/window.h"
 
 /*

@@ -5,7 +5,7 @@
 
 #include "agent/wire/frame.h"
 
-/* The KS around the coordinator of the pair: as agent/server/exchanges.c and synchro.c are around it. */
+/* The KS around the coordinator of the pair: as agent/server/protocol/exchanges.c and synchro.c are around it. */
 
 static void send(struct sim *sim, const struct kgr_coordinator_action *action)
 {

@@ -6,7 +6,7 @@
 #include "agent/wire/body_sync.h"
 #include "agent/wire/frame.h"
 
-/* A node around its machines: as agent/node/exchange_glue.c and sync_glue.c are around them. */
+/* A node around its machines: as agent/node/protocol/exchange_glue.c and sync_glue.c are around them. */
 
 /* Stands for the HMAC of docs/protocol.md, section 6: differs whenever an input does. */
 static void confirm(uint8_t out[KGR_HASH_MAX], uint32_t key, uint8_t role,
@@ -201,7 +201,7 @@ static uint64_t lifetime_ms(struct sim *sim, uint64_t generation)
     return sim_generation(sim, generation)->lifetime_s * 1000ull;
 }
 
-/* may_send is the rule of agent/node/service_keys.c. */
+/* may_send is the rule of agent/node/service/keys.c. */
 static bool may_send(struct sim *sim, size_t n)
 {
     const struct sim_node *node = &sim->nodes[n];
@@ -334,7 +334,7 @@ static bool run(struct sim *sim, size_t n, struct kgr_exchange_event *event,
     return true;
 }
 
-/* As agent/node/sync_glue.c puts it in force. */
+/* As agent/node/protocol/sync_glue.c puts it in force. */
 static void take_ages(struct sim *sim, size_t n, const struct sim_frame *ans)
 {
     struct sim_node *node = &sim->nodes[n];

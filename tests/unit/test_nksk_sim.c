@@ -4,8 +4,8 @@
  * end before and after every commit. Keys and storage keys are numbers. What must hold after every step, and what must
  * come once the network is kind, is docs/protocol.md, section 5.2.
  */
-#include "agent/node/nksk_renewal.h"
-#include "agent/server/nksk_renewal.h"
+#include "agent/node/machines/nksk_renewal.h"
+#include "agent/server/machines/nksk_renewal.h"
 #include "agent/wire/common.h"
 
 #include <setjmp.h>

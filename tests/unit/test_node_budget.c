@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/budget.h"
+#include "agent/node/machines/budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

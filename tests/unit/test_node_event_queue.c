@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/event_queue.h"
+#include "agent/node/machines/event_queue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

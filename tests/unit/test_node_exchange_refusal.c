@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/exchange.h"
+#include "agent/node/machines/exchange.h"
 
-#include "agent/node/exchange_state.h"
+#include "agent/node/machines/exchange_state.h"
 #include "tests/unit/node_exchange_fixture.h"
 
 #include <setjmp.h>

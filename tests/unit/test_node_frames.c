@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/frames.h"
+#include "agent/node/protocol/frames.h"
 
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
-#include "agent/node/store.h"
+#include "agent/node/store/store.h"
 #include "agent/seal/seal.h"
 #include "agent/seal/software.h"
 #include "agent/tpm/tpm.h"

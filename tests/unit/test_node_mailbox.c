@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/mailbox.h"
+#include "agent/node/machines/mailbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/nksk_renewal.h"
+#include "agent/node/machines/nksk_renewal.h"
 
 #include "agent/wire/common.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/pin.h"
+#include "agent/node/machines/pin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/records.h"
+#include "agent/node/machines/records.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/registration.h"
+#include "agent/node/machines/registration.h"
 
-#include "agent/node/exchange_state.h"
+#include "agent/node/machines/exchange_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/renewal.h"
+#include "agent/node/machines/renewal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/retry.h"
+#include "agent/node/machines/retry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

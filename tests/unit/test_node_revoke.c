@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/revoke.h"
+#include "agent/node/protocol/revoke.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/routes.h"
+#include "agent/node/machines/routes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

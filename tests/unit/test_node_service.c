@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/service.h"
+#include "agent/node/service/service.h"
 
 #include "agent/base/clock.h"
 #include "agent/wire/ipc.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/store.h"
+#include "agent/node/store/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

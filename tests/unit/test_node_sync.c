@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/node/sync.h"
+#include "agent/node/machines/sync.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

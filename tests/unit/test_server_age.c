@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/age.h"
+#include "agent/server/machines/age.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/audit_gate.h"
+#include "agent/server/machines/audit_gate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/coordinator.h"
+#include "agent/server/machines/coordinator.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/custody.h"
+#include "agent/server/birth/custody.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

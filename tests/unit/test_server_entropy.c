@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/entropy.h"
+#include "agent/server/machines/entropy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

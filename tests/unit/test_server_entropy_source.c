@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/entropy_source.h"
+#include "agent/server/birth/entropy_source.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

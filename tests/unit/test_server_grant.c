@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/grant.h"
+#include "agent/server/machines/grant.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/nksk_renewal.h"
+#include "agent/server/machines/nksk_renewal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

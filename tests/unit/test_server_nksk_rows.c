@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/nksk_rows.h"
+#include "agent/server/store/nksk_rows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "agent/server/pairs.h"
+#include "agent/server/store/pairs.h"
 #include "tests/support/toy_cipher.h"
 
 static char folder[64];

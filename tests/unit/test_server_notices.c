@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/notices.h"
+#include "agent/server/machines/notices.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/orders.h"
+#include "agent/server/machines/orders.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/registry.h"
+#include "agent/server/machines/registry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "agent/base/secret.h"
-#include "agent/server/custody.h"
+#include "agent/server/birth/custody.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
 #include "tests/support/swtpm.h"

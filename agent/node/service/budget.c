@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/base/log.h"
+#include "agent/node/service/parts.h"
+
+/* Whoever uses a key spends its budget (docs/protocol.md, section 6.3). */
+
+/* The machine of the renewal looks at the count so often on the way through a budget. */
+#define LOOKS 64u
+
+static enum kgr_error reserve(struct kgr_service *service, const struct kgr_nid *peer,
+                              struct kgr_pair_records *records, uint64_t reserved,
+                              struct kgr_diag *diag)
+{
+    enum kgr_error err =
+        kgr_generation_blocks(service->node->db, peer, records->generation, reserved, diag);
+
+    if (err == KGR_OK)
+        kgr_budget_raise(&records->budget, reserved);
+    else
+        kgr_error_log("state_not_written", "what=budget peer=%s reason=\"%s\"", peer->s,
+                      kgr_diag_text(diag, err));
+    return err;
+}
+
+enum kgr_error kgr_service_spend(struct kgr_service *service, const struct kgr_nid *peer,
+                                 uint64_t generation, uint64_t blocks, enum kgr_use use,
+                                 struct kgr_diag *diag)
+{
+    struct kgr_pair *pair = kgr_pairs_find(&service->node->pairs, peer);
+    struct kgr_pair_records *records =
+        pair == NULL ? NULL : kgr_pair_find_records(pair, generation);
+    uint64_t limit = service->node->settings->budget;
+    uint64_t step = limit / LOOKS > 0 ? limit / LOOKS : 1;
+    uint64_t reserved = 0;
+    uint64_t before;
+    enum kgr_error err = KGR_OK;
+
+    if (records == NULL)
+        return KGR_OK;
+    before = records->budget.used;
+    if (use == KGR_USE_SEND && kgr_budget_is_spent(&records->budget, limit, blocks)) {
+        kgr_renewal_look(pair);
+        return kgr_diag_set(diag, KGR_ERR_BUDGET,
+                            "%s: generation %llu has used up its budget of %llu blocks", peer->s,
+                            (unsigned long long)generation, (unsigned long long)limit);
+    }
+    if (kgr_budget_need(&records->budget, limit, blocks, &reserved))
+        err = reserve(service, peer, records, reserved, diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_budget_use(&records->budget, blocks);
+    if (before / step != records->budget.used / step)
+        kgr_renewal_look(pair);
+    return KGR_OK;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/node/service/service.h"
+
+#include "agent/base/log.h"
+#include "agent/base/secret.h"
+#include "agent/node/service/parts.h"
+#include "agent/tpm/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void kgr_service_ok(struct kgr_service *service, struct kgr_call call, struct kgr_slice body)
+{
+    kgr_server_reply(service->server, call, KGR_OK, body);
+}
+
+void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request)
+{
+    kgr_server_fail(service->server, request->call, KGR_ERR_CORRUPT, "malformed request");
+}
+
+/* Jobs */
+
+void *kgr_service_job_new(struct kgr_service *service, struct kgr_call call, size_t size)
+{
+    struct kgr_service_job *job = calloc(1, size);
+
+    if (job == NULL) {
+        kgr_server_fail(service->server, call, KGR_ERR_NO_MEMORY, NULL);
+        return NULL;
+    }
+    job->service = service;
+    job->call = call;
+    job->size = size;
+    return job;
+}
+
+static void job_end(struct kgr_service_job *job)
+{
+    size_t size = job->size;
+
+    if (job->release != NULL)
+        job->release(job);
+    /* What applications encrypt is theirs. */
+    kgr_cleanse(job, size);
+    free(job);
+}
+
+void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
+                          const struct kgr_diag *diag)
+{
+    kgr_server_fail(job->service->server, job->call, err, kgr_diag_text(diag, err));
+    job_end(job);
+}
+
+static enum kgr_error run(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
+{
+    struct kgr_service_job *job = ctx;
+
+    return job->run(job, tpm, diag);
+}
+
+static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
+{
+    struct kgr_service_job *job = ctx;
+    struct kgr_diag why = diag != NULL ? *diag : (struct kgr_diag){{0}};
+
+    if (err == KGR_ERR_TPM)
+        kgr_error_log("tpm_failed", "what=request reason=\"%s\"", kgr_diag_text(&why, err));
+    if (err == KGR_OK)
+        err = job->finish(job, &why);
+    if (err != KGR_OK)
+        kgr_server_fail(job->service->server, job->call, err, kgr_diag_text(&why, err));
+    job_end(job);
+}
+
+static enum kgr_error submit(struct kgr_service_job *job)
+{
+    return kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK,
+                                 &(struct kgr_tpm_job){run, done, job});
+}
+
+bool kgr_service_job_try(struct kgr_service_job *job)
+{
+    if (submit(job) == KGR_OK)
+        return true;
+    job->release = NULL;
+    job_end(job);
+    return false;
+}
+
+void kgr_service_job_start(struct kgr_service_job *job)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err;
+
+    if (job->ready) {
+        err = job->run(job, NULL, &diag);
+        done(job, err, &diag);
+        return;
+    }
+    err = submit(job);
+    if (err != KGR_OK)
+        kgr_service_job_fail(job, err, NULL);
+}
+
+/* Requests */
+
+static kgr_service_fn *const handlers[] = {
+    [KGR_IPC_STATUS] = kgr_service_status,
+    [KGR_IPC_PEERS] = kgr_service_peers,
+    [KGR_IPC_KEY] = kgr_service_key,
+    [KGR_IPC_HANDLE] = kgr_service_handle,
+    [KGR_IPC_RESOLVE] = kgr_service_resolve,
+    [KGR_IPC_REQUEST] = kgr_service_request,
+    [KGR_IPC_WAIT] = kgr_service_wait,
+    [KGR_IPC_CIPHER] = kgr_service_cipher,
+    [KGR_IPC_MAC] = kgr_service_mac,
+    [KGR_IPC_MAC_START] = kgr_service_mac_start,
+    [KGR_IPC_MAC_UPDATE] = kgr_service_mac_update,
+    [KGR_IPC_MAC_FINAL] = kgr_service_mac_final,
+    [KGR_IPC_MAC_ABORT] = kgr_service_mac_abort,
+    [KGR_IPC_SEAL] = kgr_service_seal,
+    [KGR_IPC_OPEN] = kgr_service_open,
+    [KGR_IPC_RANDOM] = kgr_service_random,
+    [KGR_IPC_STIR] = kgr_service_stir,
+    [KGR_IPC_REKEY] = kgr_service_rekey,
+    [KGR_IPC_KEYS] = kgr_service_keys,
+    [KGR_IPC_PIN] = kgr_service_pin,
+    [KGR_IPC_SEND] = kgr_service_send,
+    [KGR_IPC_RECV] = kgr_service_recv,
+    [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
+    [KGR_IPC_EVENT] = kgr_service_next_event,
+};
+
+void kgr_service_handle_request(struct kgr_service *service,
+                                const struct kgr_server_request *request)
+{
+    if (service->node->revoked != 0 && request->op != KGR_IPC_STATUS &&
+        request->op != KGR_IPC_PEERS && request->op != KGR_IPC_KEYS)
+        kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
+    else if (request->op < KGR_ARRAY_LEN(handlers) && handlers[request->op] != NULL)
+        handlers[request->op](service, request);
+    else
+        kgr_server_fail(service->server, request->call, KGR_ERR_UNSUPPORTED,
+                        "this agent knows no such operation");
+}
+
+static void on_request(void *arg, const struct kgr_server_request *request)
+{
+    struct kgr_service *service = arg;
+
+    kgr_service_handle_request(service, request);
+    kgr_node_reschedule(service->node);
+}
+
+static void on_closed(void *arg, uint32_t slot, uint32_t generation)
+{
+    struct kgr_service *service = arg;
+
+    kgr_service_forget_waits(service, slot, generation);
+    kgr_service_forget_holds(service, slot, generation);
+    kgr_service_forget_streams(service, slot, generation);
+    kgr_service_forget_rekeys(service, slot, generation);
+    kgr_service_forget_receivers(service, slot, generation);
+    kgr_service_forget_subscription(service, slot, generation);
+}
+
+enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
+                               struct kgr_diag *diag)
+{
+    struct kgr_service *service = calloc(1, sizeof(*service));
+    struct kgr_server_options options = {
+        .path = node->settings->socket,
+        .node = node->self.s,
+        .handler = on_request,
+        .closed = on_closed,
+        .arg = service,
+    };
+    enum kgr_error err;
+
+    if (service == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    service->node = node;
+    service->next_stream = 1;
+    err = kgr_pin_load(&service->pin, node->settings->pin_file, diag);
+    if (err == KGR_OK)
+        err = kgr_server_new(&service->server, node->loop, &options, diag);
+    if (err != KGR_OK) {
+        kgr_pin_deinit(&service->pin);
+        free(service);
+        return err;
+    }
+    kgr_service_init_messages(service);
+    kgr_service_init_events(service);
+    *out = service;
+    return KGR_OK;
+}
+
+void kgr_service_free(struct kgr_service *service)
+{
+    if (service == NULL)
+        return;
+    kgr_service_store_records(service);
+    kgr_server_free(service->server);
+    kgr_service_free_waits(service);
+    kgr_service_free_holds(service);
+    kgr_service_free_streams(service);
+    kgr_service_free_rekeys(service);
+    kgr_service_free_receivers(service);
+    kgr_service_free_messages(service);
+    kgr_service_free_events(service);
+    kgr_pin_deinit(&service->pin);
+    free(service);
+}
