@@ -10,6 +10,7 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/socket/access.h"
+#include "agent/socket/workers.h"
 
 /*
  * The serving side of the local protocol (docs/protocol.md, "Local protocol"): AF_UNIX SEQPACKET, one packet
@@ -51,6 +52,8 @@ struct kgr_server_options {
     /* access (NULL: kgr_access_default) decides who may connect. */
     bool (*access)(void *arg, const struct kgr_peercred *peer);
     void *arg; /* for all three */
+    /* workers (may be NULL: no rings) serve the rings of clients; borrowed, stopped after the server is freed. */
+    struct kgr_workers *workers;
 };
 
 struct kgr_server_stats {
