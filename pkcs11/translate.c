@@ -16,6 +16,8 @@ CK_RV kgr_p11_rv(enum kgr_error err)
         return CKR_DEVICE_REMOVED;
     case KGR_ERR_QUOTA:
         return CKR_DEVICE_MEMORY;
+    case KGR_ERR_ACCESS:
+        return CKR_FUNCTION_REJECTED;
     case KGR_ERR_INVALID:
         /* The lengths are checked on our side: what is left are the contents. */
         return CKR_DATA_INVALID;
@@ -117,6 +119,7 @@ static const struct {
     NAME(CKR_ENCRYPTED_DATA_LEN_RANGE),
     NAME(CKR_FUNCTION_NOT_PARALLEL),
     NAME(CKR_FUNCTION_NOT_SUPPORTED),
+    NAME(CKR_FUNCTION_REJECTED),
     NAME(CKR_KEY_HANDLE_INVALID),
     NAME(CKR_KEY_TYPE_INCONSISTENT),
     NAME(CKR_KEY_FUNCTION_NOT_PERMITTED),

@@ -35,6 +35,7 @@ static const char *const phrases[KGR_ERR_COUNT] = {
     [KGR_ERR_SUPERSEDED] = "superseded by another exchange",
     [KGR_ERR_EXISTS] = "exists already",
     [KGR_ERR_BUDGET] = "key has used up its budget",
+    [KGR_ERR_ACCESS] = "local access policy refuses",
 };
 
 KGR_EXPORT const char *kgr_strerror(enum kgr_error err)
@@ -60,6 +61,7 @@ KGR_EXPORT int kgr_exit_code(enum kgr_error err)
         return 4;
     case KGR_ERR_NOT_AUTHORIZED:
     case KGR_ERR_REVOKED:
+    case KGR_ERR_ACCESS:
         return 5;
     case KGR_ERR_TIMEOUT:
         return 6;

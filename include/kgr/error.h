@@ -15,7 +15,7 @@ enum kgr_error {
     KGR_ERR_INVALID = 2,        /* an argument that the caller could have known to be wrong */
     KGR_ERR_NO_AGENT = 3,       /* nobody serves the socket, or it is not the user we trust */
     KGR_ERR_UNKNOWN_PEER = 4,   /* no such peer, key, handle or generation */
-    KGR_ERR_NOT_AUTHORIZED = 5, /* the AC, the KS or the agent's access list says no */
+    KGR_ERR_NOT_AUTHORIZED = 5, /* the AC or the KS says no, or a PIN is wrong */
     KGR_ERR_TIMEOUT = 6,        /* no answer within the stated time */
     KGR_ERR_TPM = 7,            /* the TPM is missing, failed or refused */
     KGR_ERR_CORRUPT = 8,        /* malformed, truncated or forged data */
@@ -39,6 +39,7 @@ enum kgr_error {
     KGR_ERR_SUPERSEDED = 26,     /* another exchange for this pair came first */
     KGR_ERR_EXISTS = 27,         /* it is there already */
     KGR_ERR_BUDGET = 28,         /* the key has processed all that it may: it sends no more */
+    KGR_ERR_ACCESS = 29,         /* the agent's configuration does not let this user do this (group access) */
     KGR_ERR_COUNT                /* not an error: one more than the last */
 };
 

@@ -39,7 +39,7 @@ static void exit_code_follows_the_contract(void **state)
         {KGR_ERR_NO_AGENT, 3}, {KGR_ERR_UNKNOWN_PEER, 4}, {KGR_ERR_NOT_AUTHORIZED, 5},
         {KGR_ERR_REVOKED, 5},  {KGR_ERR_TIMEOUT, 6},      {KGR_ERR_TPM, 7},
         {KGR_ERR_CORRUPT, 8},  {KGR_ERR_REPLAY, 8},       {KGR_ERR_CONFIG, 9},
-        {KGR_ERR_BROKER, 1},   {KGR_ERR_COUNT, 1},
+        {KGR_ERR_BROKER, 1},   {KGR_ERR_ACCESS, 5},       {KGR_ERR_COUNT, 1},
     };
 
     (void)state;
