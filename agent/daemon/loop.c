@@ -35,6 +35,7 @@ struct kgr_loop {
     int timer_fd;
     struct kgr_watch *timer_watch; /* owned */
     struct timer_list timers;      /* by deadline, the earliest first */
+    uint64_t armed_ms;             /* when timer_fd fires, perhaps for nobody; UINT64_MAX: never */
     bool firing;
     uint64_t firing_ms;
     uv_signal_t signals[NUM_SIGNALS];
@@ -46,6 +47,7 @@ struct kgr_loop {
 
 struct kgr_watch {
     uv_poll_t poll;
+    unsigned events; /* watched now */
     kgr_watch_fn *fn;
     void *arg;
 };
@@ -71,18 +73,23 @@ static void free_handle_data(uv_handle_t *handle)
 
 /* Timers */
 
+/*
+ * Only ever to an earlier time: most timers are moved on long before they fire, and one round too many costs less than
+ * a system call each time.
+ */
 static void arm(struct kgr_loop *loop)
 {
     const struct kgr_timer *first = LIST_FIRST(&loop->timers);
     struct itimerspec spec = {0};
     int rc;
 
-    if (first != NULL) {
-        spec.it_value.tv_sec = (time_t)(first->deadline_ms / 1000);
-        spec.it_value.tv_nsec = (long)(first->deadline_ms % 1000) * 1000000L;
-        if (first->deadline_ms == 0)
-            spec.it_value.tv_nsec = 1; /* all zero would disarm */
-    }
+    if (first == NULL || first->deadline_ms >= loop->armed_ms)
+        return;
+    loop->armed_ms = first->deadline_ms;
+    spec.it_value.tv_sec = (time_t)(first->deadline_ms / 1000);
+    spec.it_value.tv_nsec = (long)(first->deadline_ms % 1000) * 1000000L;
+    if (first->deadline_ms == 0)
+        spec.it_value.tv_nsec = 1; /* all zero would disarm */
     rc = timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
     assert(rc == 0);
     (void)rc;
@@ -97,6 +104,7 @@ static void on_timer_fd(void *arg, unsigned events)
     (void)events;
     if (read(loop->timer_fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
         kgr_error_log("loop", "call=read-timerfd error=%s", strerror(errno));
+    loop->armed_ms = UINT64_MAX;
     loop->firing = true;
     loop->firing_ms = kgr_clock_boot_ms();
     while ((timer = LIST_FIRST(&loop->timers)) != NULL && timer->deadline_ms <= loop->firing_ms) {
@@ -136,8 +144,6 @@ void kgr_timer_stop(struct kgr_timer *timer)
         return;
     LIST_REMOVE(timer, link);
     timer->running = false;
-    if (!timer->loop->firing)
-        arm(timer->loop);
 }
 
 void kgr_timer_start(struct kgr_timer *timer, uint64_t delay_ms)
@@ -181,8 +187,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct kgr_watch *watch = poll->data;
     unsigned out = 0;
 
-    if (status < 0)
+    if (status < 0) {
         out |= KGR_WATCH_ERROR;
+        watch->events = 0;
+    }
     if (events & UV_READABLE)
         out |= KGR_WATCH_READ;
     if (events & UV_WRITABLE)
@@ -221,16 +229,20 @@ void kgr_watch_free(struct kgr_watch *watch)
 enum kgr_error kgr_watch_set(struct kgr_watch *watch, unsigned events)
 {
     int uv_events = 0;
+    int rc;
 
+    if (events == watch->events)
+        return KGR_OK;
     if (events & KGR_WATCH_READ)
         uv_events |= UV_READABLE;
     if (events & KGR_WATCH_WRITE)
         uv_events |= UV_WRITABLE;
     if (events & KGR_WATCH_HANGUP)
         uv_events |= UV_DISCONNECT;
-    if (uv_events == 0)
-        return from_uv("uv_poll_stop", uv_poll_stop(&watch->poll));
-    return from_uv("uv_poll_start", uv_poll_start(&watch->poll, uv_events, on_poll));
+    rc = uv_events == 0 ? uv_poll_stop(&watch->poll)
+                        : uv_poll_start(&watch->poll, uv_events, on_poll);
+    watch->events = rc == 0 ? events : 0;
+    return from_uv("uv_poll_start", rc);
 }
 
 /* Wakeups */
@@ -339,6 +351,7 @@ enum kgr_error kgr_loop_new(struct kgr_loop **out)
         return from_uv("uv_loop_init", rc);
     }
     LIST_INIT(&loop->timers);
+    loop->armed_ms = UINT64_MAX;
     loop->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->timer_fd < 0) {
         kgr_error_log("loop", "call=timerfd_create error=%s", strerror(errno));
