@@ -230,9 +230,15 @@ static void refuse_oversized(struct kgr_connection *c)
     break_off(c, true);
 }
 
+/*
+ * Most clients send one request and wait: looking for a second one in vain would cost a system call each time. Who has
+ * several under way may have sent several.
+ */
 static void read_packets(struct kgr_connection *c)
 {
-    for (int i = 0; i < MAX_PACKETS_A_TURN && !c->broken; i++) {
+    uint32_t most = c->num_pending < MAX_PACKETS_A_TURN ? c->num_pending + 1 : MAX_PACKETS_A_TURN;
+
+    for (uint32_t i = 0; i < most && !c->broken; i++) {
         if (c->num_pending + c->num_packets >= c->options.max_in_flight)
             return;
         ssize_t n = recv(c->fd, c->options.scratch, KGR_IPC_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
