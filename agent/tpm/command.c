@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/command.h"
 
+#include <string.h>
 #include <time.h>
 
 #include <tss2/tss2_rc.h>
@@ -259,6 +260,17 @@ static void add_session(const struct kgr_tpm *tpm, const struct kgr_tpm_command 
     auth->nonce = tpm->session.nonce_caller;
 }
 
+static void next_nonce(struct kgr_tpm_session *s)
+{
+    if (s->num_stock == 0) {
+        kgr_random(s->stock, sizeof(s->stock));
+        s->num_stock = KGR_TPM_NONCE_STOCK;
+    }
+    s->num_stock--;
+    s->nonce_caller.size = KGR_TPM_NONCE_LEN;
+    memcpy(s->nonce_caller.buffer, s->stock[s->num_stock], KGR_TPM_NONCE_LEN);
+}
+
 static enum kgr_error authorise(struct kgr_tpm *tpm, const struct kgr_tpm_command *cmd,
                                 struct area *area)
 {
@@ -267,10 +279,8 @@ static enum kgr_error authorise(struct kgr_tpm *tpm, const struct kgr_tpm_comman
     enum kgr_error err = KGR_OK;
 
     area->hmac = NOT_PRESENT;
-    if (needs_session(cmd)) {
-        tpm->session.nonce_caller.size = KGR_TPM_NONCE_LEN;
-        kgr_random(tpm->session.nonce_caller.buffer, KGR_TPM_NONCE_LEN);
-    }
+    if (needs_session(cmd))
+        next_nonce(&tpm->session);
     if (!session_first)
         add_policy(area, cmd->policy);
     if (needs_session(cmd)) {

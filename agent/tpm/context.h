@@ -12,7 +12,8 @@
 
 /* Internal to agent/tpm: what a struct kgr_tpm is made of. All of it stands in the arena. */
 
-#define KGR_TPM_NONCE_LEN 16
+#define KGR_TPM_NONCE_LEN   16
+#define KGR_TPM_NONCE_STOCK 32 /* drawn together, for one system call */
 
 struct kgr_tpm_session {
     TPM2_HANDLE handle; /* 0: none is started */
@@ -21,6 +22,8 @@ struct kgr_tpm_session {
     uint8_t key[KGR_TPM_HASH_LEN];
     TPM2B_NONCE nonce_tpm;
     TPM2B_NONCE nonce_caller;
+    uint8_t stock[KGR_TPM_NONCE_STOCK][KGR_TPM_NONCE_LEN]; /* of nonces to come */
+    unsigned int num_stock;
 };
 
 /* The pinned salt key: enough to start the session again without asking the TPM who it is. */

@@ -5,16 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 
+#include "agent/base/secret.h"
+
+#define HMAC_BLOCK_LEN 64 /* of SHA-256 */
+
 struct kgr_tpm_crypto {
     EVP_MD *sha256;
     EVP_MD_CTX *md;
-    EVP_MAC *hmac;
-    EVP_MAC_CTX *mac;
     EVP_CIPHER *cfb;
     EVP_CIPHER_CTX *cipher;
 };
@@ -54,8 +55,6 @@ void kgr_tpm_crypto_free(struct kgr_tpm_crypto *crypto)
         return;
     EVP_CIPHER_CTX_free(crypto->cipher);
     EVP_CIPHER_free(crypto->cfb);
-    EVP_MAC_CTX_free(crypto->mac);
-    EVP_MAC_free(crypto->hmac);
     EVP_MD_CTX_free(crypto->md);
     EVP_MD_free(crypto->sha256);
     free(crypto);
@@ -73,12 +72,10 @@ enum kgr_error kgr_tpm_crypto_new(struct kgr_tpm_crypto **out)
     }
     crypto->sha256 = EVP_MD_fetch(library, "SHA256", NULL);
     crypto->md = EVP_MD_CTX_new();
-    crypto->hmac = EVP_MAC_fetch(library, "HMAC", NULL);
-    crypto->mac = crypto->hmac == NULL ? NULL : EVP_MAC_CTX_new(crypto->hmac);
     crypto->cfb = EVP_CIPHER_fetch(library, "AES-128-CFB", NULL);
     crypto->cipher = EVP_CIPHER_CTX_new();
-    if (crypto->sha256 == NULL || crypto->md == NULL || crypto->mac == NULL ||
-        crypto->cfb == NULL || crypto->cipher == NULL) {
+    if (crypto->sha256 == NULL || crypto->md == NULL || crypto->cfb == NULL ||
+        crypto->cipher == NULL) {
         kgr_tpm_crypto_free(crypto);
         return KGR_ERR_FAILED;
     }
@@ -112,29 +109,39 @@ enum kgr_error kgr_tpm_sha256(struct kgr_tpm_crypto *crypto, uint8_t out[KGR_TPM
     return EVP_DigestFinal_ex(crypto->md, out, NULL) == 1 ? KGR_OK : KGR_ERR_FAILED;
 }
 
+/* hash_key begins a hash with the block of a key, changed by pad. */
+static bool hash_key(struct kgr_tpm_crypto *crypto, uint8_t block[HMAC_BLOCK_LEN], uint8_t pad)
+{
+    for (size_t i = 0; i < HMAC_BLOCK_LEN; i++)
+        block[i] ^= pad;
+    return EVP_DigestInit_ex2(crypto->md, crypto->sha256, NULL) == 1 &&
+           EVP_DigestUpdate(crypto->md, block, HMAC_BLOCK_LEN) == 1;
+}
+
+/* RFC 2104. EVP_MAC would fetch the hash for every key, and keep its own copy of that outside of the arena. */
 enum kgr_error kgr_tpm_hmac256(struct kgr_tpm_crypto *crypto, uint8_t out[KGR_TPM_HASH_LEN],
                                struct kgr_slice key, const struct kgr_slice *parts,
                                size_t num_parts)
 {
-    char digest[] = "SHA256";
-    const uint8_t none = 0;
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    size_t len = 0;
+    uint8_t block[HMAC_BLOCK_LEN] = {0};
+    uint8_t inner[KGR_TPM_HASH_LEN];
+    enum kgr_error err = KGR_OK;
+    bool ok;
 
-    /* A NULL key would mean "the one before". */
-    if (EVP_MAC_init(crypto->mac, key.len == 0 ? &none : key.p, key.len, params) != 1)
-        return KGR_ERR_FAILED;
-    for (size_t i = 0; i < num_parts; i++) {
-        if (EVP_MAC_update(crypto->mac, parts[i].p, parts[i].len) != 1)
-            return KGR_ERR_FAILED;
-    }
-    if (EVP_MAC_final(crypto->mac, out, &len, KGR_TPM_HASH_LEN) != 1 || len != KGR_TPM_HASH_LEN)
-        return KGR_ERR_FAILED;
-    /* libcrypto's copy of the key is outside of the arena: an empty key takes its place. */
-    return EVP_MAC_init(crypto->mac, &none, 0, NULL) == 1 ? KGR_OK : KGR_ERR_FAILED;
+    if (key.len > sizeof(block))
+        err = kgr_tpm_sha256(crypto, block, &key, 1);
+    else
+        kgr_copy(block, key.p, key.len);
+    ok = err == KGR_OK && hash_key(crypto, block, 0x36);
+    for (size_t i = 0; ok && i < num_parts; i++)
+        ok = EVP_DigestUpdate(crypto->md, parts[i].p, parts[i].len) == 1;
+    ok = ok && EVP_DigestFinal_ex(crypto->md, inner, NULL) == 1 &&
+         hash_key(crypto, block, 0x36 ^ 0x5c) &&
+         EVP_DigestUpdate(crypto->md, inner, sizeof(inner)) == 1 &&
+         EVP_DigestFinal_ex(crypto->md, out, NULL) == 1;
+    kgr_cleanse(block, sizeof(block));
+    kgr_cleanse(inner, sizeof(inner));
+    return ok ? KGR_OK : KGR_ERR_FAILED;
 }
 
 enum kgr_error kgr_tpm_kdfa256(struct kgr_tpm_crypto *crypto, uint8_t out[KGR_TPM_HASH_LEN],

@@ -93,7 +93,9 @@ enum kgr_error kgr_tpm_cipher(struct kgr_tpm *tpm, const struct kgr_tpm_object *
     }
     if (err == KGR_OK && chain.size != 0)
         memcpy(iv, chain.buffer, KGR_IV_LEN);
-    kgr_cleanse(&tpm->scratch.buffer, sizeof(tpm->scratch.buffer));
+    len = len < most ? len : most;
+    kgr_cleanse(tpm->scratch.buffer.in.buffer, len);
+    kgr_cleanse(tpm->scratch.buffer.out.buffer, len);
     return err;
 }
 
@@ -107,8 +109,32 @@ static enum kgr_error take_digest(uint8_t *out, size_t out_len, const TPM2B_DIGE
     return KGR_OK;
 }
 
+static size_t total_len(const struct kgr_slice *parts, size_t num_parts)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < num_parts; i++)
+        len += parts[i].len;
+    return len;
+}
+
+/* take fills out with len bytes of the parts, after skip; both lie within them. */
+static void take(TPM2B_MAX_BUFFER *out, const struct kgr_slice *parts, size_t skip, size_t len)
+{
+    out->size = 0;
+    for (size_t i = 0; out->size < len; i++) {
+        size_t now = parts[i].len > skip ? parts[i].len - skip : 0;
+
+        if (now > len - out->size)
+            now = len - out->size;
+        kgr_copy(out->buffer + out->size, parts[i].p + (now == 0 ? 0 : skip), now);
+        skip -= parts[i].len < skip ? parts[i].len : skip;
+        out->size = (UINT16)(out->size + now);
+    }
+}
+
 static enum kgr_error hmac_at_once(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
-                                   const struct kgr_slice *parts, size_t num_parts, uint8_t *out,
+                                   const struct kgr_slice *parts, size_t len, uint8_t *out,
                                    size_t out_len, struct kgr_diag *diag)
 {
     struct kgr_tpm_command cmd = {.name = "TPM2_HMAC",
@@ -122,14 +148,7 @@ static enum kgr_error hmac_at_once(struct kgr_tpm *tpm, const struct kgr_tpm_obj
     enum kgr_error err;
 
     do {
-        struct kgr_wr wr;
-
-        kgr_wr_init(&wr, in->buffer, sizeof(in->buffer));
-        for (size_t i = 0; i < num_parts; i++)
-            kgr_wr_bytes(&wr, parts[i].p, parts[i].len);
-        if (!kgr_wr_ok(&wr))
-            return KGR_ERR_FAILED;
-        in->size = (UINT16)wr.len;
+        take(in, parts, 0, len);
         rc = Tss2_Sys_HMAC_Prepare(tpm->sys, key->handle, in, TPM2_ALG_NULL);
     } while (kgr_tpm_again(tpm, &cmd, rc, diag));
     err = cmd.err;
@@ -137,7 +156,7 @@ static enum kgr_error hmac_at_once(struct kgr_tpm *tpm, const struct kgr_tpm_obj
         err = kgr_tpm_completed(&cmd, Tss2_Sys_HMAC_Complete(tpm->sys, &digest), diag);
     if (err == KGR_OK)
         err = take_digest(out, out_len, &digest, diag);
-    kgr_cleanse(in, sizeof(*in));
+    kgr_cleanse(in->buffer, len);
     return err;
 }
 
@@ -165,39 +184,33 @@ static enum kgr_error sequence_start(struct kgr_tpm *tpm, struct kgr_tpm_object 
     return err;
 }
 
+/* Of the parts, len bytes after skip: as much as fits one command. */
 static enum kgr_error sequence_update(struct kgr_tpm *tpm, const struct kgr_tpm_object *sequence,
-                                      struct kgr_slice data, struct kgr_diag *diag)
+                                      const struct kgr_slice *parts, size_t skip, size_t len,
+                                      struct kgr_diag *diag)
 {
     TPM2B_MAX_BUFFER *in = &tpm->scratch.buffer.in;
-    enum kgr_error err = KGR_OK;
+    struct kgr_tpm_command cmd = {.name = "TPM2_SequenceUpdate",
+                                  .code = TPM2_CC_SequenceUpdate,
+                                  .handles = {sequence},
+                                  .num_handles = 1,
+                                  .num_auths = 1};
+    TSS2_RC rc;
 
-    for (size_t done = 0; err == KGR_OK && done < data.len;) {
-        struct kgr_tpm_command cmd = {.name = "TPM2_SequenceUpdate",
-                                      .code = TPM2_CC_SequenceUpdate,
-                                      .handles = {sequence},
-                                      .num_handles = 1,
-                                      .num_auths = 1};
-        size_t most = tpm->capability.max_buffer;
-        size_t now = data.len - done < most ? data.len - done : most;
-        TSS2_RC rc;
-
-        do {
-            in->size = (UINT16)now;
-            memcpy(in->buffer, data.p + done, now);
-            rc = Tss2_Sys_SequenceUpdate_Prepare(tpm->sys, sequence->handle, in);
-        } while (kgr_tpm_again(tpm, &cmd, rc, diag));
-        err = cmd.err;
-        done += now;
-    }
-    kgr_cleanse(in, sizeof(*in));
-    return err;
+    do {
+        take(in, parts, skip, len);
+        rc = Tss2_Sys_SequenceUpdate_Prepare(tpm->sys, sequence->handle, in);
+    } while (kgr_tpm_again(tpm, &cmd, rc, diag));
+    kgr_cleanse(in->buffer, len);
+    return cmd.err;
 }
 
-/* Ends the sequence: when it succeeds, the TPM has flushed it. */
+/* Ends the sequence with the last len bytes of the parts, after skip: when it succeeds, the TPM has flushed it. */
 static enum kgr_error sequence_complete(struct kgr_tpm *tpm, const struct kgr_tpm_object *sequence,
+                                        const struct kgr_slice *parts, size_t skip, size_t len,
                                         uint8_t *out, size_t out_len, struct kgr_diag *diag)
 {
-    static const TPM2B_MAX_BUFFER nothing = {.size = 0};
+    TPM2B_MAX_BUFFER *in = &tpm->scratch.buffer.in;
     struct kgr_tpm_command cmd = {.name = "TPM2_SequenceComplete",
                                   .code = TPM2_CC_SequenceComplete,
                                   .handles = {sequence},
@@ -208,8 +221,10 @@ static enum kgr_error sequence_complete(struct kgr_tpm *tpm, const struct kgr_tp
     enum kgr_error err;
 
     do {
-        rc = Tss2_Sys_SequenceComplete_Prepare(tpm->sys, sequence->handle, &nothing, TPM2_RH_NULL);
+        take(in, parts, skip, len);
+        rc = Tss2_Sys_SequenceComplete_Prepare(tpm->sys, sequence->handle, in, TPM2_RH_NULL);
     } while (kgr_tpm_again(tpm, &cmd, rc, diag));
+    kgr_cleanse(in->buffer, len);
     if (cmd.err != KGR_OK)
         return cmd.err;
     rc = Tss2_Sys_SequenceComplete_Complete(tpm->sys, &digest, NULL);
@@ -217,19 +232,22 @@ static enum kgr_error sequence_complete(struct kgr_tpm *tpm, const struct kgr_tp
     return err == KGR_OK ? take_digest(out, out_len, &digest, diag) : err;
 }
 
+/* As few commands as hold the input: the last of it goes with the one that ends the sequence. */
 static enum kgr_error hmac_in_sequence(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
-                                       const struct kgr_slice *parts, size_t num_parts,
-                                       uint8_t *out, size_t out_len, struct kgr_diag *diag)
+                                       const struct kgr_slice *parts, size_t len, uint8_t *out,
+                                       size_t out_len, struct kgr_diag *diag)
 {
+    size_t most = tpm->capability.max_buffer;
+    size_t done = 0;
     struct kgr_tpm_object sequence;
     enum kgr_error err = sequence_start(tpm, &sequence, key, diag);
 
     if (err != KGR_OK)
         return err;
-    for (size_t i = 0; err == KGR_OK && i < num_parts; i++)
-        err = sequence_update(tpm, &sequence, parts[i], diag);
+    for (; err == KGR_OK && len - done > most; done += most)
+        err = sequence_update(tpm, &sequence, parts, done, most, diag);
     if (err == KGR_OK)
-        err = sequence_complete(tpm, &sequence, out, out_len, diag);
+        err = sequence_complete(tpm, &sequence, parts, done, len - done, out, out_len, diag);
     if (err != KGR_OK)
         kgr_tpm_flush(tpm, sequence.handle);
     return err;
@@ -239,13 +257,11 @@ enum kgr_error kgr_tpm_hmac(struct kgr_tpm *tpm, const struct kgr_tpm_object *ke
                             const struct kgr_slice *parts, size_t num_parts, uint8_t *out,
                             size_t out_len, struct kgr_diag *diag)
 {
-    size_t rest = tpm->capability.max_buffer;
-    size_t i = 0;
+    size_t len = total_len(parts, num_parts);
 
-    while (i < num_parts && parts[i].len <= rest)
-        rest -= parts[i++].len;
-    return i == num_parts ? hmac_at_once(tpm, key, parts, num_parts, out, out_len, diag)
-                          : hmac_in_sequence(tpm, key, parts, num_parts, out, out_len, diag);
+    return len <= tpm->capability.max_buffer
+               ? hmac_at_once(tpm, key, parts, len, out, out_len, diag)
+               : hmac_in_sequence(tpm, key, parts, len, out, out_len, diag);
 }
 
 /* Into the stream's context and out of the TPM, whatever happens. */
@@ -296,12 +312,15 @@ enum kgr_error kgr_tpm_hmac_start(struct kgr_tpm *tpm, struct kgr_tpm_hmac_strea
 enum kgr_error kgr_tpm_hmac_update(struct kgr_tpm *tpm, struct kgr_tpm_hmac_stream *stream,
                                    struct kgr_slice data, struct kgr_diag *diag)
 {
+    size_t most = tpm->capability.max_buffer;
     struct kgr_tpm_object sequence;
     enum kgr_error err = take_out(tpm, stream, &sequence, diag);
 
     if (err != KGR_OK)
         return err;
-    err = sequence_update(tpm, &sequence, data, diag);
+    for (size_t done = 0; err == KGR_OK && done < data.len; done += most)
+        err = sequence_update(tpm, &sequence, &data, done,
+                              data.len - done < most ? data.len - done : most, diag);
     if (err == KGR_OK)
         err = put_away(tpm, stream, &sequence, diag);
     else
@@ -319,7 +338,7 @@ enum kgr_error kgr_tpm_hmac_final(struct kgr_tpm *tpm, struct kgr_tpm_hmac_strea
     if (err != KGR_OK)
         return err;
     stream->ended = true;
-    err = sequence_complete(tpm, &sequence, out, out_len, diag);
+    err = sequence_complete(tpm, &sequence, NULL, 0, 0, out, out_len, diag);
     if (err != KGR_OK)
         kgr_tpm_flush(tpm, sequence.handle);
     return err;

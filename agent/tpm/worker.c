@@ -201,10 +201,12 @@ enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worker, enum kgr_tpm
     } else {
         worker->num_jobs[priority]++;
         append(&worker->waiting[priority], item);
-        (void)pthread_cond_signal(&worker->wake);
         item = NULL;
     }
     (void)pthread_mutex_unlock(&worker->lock);
+    if (item == NULL)
+        (void)pthread_cond_signal(
+            &worker->wake); /* not with the lock, for which it would wait then */
     free(item);
     return err;
 }

@@ -42,12 +42,22 @@ static void spoil(TSS2_SYS_CONTEXT *sys, const uint8_t *params, size_t len)
     tpm_tap.spoil_hmac = false;
 }
 
+static uint32_t code_of(TSS2_SYS_CONTEXT *sys)
+{
+    uint8_t code[4] = {0}; /* as it travels */
+
+    (void)Tss2_Sys_GetCommandCode(sys, code); /* 0 when it fails */
+    return (uint32_t)code[0] << 24 | (uint32_t)code[1] << 16 | (uint32_t)code[2] << 8 | code[3];
+}
+
 TSS2_RC __wrap_Tss2_Sys_Execute(TSS2_SYS_CONTEXT *sys)
 {
     const uint8_t *p = NULL;
     size_t len = 0;
     TSS2_RC rc;
 
+    if (tpm_tap.num_commands < TPM_TAP_CODES)
+        tpm_tap.codes[tpm_tap.num_commands] = code_of(sys);
     tpm_tap.num_commands++;
     if (tpm_tap.answer_times > 0) {
         tpm_tap.answer_times--;

@@ -10,9 +10,12 @@
  * --wrap=Tss2_Sys_Execute: looks at commands as they leave, spoils answers as they come, and
  * answers in the TPM's place.
  */
+#define TPM_TAP_CODES 256
+
 struct tpm_tap {
-    unsigned int num_commands; /* so far */
-    uint32_t answer;           /* not 0: answer this code instead, answer_times times */
+    unsigned int num_commands;     /* so far */
+    uint32_t codes[TPM_TAP_CODES]; /* of the first ones, TPM2_CC_* */
+    uint32_t answer;               /* not 0: answer this code instead, answer_times times */
     unsigned int answer_times;
     bool spoil;             /* flip a bit of the parameters of the next answer */
     bool spoil_hmac;        /* flip a bit of its HMAC */
