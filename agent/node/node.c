@@ -57,6 +57,7 @@ void kgr_node_reschedule(struct kgr_node *node)
 
     if (node->stopping)
         return;
+    node->due = false;
     kgr_pairs_close_unusable(&node->pairs, kgr_sync_has_lease(&node->sync, now));
     /* First: its callbacks set other deadlines. */
     deadline = node->mqtt != NULL ? kgr_mqtt_drain(node->mqtt) : UINT64_MAX;
@@ -78,6 +79,12 @@ void kgr_node_reschedule(struct kgr_node *node)
     if (node->service != NULL && node->sync.lease_ms > now)
         deadline = earlier(deadline, node->sync.lease_ms);
     kgr_timer_start_at(node->timer, deadline);
+}
+
+void kgr_node_served(struct kgr_node *node, bool plain)
+{
+    if (!plain || node->due)
+        kgr_node_reschedule(node);
 }
 
 static void on_timer(void *arg)
@@ -173,9 +180,12 @@ static void on_tpm_wakeup(void *arg)
 {
     struct kgr_node *node = arg;
 
-    (void)kgr_tpm_worker_drain(node->worker);
+    size_t num;
+
+    node->num_plain = 0;
+    num = kgr_tpm_worker_drain(node->worker);
     kgr_exchange_bury_again(node);
-    kgr_node_reschedule(node);
+    kgr_node_served(node, num == node->num_plain);
 }
 
 static enum kgr_error publish(void *arg, const uint8_t topic[KGR_TOPIC_LEN], struct kgr_slice frame)

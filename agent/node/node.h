@@ -84,6 +84,8 @@ struct kgr_node {
     size_t num_alarms;
     bool disk_failed; /* the state could not be written the last time; part of status */
 
+    bool due;         /* kgr_node_served must set the timer anew */
+    size_t num_plain; /* jobs of applications that ended, of those drained now */
     bool stopping;
     enum kgr_error result;              /* of the loop */
     struct kgr_diag diag;               /* why */
@@ -131,8 +133,12 @@ KGR_MUST_CHECK enum kgr_error kgr_node_commit(struct kgr_node *node);
 void kgr_node_rollback(struct kgr_node *node, const char *what, enum kgr_error err,
                        const struct kgr_diag *diag);
 
-/* kgr_node_reschedule sets the timer to the earliest deadline; after every event. */
+/*
+ * kgr_node_reschedule sets the timer to the earliest deadline; after every event. It looks at every pair, which
+ * kgr_node_served spares the requests of applications: plain ones change no deadline, unless node->due says so.
+ */
 void kgr_node_reschedule(struct kgr_node *node);
+void kgr_node_served(struct kgr_node *node, bool plain);
 /* kgr_node_alarm logs, and keeps a line for status; the oldest is forgotten. */
 void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...) KGR_PRINTF(2, 3);
 

@@ -22,6 +22,12 @@ static enum kgr_error reserve(struct kgr_service *service, const struct kgr_nid 
     return err;
 }
 
+static void look(struct kgr_service *service, struct kgr_pair *pair)
+{
+    kgr_renewal_look(pair);
+    service->node->due = true;
+}
+
 enum kgr_error kgr_service_spend(struct kgr_service *service, const struct kgr_nid *peer,
                                  uint64_t generation, uint64_t blocks, enum kgr_use use,
                                  struct kgr_diag *diag)
@@ -39,7 +45,7 @@ enum kgr_error kgr_service_spend(struct kgr_service *service, const struct kgr_n
         return KGR_OK;
     before = records->budget.used;
     if (use == KGR_USE_SEND && kgr_budget_is_spent(&records->budget, limit, blocks)) {
-        kgr_renewal_look(pair);
+        look(service, pair);
         return kgr_diag_set(diag, KGR_ERR_BUDGET,
                             "%s: generation %llu has used up its budget of %llu blocks", peer->s,
                             (unsigned long long)generation, (unsigned long long)limit);
@@ -50,6 +56,6 @@ enum kgr_error kgr_service_spend(struct kgr_service *service, const struct kgr_n
         return err;
     kgr_budget_use(&records->budget, blocks);
     if (before / step != records->budget.used / step)
-        kgr_renewal_look(pair);
+        look(service, pair);
     return KGR_OK;
 }

@@ -96,6 +96,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
     if (job == NULL)
         return;
     job->job.run = run_cipher;
+    job->job.plain = true;
     job->job.finish = finish_cipher;
     job->key = key->keys;
     job->job.ready = kgr_keyset_is_ready(job->key);
@@ -166,6 +167,7 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
     if (job == NULL)
         return;
     job->job.run = run_mac;
+    job->job.plain = true;
     job->job.finish = finish_mac;
     job->key = key->keys;
     job->job.ready = kgr_keyset_is_ready(job->key);

@@ -103,6 +103,7 @@ static struct stream_job *job_new(struct kgr_service *service, struct kgr_call c
     job->job.ready =
         stream->jobs == 1 && stream->hmac != NULL && kgr_keyset_stream_is_ready(stream->hmac);
     job->stream = stream;
+    job->job.plain = true;
     job->job.release = release_job;
     job->len = data.len;
     kgr_copy(job->data, data.p, data.len);

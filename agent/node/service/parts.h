@@ -32,6 +32,7 @@ struct kgr_service {
     struct kgr_hold *holds; /* owned list, oldest first */
     size_t num_holds;
     struct kgr_hold *rerun;         /* handled again now; NULL: none */
+    bool plain;                     /* the request in hand became a plain job */
     bool holds_due;                 /* something changed that they may have waited for */
     struct kgr_rekey_wait *rekeys;  /* owned list */
     struct kgr_mac_stream *streams; /* owned list */
@@ -99,6 +100,7 @@ struct kgr_service_job {
     struct kgr_service *service;
     struct kgr_call call;
     size_t size; /* of the whole struct */
+    bool plain; /* neither its start nor its end changes a deadline of the node, but by node->due */
     bool ready; /* run needs no TPM (tpm is NULL then) and not long: it runs at once, on the loop */
     /* On the worker, unless it is ready. */
     enum kgr_error (*run)(struct kgr_service_job *job, struct kgr_tpm *tpm, struct kgr_diag *diag);

@@ -159,6 +159,7 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
     job = kgr_service_job_new(service, request->call, kgr_record_seal_size(asked.data.len));
     if (job == NULL)
         return;
+    job->job.plain = true;
     err = kgr_record_set_seal(job, pair, key, &asked, false);
     if (err == KGR_OK)
         kgr_service_job_start(&job->job);
@@ -213,8 +214,10 @@ enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_di
     if (err == KGR_OK)
         err = kgr_record_recv_accept(&records->recv, sequence);
     /* What the peer sealed under a generation shows that it uses it. */
-    if (err == KGR_OK)
+    if (err == KGR_OK && job->header.generation > pair->peer_generation) {
         kgr_renewal_peer_sends(pair, job->header.generation);
+        service->node->due = true;
+    }
     return err;
 }
 
@@ -308,6 +311,7 @@ void kgr_service_open(struct kgr_service *service, const struct kgr_server_reque
     job = kgr_service_job_new(service, request->call, kgr_record_open_size(&record));
     if (job == NULL)
         return;
+    job->job.plain = true;
     kgr_record_set_open(job, pair, key, &asked, &record);
     kgr_service_job_start(&job->job);
 }

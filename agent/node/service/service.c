@@ -65,6 +65,8 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
     struct kgr_service_job *job = ctx;
     struct kgr_diag why = diag != NULL ? *diag : (struct kgr_diag){{0}};
 
+    if (job->plain)
+        job->service->node->num_plain++;
     if (err == KGR_ERR_TPM)
         kgr_error_log("tpm_failed", "what=request reason=\"%s\"", kgr_diag_text(&why, err));
     if (err == KGR_OK)
@@ -94,6 +96,7 @@ void kgr_service_job_start(struct kgr_service_job *job)
     struct kgr_diag diag = {{0}};
     enum kgr_error err;
 
+    job->service->plain = job->plain;
     if (job->ready) {
         err = job->run(job, NULL, &diag);
         done(job, err, &diag);
@@ -150,8 +153,9 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 {
     struct kgr_service *service = arg;
 
+    service->plain = false;
     kgr_service_handle_request(service, request);
-    kgr_node_reschedule(service->node);
+    kgr_node_served(service->node, service->plain);
 }
 
 static void on_closed(void *arg, uint32_t slot, uint32_t generation)
