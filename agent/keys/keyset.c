@@ -199,11 +199,34 @@ static enum kgr_error seal_hmac(void *ctx, const struct kgr_slice *parts, size_t
     return not_corrupt(kgr_keyset_hmac(ctx, parts, num_parts, out));
 }
 
+static enum kgr_error do_seal(struct kgr_software_key *keys, void *arg)
+{
+    return kgr_software_seal(keys, arg, 1);
+}
+
+static enum kgr_error seal_at_once(void *ctx, uint8_t *out_ciphertext, uint8_t *out_tag,
+                                   const uint8_t iv[KGR_IV_LEN], struct kgr_slice aad,
+                                   struct kgr_slice plaintext)
+{
+    struct kgr_keyset_use *use = ctx;
+    struct kgr_software_message message = {
+        .aad = {aad}, .iv = iv, .text = plaintext, .out = out_ciphertext, .tag = out_tag};
+
+    return not_corrupt(
+        kgr_sealed_key_use(use->key->sealed, use->tpm, do_seal, &message, use->diag));
+}
+
 struct kgr_seal_key kgr_keyset_use_seal(struct kgr_keyset_use *use)
 {
-    static const struct kgr_seal_vtable vtable = {
+    static const struct kgr_seal_vtable resident = {
         .cbc_encrypt = seal_encrypt, .cbc_decrypt = seal_decrypt, .hmac = seal_hmac};
-    struct kgr_seal_key key = {.vt = &vtable, .ctx = use, .suite = kgr_keyset_suite(use->key)};
+    static const struct kgr_seal_vtable sealed = {.cbc_encrypt = seal_encrypt,
+                                                  .cbc_decrypt = seal_decrypt,
+                                                  .hmac = seal_hmac,
+                                                  .seal = seal_at_once};
+    struct kgr_seal_key key = {.vt = use->key->sealed != NULL ? &sealed : &resident,
+                               .ctx = use,
+                               .suite = kgr_keyset_suite(use->key)};
 
     return key;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
+
 /* OpenSSL's OSSL_LIB_CTX, without its header. */
 struct ossl_lib_ctx_st;
 
@@ -11,3 +13,9 @@ struct ossl_lib_ctx_st;
  * Thread-safe; lives as long as the process.
  */
 struct ossl_lib_ctx_st *kgr_crypto_library(void);
+
+/*
+ * kgr_crypto_in_arena: what libcrypto allocates on this thread between true and false stands in the arena until it is
+ * freed, on whichever thread. For contexts that hold a key schedule longer than a call lasts.
+ */
+void kgr_crypto_in_arena(bool on);

@@ -43,6 +43,8 @@ enum kgr_error kgr_seal_encrypt(const struct kgr_seal_key *key, uint8_t *out_cip
 
     if (plaintext.len > SIZE_MAX - KGR_BLOCK_LEN)
         return KGR_ERR_TOO_LARGE;
+    if (key->vt->seal != NULL)
+        return key->vt->seal(key->ctx, out_ciphertext, out_tag, iv, aad, plaintext);
     len = kgr_suite_ciphertext_len(plaintext.len);
     pad = (uint8_t)(len - plaintext.len);
     if (plaintext.len != 0)

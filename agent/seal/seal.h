@@ -31,6 +31,10 @@ struct kgr_seal_vtable {
     /* HMAC over the parts one after the other; out takes kgr_suite_hash_len bytes. */
     enum kgr_error (*hmac)(void *ctx, const struct kgr_slice *parts, size_t num_parts,
                            uint8_t *out);
+    /* All of kgr_seal_encrypt, where that is faster than its parts; may be NULL. */
+    enum kgr_error (*seal)(void *ctx, uint8_t *out_ciphertext, uint8_t *out_tag,
+                           const uint8_t iv[KGR_IV_LEN], struct kgr_slice aad,
+                           struct kgr_slice plaintext);
 };
 
 struct kgr_seal_key {

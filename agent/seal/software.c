@@ -2,249 +2,328 @@
 #include "agent/seal/software.h"
 
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include "agent/base/secret.h"
+#include "agent/seal/cbc.h"
+#include "agent/seal/hmac.h"
 #include "agent/seal/library.h"
+
+/*
+ * What is encrypted is MACed while it is still in the first level of the cache. 16 KiB of suite 1 (OpenSSL 3.0, one core): 18.9 us
+ * in pieces of 1 KiB, 19.6 of 4 KiB, 20.1 in two passes.
+ */
+#define PIECE    1024u
+#define MODE_CBC 2 /* docs/protocol.md, section 11 */
+
+struct secrets {
+    uint8_t enc_key[KGR_ENC_KEY_MAX];
+    struct kgr_hmac_key mac;
+};
 
 struct kgr_software_key {
     enum kgr_suite suite;
-    EVP_CIPHER *cipher; /* owned */
-    EVP_MAC *mac;       /* owned */
-    uint8_t *enc_key;   /* owned, in the arena */
-    uint8_t *mac_key;   /* owned, in the arena */
-    size_t mac_key_len;
+    atomic_uint holders;
+    struct kgr_cbc *cbc;     /* owned */
+    struct secrets *secrets; /* owned, in the arena */
 };
-
-static uint8_t *copy_secret(struct kgr_slice bytes)
-{
-    uint8_t *p = kgr_secret_alloc(bytes.len);
-
-    if (p != NULL)
-        kgr_copy(p, bytes.p, bytes.len);
-    return p;
-}
 
 enum kgr_error kgr_software_key_new(struct kgr_software_key **out, enum kgr_suite suite,
                                     struct kgr_slice enc, struct kgr_slice mac)
 {
     struct kgr_software_key *key;
-    OSSL_LIB_CTX *library;
-    bool wide;
+    enum kgr_error err = KGR_OK;
 
     if (!kgr_suite_known(suite) || enc.len != kgr_suite_enc_key_len(suite) ||
         (mac.len != kgr_suite_mac_key_len(suite) && mac.len != kgr_suite_mac_key_len(suite) / 2))
         return KGR_ERR_INVALID;
-    library = kgr_crypto_library();
-    if (library == NULL)
-        return KGR_ERR_FAILED;
     key = calloc(1, sizeof(*key));
     if (key == NULL)
         return KGR_ERR_NO_MEMORY;
-    wide = suite == KGR_SUITE_AES256_SHA384;
     key->suite = suite;
-    key->mac_key_len = mac.len;
-    key->cipher = EVP_CIPHER_fetch(library, wide ? "AES-256-CBC" : "AES-128-CBC", NULL);
-    key->mac = EVP_MAC_fetch(library, "HMAC", NULL);
-    if (key->cipher == NULL || key->mac == NULL) {
-        kgr_software_key_free(key);
-        return KGR_ERR_FAILED;
+    atomic_init(&key->holders, 1);
+    key->secrets = kgr_secret_alloc(sizeof(*key->secrets));
+    if (key->secrets == NULL)
+        err = KGR_ERR_NO_MEMORY;
+    if (err == KGR_OK) {
+        kgr_copy(key->secrets->enc_key, enc.p, enc.len);
+        err = kgr_hmac_key_set(&key->secrets->mac, suite, mac);
     }
-    key->enc_key = copy_secret(enc);
-    key->mac_key = copy_secret(mac);
-    if (key->enc_key == NULL || key->mac_key == NULL) {
+    if (err == KGR_OK)
+        err = kgr_cbc_new(&key->cbc, suite, key->secrets->enc_key);
+    if (err != KGR_OK) {
         kgr_software_key_free(key);
-        return KGR_ERR_NO_MEMORY;
+        return err;
     }
     *out = key;
     return KGR_OK;
 }
 
+struct kgr_software_key *kgr_software_key_hold(struct kgr_software_key *key)
+{
+    (void)atomic_fetch_add_explicit(&key->holders, 1, memory_order_relaxed);
+    return key;
+}
+
 void kgr_software_key_free(struct kgr_software_key *key)
 {
-    if (key == NULL)
+    if (key == NULL || atomic_fetch_sub_explicit(&key->holders, 1, memory_order_acq_rel) != 1)
         return;
-    kgr_secret_free(key->enc_key);
-    kgr_secret_free(key->mac_key);
-    EVP_CIPHER_free(key->cipher);
-    EVP_MAC_free(key->mac);
+    kgr_cbc_free(key->cbc);
+    kgr_secret_free(key->secrets);
     free(key);
 }
 
-static enum kgr_error cbc(const struct kgr_software_key *key, const uint8_t *iv, const uint8_t *in,
-                          size_t len, uint8_t *out, int encrypt)
+enum kgr_suite kgr_software_key_suite(const struct kgr_software_key *key)
 {
-    enum kgr_error err = KGR_ERR_FAILED;
-    EVP_CIPHER_CTX *ctx;
-    int n = 0;
+    return key->suite;
+}
+
+static enum kgr_error cbc(struct kgr_software_key *key, const uint8_t *iv, const uint8_t *in,
+                          size_t len, uint8_t *out, bool encrypt, uint8_t *out_chain)
+{
+    struct kgr_cbc_use use;
+    enum kgr_error err;
 
     if (len > INT_MAX)
         return KGR_ERR_TOO_LARGE;
-    ctx = EVP_CIPHER_CTX_new();
-    if (ctx == NULL)
-        return KGR_ERR_NO_MEMORY;
-    /* Without padding, update hands out every block and final has nothing left to say. */
-    if (EVP_CipherInit_ex2(ctx, key->cipher, key->enc_key, iv, encrypt, NULL) == 1 &&
-        EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
-        EVP_CipherUpdate(ctx, out, &n, in, (int)len) == 1 && (size_t)n == len)
-        err = KGR_OK;
-    EVP_CIPHER_CTX_free(ctx);
+    err = kgr_cbc_begin(&use, key->cbc, encrypt);
+    if (err != KGR_OK)
+        return err;
+    kgr_cbc_message(&use, iv);
+    err = kgr_cbc_update(&use, in, len, out);
+    if (err == KGR_OK && out_chain != NULL)
+        kgr_cbc_chain(&use, out_chain);
+    kgr_cbc_end(&use);
     return err;
 }
 
 static enum kgr_error cbc_encrypt(void *ctx, const uint8_t *iv, const uint8_t *in, size_t len,
                                   uint8_t *out)
 {
-    return cbc(ctx, iv, in, len, out, 1);
+    return cbc(ctx, iv, in, len, out, true, NULL);
 }
 
 static enum kgr_error cbc_decrypt(void *ctx, const uint8_t *iv, const uint8_t *in, size_t len,
                                   uint8_t *out)
 {
-    return cbc(ctx, iv, in, len, out, 0);
+    return cbc(ctx, iv, in, len, out, false, NULL);
 }
 
 static enum kgr_error hmac(void *arg, const struct kgr_slice *parts, size_t num_parts, uint8_t *out)
 {
     const struct kgr_software_key *key = arg;
-    size_t hash_len = kgr_suite_hash_len(key->suite);
-    char digest[] = "SHA384";
-    OSSL_PARAM params[2];
-    EVP_MAC_CTX *ctx;
-    size_t n = 0;
-    bool ok;
+    struct kgr_hmac run;
 
-    if (key->suite == KGR_SUITE_AES128_SHA256)
-        kgr_copy(digest, "SHA256", sizeof(digest));
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
-    params[1] = OSSL_PARAM_construct_end();
-    ctx = EVP_MAC_CTX_new(key->mac);
-    if (ctx == NULL)
-        return KGR_ERR_NO_MEMORY;
-    ok = EVP_MAC_init(ctx, key->mac_key, key->mac_key_len, params) == 1;
-    for (size_t i = 0; ok && i < num_parts; i++)
-        ok = parts[i].len == 0 || EVP_MAC_update(ctx, parts[i].p, parts[i].len) == 1;
-    ok = ok && EVP_MAC_final(ctx, out, &n, hash_len) == 1 && n == hash_len;
-    EVP_MAC_CTX_free(ctx);
-    return ok ? KGR_OK : KGR_ERR_FAILED;
+    kgr_hmac_start(&run, &key->secrets->mac);
+    for (size_t i = 0; i < num_parts; i++)
+        kgr_hmac_add(&run, parts[i]);
+    kgr_hmac_end(&run, &key->secrets->mac.outer, out);
+    return KGR_OK;
 }
 
-enum kgr_error kgr_software_cipher(const struct kgr_software_key *key, int mode, bool encrypt,
-                                   uint8_t iv[KGR_IV_LEN], const uint8_t *in, size_t len,
-                                   uint8_t *out)
+/* One pass */
+
+/* seal_body encrypts what stands padded in E, and MACs it. */
+static enum kgr_error seal_body(struct kgr_cbc_use *use, struct kgr_hmac *run, uint8_t *e,
+                                size_t len)
 {
-    static const char *const narrow[] = {NULL,          "AES-128-ECB", "AES-128-CBC",
-                                         "AES-128-CTR", "AES-128-CFB", "AES-128-OFB"};
-    static const char *const wide[] = {NULL,          "AES-256-ECB", "AES-256-CBC",
-                                       "AES-256-CTR", "AES-256-CFB", "AES-256-OFB"};
+    enum kgr_error err = KGR_OK;
+
+    for (size_t at = 0; err == KGR_OK && at < len; at += PIECE) {
+        size_t piece = len - at < PIECE ? len - at : PIECE;
+
+        err = kgr_cbc_update(use, e + at, piece, e + at);
+        kgr_hmac_add(run, kgr_slice(e + at, piece));
+        if (at + piece < len)
+            kgr_hmac_flush(run);
+    }
+    return err;
+}
+
+static void cut_tag(struct kgr_hmac *run, const struct kgr_software_key *key, size_t aad_len,
+                    uint8_t *out_tag)
+{
+    uint8_t hash[KGR_HASH_MAX];
+    uint8_t al[8];
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, al, sizeof(al));
+    kgr_wr_u64(&wr, (uint64_t)aad_len * 8);
+    kgr_hmac_add(run, kgr_slice(al, sizeof(al)));
+    kgr_hmac_end(run, &key->secrets->mac.outer, hash);
+    kgr_copy(out_tag, hash, kgr_suite_tag_len(key->suite));
+    /* The half that is not sent must not be left for a forger to find. */
+    kgr_cleanse(hash, sizeof(hash));
+}
+
+static enum kgr_error seal_one(struct kgr_cbc_use *use, const struct kgr_software_key *key,
+                               const struct kgr_software_message *m)
+{
+    size_t len = kgr_suite_ciphertext_len(m->text.len);
+    uint8_t pad = (uint8_t)(len - m->text.len);
+    struct kgr_hmac run;
+    enum kgr_error err;
+
+    if (m->text.len != 0)
+        memmove(m->out, m->text.p, m->text.len);
+    memset(m->out + m->text.len, pad, pad);
+    kgr_hmac_start(&run, &key->secrets->mac);
+    kgr_hmac_add(&run, m->aad[0]);
+    kgr_hmac_add(&run, m->aad[1]);
+    kgr_hmac_add(&run, kgr_slice(m->iv, KGR_IV_LEN));
+    kgr_cbc_message(use, m->iv);
+    err = seal_body(use, &run, m->out, len);
+    if (err == KGR_OK)
+        cut_tag(&run, key, m->aad[0].len + m->aad[1].len, m->tag);
+    else
+        kgr_cleanse(m->out, len);
+    kgr_cleanse(&run, sizeof(run));
+    return err;
+}
+
+enum kgr_error kgr_software_seal(struct kgr_software_key *key,
+                                 const struct kgr_software_message *messages, size_t num)
+{
+    struct kgr_cbc_use use;
+    enum kgr_error err;
+
+    for (size_t i = 0; i < num; i++)
+        if (messages[i].text.len > INT_MAX - KGR_BLOCK_LEN)
+            return KGR_ERR_TOO_LARGE;
+    err = kgr_cbc_begin(&use, key->cbc, true);
+    if (err != KGR_OK)
+        return err;
+    for (size_t i = 0; err == KGR_OK && i < num; i++)
+        err = seal_one(&use, key, &messages[i]);
+    kgr_cbc_end(&use);
+    return err;
+}
+
+static enum kgr_error one_pass(void *ctx, uint8_t *out_ciphertext, uint8_t *out_tag,
+                               const uint8_t *iv, struct kgr_slice aad, struct kgr_slice plaintext)
+{
+    struct kgr_software_message message = {
+        .aad = {aad}, .iv = iv, .text = plaintext, .out = out_ciphertext, .tag = out_tag};
+
+    return kgr_software_seal(ctx, &message, 1);
+}
+
+/* The raw door */
+
+static EVP_CIPHER *ciphers[2][6]; /* by suite - 1 and mode; as long as the process */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fetch_ciphers(void)
+{
+    static const char *const names[2][6] = {
+        {NULL, "AES-128-ECB", "AES-128-CBC", "AES-128-CTR", "AES-128-CFB", "AES-128-OFB"},
+        {NULL, "AES-256-ECB", "AES-256-CBC", "AES-256-CTR", "AES-256-CFB", "AES-256-OFB"}};
+    OSSL_LIB_CTX *library = kgr_crypto_library();
+
+    for (size_t suite = 0; library != NULL && suite < 2; suite++)
+        for (size_t mode = 1; mode < KGR_ARRAY_LEN(names[0]); mode++)
+            ciphers[suite][mode] = EVP_CIPHER_fetch(library, names[suite][mode], NULL);
+}
+
+static enum kgr_error any_mode(const struct kgr_software_key *key, EVP_CIPHER *cipher, bool encrypt,
+                               uint8_t *iv, const uint8_t *in, size_t len, uint8_t *out)
+{
     enum kgr_error err = KGR_ERR_FAILED;
-    EVP_CIPHER *cipher;
-    EVP_CIPHER_CTX *ctx;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n = 0;
 
-    if (mode < 1 || (size_t)mode >= KGR_ARRAY_LEN(narrow))
-        return KGR_ERR_UNSUPPORTED;
-    if (len > INT_MAX)
-        return KGR_ERR_TOO_LARGE;
-    cipher =
-        EVP_CIPHER_fetch(kgr_crypto_library(),
-                         key->suite == KGR_SUITE_AES256_SHA384 ? wide[mode] : narrow[mode], NULL);
-    ctx = EVP_CIPHER_CTX_new();
-    if (cipher != NULL && ctx != NULL &&
-        EVP_CipherInit_ex2(ctx, cipher, key->enc_key, iv, encrypt ? 1 : 0, NULL) == 1 &&
+    if (ctx == NULL)
+        return KGR_ERR_NO_MEMORY;
+    if (EVP_CipherInit_ex2(ctx, cipher, key->secrets->enc_key, iv, encrypt ? 1 : 0, NULL) == 1 &&
         EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
         EVP_CipherUpdate(ctx, out, &n, in, (int)len) == 1 && (size_t)n == len &&
         (EVP_CIPHER_get_iv_length(cipher) == 0 ||
          EVP_CIPHER_CTX_get_updated_iv(ctx, iv, KGR_IV_LEN) == 1))
         err = KGR_OK;
     EVP_CIPHER_CTX_free(ctx);
-    EVP_CIPHER_free(cipher);
     return err;
 }
 
-struct kgr_software_stream {
-    EVP_MD_CTX *inner; /* owned; NULL: ended */
-    EVP_MD_CTX *outer; /* owned */
-    size_t hash_len;
-};
-
-/* A hash that has taken the key, padded to a block and masked: whole blocks leave no trace in its buffer. */
-static EVP_MD_CTX *masked(const struct kgr_software_key *key, EVP_MD *md, uint8_t mask)
+enum kgr_error kgr_software_cipher(struct kgr_software_key *key, int mode, bool encrypt,
+                                   uint8_t iv[KGR_IV_LEN], const uint8_t *in, size_t len,
+                                   uint8_t *out)
 {
-    size_t len = (size_t)EVP_MD_get_block_size(md);
-    uint8_t *block = kgr_secret_alloc(len);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = block != NULL && ctx != NULL && key->mac_key_len <= len;
+    EVP_CIPHER *cipher;
 
-    for (size_t i = 0; ok && i < len; i++)
-        block[i] = (uint8_t)((i < key->mac_key_len ? key->mac_key[i] : 0) ^ mask);
-    ok = ok && EVP_DigestInit_ex2(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, block, len) == 1;
-    kgr_secret_free(block);
-    if (ok)
-        return ctx;
-    EVP_MD_CTX_free(ctx);
-    return NULL;
+    if (mode < 1 || (size_t)mode >= KGR_ARRAY_LEN(ciphers[0]))
+        return KGR_ERR_UNSUPPORTED;
+    if (len > INT_MAX)
+        return KGR_ERR_TOO_LARGE;
+    if (mode == MODE_CBC)
+        return cbc(key, iv, in, len, out, encrypt, iv);
+    if (pthread_once(&once, fetch_ciphers) != 0)
+        return KGR_ERR_FAILED;
+    cipher = ciphers[key->suite == KGR_SUITE_AES256_SHA384][mode];
+    return cipher == NULL ? KGR_ERR_FAILED : any_mode(key, cipher, encrypt, iv, in, len, out);
 }
+
+enum kgr_error kgr_software_hmac(const struct kgr_software_key *key, struct kgr_slice data,
+                                 uint8_t out[KGR_HASH_MAX])
+{
+    return hmac((void *)(uintptr_t)key, &data, 1, out);
+}
+
+/* Streams */
+
+struct kgr_software_stream {
+    struct kgr_hmac inner;
+    union kgr_hash_value outer;
+    size_t hash_len;
+    bool ended;
+};
 
 enum kgr_error kgr_software_stream_start(const struct kgr_software_key *key,
                                          struct kgr_software_stream **out)
 {
     struct kgr_software_stream *stream = calloc(1, sizeof(*stream));
-    EVP_MD *md = EVP_MD_fetch(kgr_crypto_library(),
-                              key->suite == KGR_SUITE_AES256_SHA384 ? "SHA384" : "SHA256", NULL);
 
-    if (stream != NULL && md != NULL) {
-        stream->hash_len = kgr_suite_hash_len(key->suite);
-        stream->inner = masked(key, md, 0x36);
-        stream->outer = masked(key, md, 0x5c);
-    }
-    EVP_MD_free(md);
-    if (stream == NULL || stream->inner == NULL || stream->outer == NULL) {
-        kgr_software_stream_free(stream);
+    if (stream == NULL)
         return KGR_ERR_NO_MEMORY;
-    }
+    kgr_hmac_start(&stream->inner, &key->secrets->mac);
+    stream->outer = key->secrets->mac.outer;
+    stream->hash_len = kgr_suite_hash_len(key->suite);
     *out = stream;
     return KGR_OK;
 }
 
 enum kgr_error kgr_software_stream_update(struct kgr_software_stream *stream, struct kgr_slice data)
 {
-    if (stream->inner == NULL)
+    if (stream->ended)
         return KGR_ERR_STATE;
-    return data.len == 0 || EVP_DigestUpdate(stream->inner, data.p, data.len) == 1 ? KGR_OK
-                                                                                   : KGR_ERR_FAILED;
+    kgr_hmac_add(&stream->inner, data);
+    kgr_hmac_flush(&stream->inner);
+    return KGR_OK;
 }
 
 enum kgr_error kgr_software_stream_final(struct kgr_software_stream *stream, uint8_t *out,
                                          size_t out_len)
 {
-    uint8_t hash[KGR_HASH_MAX];
-    bool ok;
-
-    if (stream->inner == NULL)
+    if (stream->ended)
         return KGR_ERR_STATE;
     if (out_len != stream->hash_len)
         return KGR_ERR_INVALID;
-    ok = EVP_DigestFinal_ex(stream->inner, hash, NULL) == 1 &&
-         EVP_DigestUpdate(stream->outer, hash, stream->hash_len) == 1 &&
-         EVP_DigestFinal_ex(stream->outer, out, NULL) == 1;
-    kgr_cleanse(hash, sizeof(hash));
-    EVP_MD_CTX_free(stream->inner);
-    stream->inner = NULL;
-    return ok ? KGR_OK : KGR_ERR_FAILED;
+    kgr_hmac_end(&stream->inner, &stream->outer, out);
+    stream->ended = true;
+    return KGR_OK;
 }
 
 void kgr_software_stream_free(struct kgr_software_stream *stream)
 {
     if (stream == NULL)
         return;
-    EVP_MD_CTX_free(stream->inner);
-    EVP_MD_CTX_free(stream->outer);
+    kgr_cleanse(stream, sizeof(*stream));
     free(stream);
 }
 
@@ -254,6 +333,7 @@ struct kgr_seal_key kgr_software_key_seal(struct kgr_software_key *key)
         .cbc_encrypt = cbc_encrypt,
         .cbc_decrypt = cbc_decrypt,
         .hmac = hmac,
+        .seal = one_pass,
     };
     struct kgr_seal_key seal = {.vt = &vt, .ctx = key, .suite = key->suite};
 

@@ -6,8 +6,9 @@
 #include "agent/seal/seal.h"
 
 /*
- * Keys whose bytes this process holds: in the arena between calls, in contexts of libcrypto, which
- * cleanses them, during one. Used for what is derived from NTAG, and for sealed custody.
+ * Keys whose bytes this process holds, in the arena: with the schedules of AES-CBC and the values of HMAC that follow from
+ * them, ready for use. The other modes of the raw door have their schedule in contexts of libcrypto, which
+ * cleanses it, during a call. Used for what is derived from NTAG, and for sealed custody.
  */
 struct kgr_software_key;
 
@@ -19,17 +20,41 @@ struct kgr_software_key;
 KGR_MUST_CHECK enum kgr_error kgr_software_key_new(struct kgr_software_key **out,
                                                    enum kgr_suite suite, struct kgr_slice enc,
                                                    struct kgr_slice mac);
-/* kgr_software_key_free cleanses; NULL is accepted. */
+/* kgr_software_key_hold makes one more holder, who frees it too. Returns key. Thread-safe. */
+struct kgr_software_key *kgr_software_key_hold(struct kgr_software_key *key);
+/* kgr_software_key_free cleanses when the last holder frees; NULL is accepted. Thread-safe. */
 void kgr_software_key_free(struct kgr_software_key *key);
+enum kgr_suite kgr_software_key_suite(const struct kgr_software_key *key);
 /*
  * kgr_software_cipher encrypts or decrypts len bytes (any number up to INT_MAX; ECB and CBC: a multiple of 16) in a mode
  * of the local protocol (docs/protocol.md, section 11: 1 ECB 2 CBC 3 CTR 4 CFB 5 OFB), without padding. iv, unused for
  * ECB, is replaced by what continues the stream if len is a multiple of 16. in may equal out. Thread-safe.
  * KGR_ERR_UNSUPPORTED for another mode.
  */
-KGR_MUST_CHECK enum kgr_error kgr_software_cipher(const struct kgr_software_key *key, int mode,
+KGR_MUST_CHECK enum kgr_error kgr_software_cipher(struct kgr_software_key *key, int mode,
                                                   bool encrypt, uint8_t iv[KGR_IV_LEN],
                                                   const uint8_t *in, size_t len, uint8_t *out);
+
+/* kgr_software_hmac writes kgr_suite_hash_len bytes. Thread-safe. */
+KGR_MUST_CHECK enum kgr_error kgr_software_hmac(const struct kgr_software_key *key,
+                                                struct kgr_slice data, uint8_t out[KGR_HASH_MAX]);
+
+/* One message of kgr_software_seal; all is borrowed. */
+struct kgr_software_message {
+    struct kgr_slice aad[2]; /* one after the other */
+    const uint8_t *iv;
+    struct kgr_slice text; /* may begin at out */
+    uint8_t *out;          /* kgr_suite_ciphertext_len(text.len) bytes, of this process alone */
+    uint8_t *tag;
+};
+
+/*
+ * kgr_software_seal is kgr_seal_encrypt for many messages, each in one pass. aad, iv, out that stand one after the other in memory
+ * are hashed fastest. On failure none of the messages may be used. Thread-safe.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_software_seal(struct kgr_software_key *key,
+                                                const struct kgr_software_message *messages,
+                                                size_t num);
 
 /*
  * An HMAC that grows over many calls. It outlives its key; between calls it has no byte of it, only the states of the

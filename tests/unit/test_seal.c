@@ -377,8 +377,8 @@ static enum kgr_error broken_hmac(void *ctx, const struct kgr_slice *parts, size
 static void failing_primitive_is_reported_and_leaves_no_plaintext(void **state)
 {
     static const struct kgr_seal_vtable broken[] = {
-        {broken_cbc, broken_cbc, constant_hmac},
-        {identity_cbc, identity_cbc, broken_hmac},
+        {broken_cbc, broken_cbc, constant_hmac, NULL},
+        {identity_cbc, identity_cbc, broken_hmac, NULL},
     };
     uint8_t iv[KGR_IV_LEN] = {0};
     uint8_t zero[16] = {0};
