@@ -2,7 +2,8 @@
 /*
  * memscan HEX... -- TARGET...: looks for byte strings, raw and as hexadecimal digits of either case, in
  * pid:N (the memory of a process), arena:N (only its guarded arena: locked and not dumped), outside:N (all but that),
- * file:PATH, or self (this process, which holds them: the positive control). Prints a line a find. Exit code 0: nothing found, 1: found, 2: could not look.
+ * file:PATH, or self (this process, which holds them: the positive control). Of those that may be keys of HMAC also the values of the hash that
+ * follow from them, which are as good. Prints a line a find. Exit code 0: nothing found, 1: found, 2: could not look.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_PATTERNS 32
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
+
+#define MAX_PATTERNS 64
 #define MAX_LEN      128
 #define CHUNK        (1024u * 1024u)
 
@@ -37,6 +41,23 @@ static void add_pattern(const void *bytes, size_t len)
     patterns[num_patterns++].len = len;
 }
 
+static void add_value(const uint8_t *key, size_t len, uint8_t mask)
+{
+    uint8_t block[SHA512_CBLOCK];
+    SHA256_CTX narrow;
+    SHA512_CTX wide;
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = (i < len ? key[i] : 0) ^ mask;
+    SHA256_Init(&narrow);
+    SHA256_Update(&narrow, block, SHA256_CBLOCK);
+    SHA384_Init(&wide);
+    SHA384_Update(&wide, block, SHA512_CBLOCK);
+    if (len == SHA256_DIGEST_LENGTH)
+        add_pattern(narrow.h, sizeof narrow.h);
+    if (len == SHA384_DIGEST_LENGTH)
+        add_pattern(wide.h, sizeof wide.h);
+}
+
 static void add_hex(const char *hex)
 {
     uint8_t bytes[MAX_LEN];
@@ -50,6 +71,8 @@ static void add_hex(const char *hex)
         char digits[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
         bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
+    add_value(bytes, len, 0x36);
+    add_value(bytes, len, 0x5c);
     add_pattern(bytes, len);
     add_pattern(hex, 2 * len);
     for (size_t i = 0; i <= 2 * len; i++)
