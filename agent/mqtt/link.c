@@ -80,6 +80,7 @@ enum kgr_error kgr_link_new(struct kgr_link **out, const struct kgr_link_options
 
     if (link == NULL)
         return KGR_ERR_NO_MEMORY;
+    atomic_init(&link->fd, -1);
     link->broker = *options->broker;
     link->inbox = options->inbox;
     link->notify = options->notify;
@@ -214,6 +215,7 @@ enum kgr_error kgr_link_connect(struct kgr_link *link, struct kgr_diag *diag)
     link->tls_error[0] = '\0'; /* no attempt is under way */
     atomic_store(&link->tls_mark, kgr_tls_mark());
     atomic_fetch_add(&link->epoch, 1);
+    atomic_store(&link->fd, -1);
     err = kgr_link_from_paho("connect", connect_with(link, password, len));
     kgr_secret_free(password);
     return err == KGR_OK ? err : kgr_diag_set(diag, err, "cannot begin to connect");

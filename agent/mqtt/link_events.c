@@ -3,6 +3,7 @@
 
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/mqtt/tcp.h"
 #include "agent/mqtt/tls.h"
 
 #include <stdio.h>
@@ -48,6 +49,7 @@ static void format_refusal(char out[KGR_LINK_TEXT_MAX], const struct kgr_link *l
 static void connected(struct kgr_link *link)
 {
     atomic_store(&link->refusing, false);
+    atomic_store(&link->fd, kgr_tcp_adopt(kgr_broker_port(&link->broker)));
     push(link, KGR_INBOX_CONNECTED, "");
 }
 
@@ -210,6 +212,8 @@ static void answer(struct kgr_subscription *subscription, enum kgr_inbox_type ty
     struct kgr_link *link = subscription->link;
     bool is_current = subscription->epoch == atomic_load(&link->epoch);
 
+    if (is_current)
+        kgr_tcp_acknowledge(atomic_load(&link->fd));
     free(subscription);
     if (is_current)
         push(link, type, text);
@@ -287,6 +291,7 @@ void kgr_link_subscribe_callbacks(struct kgr_subscription *subscription,
 static void published(struct kgr_link *link)
 {
     atomic_fetch_sub(&link->outbox_len, 1);
+    kgr_tcp_acknowledge(atomic_load(&link->fd));
     if (atomic_exchange(&link->refusing, false))
         push(link, KGR_INBOX_PUBLISHED, "");
 }

@@ -24,6 +24,7 @@ struct kgr_link {
     uint32_t max_outbox;
     int connect_timeout_s;
     atomic_uint epoch; /* of the connection, see struct kgr_subscription */
+    atomic_int fd;     /* of the connection, -1: unknown; Paho's (agent/mqtt/tcp.h) */
     atomic_uint outbox_len;
     atomic_ullong publish_failures;
     atomic_bool refusing;       /* the last publish that was answered was refused */
