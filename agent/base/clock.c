@@ -9,14 +9,19 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t kgr_clock_boot_ms(void)
+uint64_t kgr_clock_boot_ns(void)
 {
     struct timespec ts;
 
     /* Fails only on a kernel older than 2.6.39 or with a bad pointer. */
     if (clock_gettime(CLOCK_BOOTTIME, &ts) != 0)
         abort();
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t kgr_clock_boot_ms(void)
+{
+    return kgr_clock_boot_ns() / 1000000;
 }
 
 static int hex_digit(char c)

@@ -9,6 +9,8 @@
 
 /* Milliseconds of CLOCK_BOOTTIME: counts through suspend, jumps for nobody. */
 uint64_t kgr_clock_boot_ms(void);
+/* The same clock in nanoseconds. */
+uint64_t kgr_clock_boot_ns(void);
 #define KGR_BOOT_ID_LEN 16
 /* kgr_clock_boot_id tells one boot of the host from another: within one, kgr_clock_boot_ms goes on. All zero: unknown. */
 void kgr_clock_boot_id(uint8_t out[KGR_BOOT_ID_LEN]);

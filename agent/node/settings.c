@@ -4,6 +4,8 @@
 #include "agent/daemon/config.h"
 #include "agent/daemon/config_tpm.h"
 #include "agent/mqtt/broker_config.h"
+#include "agent/socket/access_config.h"
+#include "agent/socket/policy.h"
 
 #include <string.h>
 
@@ -15,6 +17,11 @@ static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct kgr_config_key limit_keys[] = {
+    {.name = "connections", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 64},
+    {.name = "connections_total", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 256},
+    {.name = "in_flight", .type = KGR_CONFIG_INT, .min = 1, .max = 262144, .def = 4096},
+    {.name = "rate", .type = KGR_CONFIG_INT, .min = 0, .max = 100000000, .def = 0},
+    {.name = "burst", .type = KGR_CONFIG_INT, .min = 0, .max = 100000000, .def = 0},
     {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
     {.name = "first_use_wait_ms", .type = KGR_CONFIG_INT, .min = 0, .max = 60000, .def = 5000},
     {.name = "first_use_waits", .type = KGR_CONFIG_INT, .min = 0, .max = 1024, .def = 64},
@@ -59,6 +66,7 @@ static const struct kgr_config_key schema[] = {
      .min = 3,
      .max = 100 * 365 * 86400ll,
      .def = 90 * 86400},
+    {.name = "access", .type = KGR_CONFIG_GROUPS, .keys = kgr_access_keys},
     {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {.name = NULL},
@@ -90,6 +98,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     size_t custody;
     size_t min_custody;
     struct kgr_brokers brokers;
+    struct kgr_policy *policy = NULL;
     size_t level;
     size_t establish;
     enum kgr_error err = kgr_config_load(&config, path, schema, diag);
@@ -105,6 +114,8 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         err = check_path(root, "pin_file", diag);
     if (err == KGR_OK)
         err = kgr_brokers_load(&brokers, root, diag);
+    if (err == KGR_OK)
+        err = kgr_access_load(&policy, root, diag);
     if (err != KGR_OK) {
         kgr_config_free(config);
         return err;
@@ -135,6 +146,15 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .overlap_s = (uint32_t)kgr_config_int(root, "overlap"),
         .budget = (uint64_t)kgr_config_int(root, "budget"),
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
+        .policy = policy,
+        .user_limits =
+            {
+                .connections = (uint32_t)kgr_config_int(limits, "connections"),
+                .in_flight = (uint32_t)kgr_config_int(limits, "in_flight"),
+                .rate = (uint32_t)kgr_config_int(limits, "rate"),
+                .burst = (uint32_t)kgr_config_int(limits, "burst"),
+            },
+        .connections_total = (uint32_t)kgr_config_int(limits, "connections_total"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
         .first_use_wait_ms = (uint32_t)kgr_config_int(limits, "first_use_wait_ms"),
         .first_use_waits = (uint32_t)kgr_config_int(limits, "first_use_waits"),
@@ -152,6 +172,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
 
 void kgr_settings_deinit(struct kgr_settings *settings)
 {
+    kgr_policy_unref(settings->policy);
     kgr_config_free(settings->config);
     *settings = (struct kgr_settings){0};
 }

@@ -9,8 +9,10 @@
 #include "agent/tpm/access.h"
 #include "agent/node/custody.h"
 #include "agent/mqtt/broker.h"
+#include "agent/socket/account.h"
 
 struct kgr_config;
+struct kgr_policy;
 
 /* Who asks for the first key of a pair. */
 enum kgr_establish {
@@ -36,6 +38,9 @@ struct kgr_settings {
     uint32_t overlap_s;         /* the generation before the current one receives for so long */
     uint64_t budget;            /* blocks of 16 bytes under one generation */
     uint32_t request_timeout_s; /* without an answer of the KS for longer, a pair shows it */
+    struct kgr_policy *policy;  /* which local user may do what; owned */
+    struct kgr_account_limits user_limits;
+    uint32_t connections_total; /* of all users */
     uint32_t mac_streams;       /* open MAC computations of one connection */
     uint32_t first_use_wait_ms; /* a door's use of a key that is on its way waits so long */
     uint32_t first_use_waits;   /* so many uses may wait */

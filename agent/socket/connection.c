@@ -155,8 +155,7 @@ static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, stru
         return;
     }
     if (c->options.refusal != KGR_OK) {
-        send_error(c, h, c->options.refusal,
-                   "this user may not use the service: see its configuration and the group kgr");
+        send_error(c, h, c->options.refusal, kgr_diag_text(&c->options.why, c->options.refusal));
         break_off(c, false);
         return;
     }
@@ -279,7 +278,12 @@ static void on_timer(void *arg)
     c->options.ended(c->options.arg, c->malformed);
 }
 
-void kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
+uint32_t kgr_connection_num_pending(const struct kgr_connection *conn)
+{
+    return conn->num_pending;
+}
+
+bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body)
 {
     for (uint32_t i = 0; i < conn->options.max_in_flight; i++) {
@@ -290,12 +294,13 @@ void kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_e
         p->call = 0;
         conn->num_pending--;
         if (conn->broken)
-            return;
+            return true;
         send_reply(conn, &h, body);
         if (!conn->broken)
             update_watch(conn);
-        return;
+        return true;
     }
+    return false;
 }
 
 enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *loop, int fd,

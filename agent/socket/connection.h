@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/base/buf.h"
+#include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 
 /*
@@ -17,8 +18,9 @@ struct kgr_connection;
 struct kgr_connection_options {
     uint32_t max_in_flight;
     uint32_t hello_timeout_ms;
-    enum kgr_error refusal; /* not KGR_OK: hello is answered by it, and that is the end */
-    const char *node;       /* N_ID told in the hello, may be empty; borrowed */
+    enum kgr_error refusal; /* not KGR_OK: hello is answered by it and `why`, and that is the end */
+    struct kgr_diag why;
+    const char *node; /* N_ID told in the hello, may be empty; borrowed */
     uint8_t
         *scratch; /* KGR_IPC_PACKET_MAX + 1 bytes, borrowed, shared by connections of one thread */
     /* body is borrowed for the call. Answer by kgr_connection_reply with call, now or later. */
@@ -35,9 +37,12 @@ KGR_MUST_CHECK enum kgr_error kgr_connection_new(struct kgr_connection **out, st
 /* kgr_connection_free closes and wipes what was not sent; accepts NULL. */
 void kgr_connection_free(struct kgr_connection *conn);
 
+/* kgr_connection_num_pending: calls that are not answered. */
+uint32_t kgr_connection_num_pending(const struct kgr_connection *conn);
+
 /*
- * kgr_connection_reply answers a call with status and body (copied); without effect when it was answered
+ * kgr_connection_reply answers a call with status and body (copied); false, and without effect, when it was answered
  * before. An error without a body gets an empty text. Never calls ended: that comes from the loop.
  */
-void kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
+bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body);

@@ -9,23 +9,27 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/socket/connection.h"
 #include "agent/wire/ipc.h"
 
-#define DEFAULT_CONNS         256
-#define DEFAULT_CONNS_PER_UID 64
-#define DEFAULT_HELLO_MS      5000
-#define BACKLOG               64
-#define MAX_ACCEPTS_A_TURN    16
-#define PAUSE_MS              200
+#define DEFAULT_CONNS      256
+#define DEFAULT_USER_CONNS 64
+#define DEFAULT_IN_FLIGHT  4096
+#define DEFAULT_HELLO_MS   5000
+#define BACKLOG            64
+#define MAX_ACCEPTS_A_TURN 16
+#define PAUSE_MS           200
+/* Connections that only wait to be told why they are refused: they take no places from others. */
+#define MAX_REFUSED 16
 
 struct slot {
     struct kgr_server *server;
     struct kgr_connection *conn; /* NULL: free */
     uint32_t index;
     uint32_t generation;
-    struct kgr_peercred peer;
+    struct kgr_peercred peer; /* its principal is owned; NULL: this one is refused */
 };
 
 struct kgr_server {
@@ -39,6 +43,9 @@ struct kgr_server {
     struct kgr_timer *pause; /* until accept is tried again */
     struct slot *slots;      /* max_conns of them */
     uint8_t *scratch;
+    struct kgr_policy *policy; /* counted, as the accounts */
+    struct kgr_accounts *accounts;
+    uint32_t num_refused; /* connections now that are refused */
     struct kgr_server_stats stats;
 };
 
@@ -50,24 +57,66 @@ static struct slot *slot_of(const struct kgr_server *server, struct kgr_call cal
     return s->conn != NULL && s->generation == call.generation ? s : NULL;
 }
 
+static struct kgr_slice text_of(uint8_t buf[1 + KGR_IPC_TEXT_MAX], const char *reason)
+{
+    struct kgr_wr wr;
+    kgr_wr_init(&wr, buf, 1 + KGR_IPC_TEXT_MAX);
+    kgr_wire_write_text8(&wr,
+                         kgr_slice(reason, reason == NULL ? 0 : strnlen(reason, KGR_IPC_TEXT_MAX)),
+                         KGR_IPC_TEXT_MAX);
+    return kgr_wr_slice(&wr);
+}
+
+/* A call that was never counted. */
+static void refuse_call(struct slot *s, uint64_t call, enum kgr_error err,
+                        const struct kgr_diag *why)
+{
+    uint8_t body[1 + KGR_IPC_TEXT_MAX];
+    (void)kgr_connection_reply(s->conn, call, err, text_of(body, kgr_diag_text(why, err)));
+}
+
 static void on_request(void *arg, uint64_t call, uint16_t op, struct kgr_slice body)
 {
     struct slot *s = arg;
     const struct kgr_server_request request = {{s->index, s->generation, call}, s->peer, op, body};
+    struct kgr_account *account = kgr_principal_account(s->peer.principal);
+    struct kgr_diag why = {{0}};
+    enum kgr_error err;
     s->server->stats.requests++;
+    err = kgr_account_begin(account, 1, &why);
+    if (err != KGR_OK) {
+        s->server->stats.refused_quota++;
+        refuse_call(s, call, err, &why);
+        return;
+    }
+    if (kgr_account_is_rated(account))
+        err = kgr_account_take(account, 1, kgr_clock_boot_ns(), &why);
+    if (err != KGR_OK) {
+        s->server->stats.refused_quota++;
+        kgr_server_fail(s->server, request.call, err, kgr_diag_text(&why, err));
+        return;
+    }
     s->server->options.handler(s->server->options.arg, &request);
 }
 
 static void release(struct slot *s)
 {
     struct kgr_server *server = s->server;
+    struct kgr_principal *principal = s->peer.principal;
     uint32_t generation = s->generation;
+    if (principal != NULL)
+        kgr_account_end(kgr_principal_account(principal), kgr_connection_num_pending(s->conn));
+    else
+        server->num_refused--;
     kgr_connection_free(s->conn);
     s->conn = NULL;
     s->generation++;
     server->stats.conns--;
-    if (server->options.closed != NULL)
+    if (principal != NULL && server->options.closed != NULL)
         server->options.closed(server->options.arg, s->index, generation);
+    s->peer.principal = NULL;
+    if (principal != NULL)
+        kgr_principal_leave(principal);
 }
 
 static void on_ended(void *arg, bool malformed)
@@ -80,18 +129,12 @@ static void on_ended(void *arg, bool malformed)
     release(s);
 }
 
-static struct slot *free_slot(struct kgr_server *server, uid_t uid)
+static struct slot *free_slot(struct kgr_server *server)
 {
-    struct slot *found = NULL;
-    uint32_t of_uid = 0;
-    for (uint32_t i = 0; i < server->options.max_conns; i++) {
-        struct slot *s = &server->slots[i];
-        if (s->conn == NULL && found == NULL)
-            found = s;
-        if (s->conn != NULL && s->peer.uid == uid)
-            of_uid++;
-    }
-    return of_uid < server->options.max_conns_per_uid ? found : NULL;
+    for (uint32_t i = 0; i < server->options.max_conns; i++)
+        if (server->slots[i].conn == NULL)
+            return &server->slots[i];
+    return NULL;
 }
 
 static bool peer_of(int fd, struct kgr_peercred *out)
@@ -100,49 +143,87 @@ static bool peer_of(int fd, struct kgr_peercred *out)
     socklen_t len = sizeof cred;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0 || len != sizeof cred)
         return false;
-    out->uid = cred.uid;
-    out->gid = cred.gid;
-    out->pid = cred.pid;
-    out->fd = fd;
+    *out = (struct kgr_peercred){cred.uid, cred.gid, cred.pid, fd, NULL};
     return true;
 }
 
-/* Takes the client in; false when it is to be sent away. */
-static bool admit(struct kgr_server *server, int fd)
+/* identify finds the user and what he may; an error is what his hello is answered by, with why. */
+static enum kgr_error identify(struct kgr_server *server, struct kgr_peercred *peer,
+                               struct kgr_diag *why)
 {
-    struct kgr_peercred peer;
-    enum kgr_error refusal = KGR_OK;
-    if (!peer_of(fd, &peer))
-        return false;
-    if (!server->options.access(server->options.arg, &peer)) {
+    struct kgr_access *access;
+    bool any;
+    enum kgr_error err =
+        kgr_principal_new(&peer->principal, peer, server->policy, server->accounts, why);
+    if (err != KGR_OK)
+        return err;
+    access = kgr_principal_access(peer->principal);
+    any = kgr_access_any(access);
+    kgr_access_unref(access);
+    if (any)
+        return KGR_OK;
+    kgr_principal_leave(peer->principal);
+    peer->principal = NULL;
+    return kgr_diag_set(why, KGR_ERR_ACCESS,
+                        "uid %u may not use this service: the group kgr, or the group access of "
+                        "its configuration, lets users in",
+                        (unsigned)peer->uid);
+}
+
+static void count_refusal(struct kgr_server *server, const struct kgr_peercred *peer,
+                          enum kgr_error err)
+{
+    if (err == KGR_ERR_ACCESS)
         server->stats.refused_access++;
-        kgr_warn("client-refused", "uid=%u pid=%d reason=access", (unsigned)peer.uid,
-                 (int)peer.pid);
-        refusal = KGR_ERR_NOT_AUTHORIZED;
-    }
-    struct slot *s = free_slot(server, peer.uid);
-    if (s == NULL) {
+    else
         server->stats.refused_quota++;
-        kgr_warn("client-refused", "uid=%u pid=%d reason=quota", (unsigned)peer.uid, (int)peer.pid);
-        return false;
-    }
+    kgr_warn("client-refused", "uid=%u pid=%d reason=%s", (unsigned)peer->uid, (int)peer->pid,
+             err == KGR_ERR_ACCESS ? "access" : "quota");
+}
+
+static bool start(struct kgr_server *server, struct slot *s, const struct kgr_peercred *peer,
+                  enum kgr_error refusal, const struct kgr_diag *why)
+{
     const struct kgr_connection_options options = {
         .max_in_flight = server->options.max_in_flight,
         .hello_timeout_ms = server->options.hello_timeout_ms,
         .refusal = refusal,
+        .why = *why,
         .node = server->options.node,
         .scratch = server->scratch,
         .request = on_request,
         .ended = on_ended,
         .arg = s,
     };
-    s->peer = peer;
-    s->peer.fd = -1;
-    if (kgr_connection_new(&s->conn, server->loop, fd, &options) != KGR_OK)
+    if (kgr_connection_new(&s->conn, server->loop, peer->fd, &options) != KGR_OK)
         return false;
+    s->peer = *peer;
+    s->peer.fd = -1;
+    server->num_refused += refusal != KGR_OK;
     server->stats.accepted++;
     server->stats.conns++;
     return true;
+}
+
+/* Takes the client in, if only to tell it why not; false when it is to be sent away. */
+static bool admit(struct kgr_server *server, int fd)
+{
+    struct slot *s = free_slot(server);
+    struct kgr_peercred peer;
+    struct kgr_diag why = {{0}};
+    enum kgr_error refusal;
+    if (!peer_of(fd, &peer))
+        return false;
+    refusal = s == NULL ? KGR_ERR_QUOTA : identify(server, &peer, &why);
+    if (refusal != KGR_OK)
+        count_refusal(server, &peer, refusal);
+    if (s == NULL || (refusal != KGR_OK && server->num_refused >= MAX_REFUSED))
+        return false;
+    if (start(server, s, &peer, refusal, &why))
+        return true;
+    if (peer.principal != NULL)
+        kgr_principal_leave(peer.principal);
+    return false;
 }
 
 /* Out of descriptors, say: the waiting client would keep the loop spinning. */
@@ -205,6 +286,12 @@ static enum kgr_error clear_path(const struct sockaddr_un *address, struct kgr_d
     return KGR_OK;
 }
 
+/* The file lets in whom the policy may let in; it is the policy that decides. */
+static mode_t mode_for(const struct kgr_policy *policy)
+{
+    return kgr_policy_names_others(policy, getegid()) ? 0666 : 0660;
+}
+
 static enum kgr_error listen_at(struct kgr_server *server, struct kgr_diag *diag)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -222,7 +309,7 @@ static enum kgr_error listen_at(struct kgr_server *server, struct kgr_diag *diag
     /* Nobody can connect before listen: the mode is right by then. */
     if (server->fd < 0 ||
         bind(server->fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        chmod(server->path, 0660) != 0 || stat(server->path, &st) != 0 ||
+        chmod(server->path, mode_for(server->policy)) != 0 || stat(server->path, &st) != 0 ||
         listen(server->fd, BACKLOG) != 0)
         return kgr_diag_set(diag, KGR_ERR_IO, "cannot listen on %s: %s", server->path,
                             strerror(errno));
@@ -234,10 +321,10 @@ static enum kgr_error listen_at(struct kgr_server *server, struct kgr_diag *diag
 static void set_defaults(struct kgr_server_options *o)
 {
     o->max_conns = o->max_conns == 0 ? DEFAULT_CONNS : o->max_conns;
-    o->max_conns_per_uid = o->max_conns_per_uid == 0 ? DEFAULT_CONNS_PER_UID : o->max_conns_per_uid;
+    o->limits.connections = o->limits.connections == 0 ? DEFAULT_USER_CONNS : o->limits.connections;
+    o->limits.in_flight = o->limits.in_flight == 0 ? DEFAULT_IN_FLIGHT : o->limits.in_flight;
     o->max_in_flight = o->max_in_flight == 0 ? KGR_IPC_IN_FLIGHT : o->max_in_flight;
     o->hello_timeout_ms = o->hello_timeout_ms == 0 ? DEFAULT_HELLO_MS : o->hello_timeout_ms;
-    o->access = o->access == NULL ? kgr_access_default : o->access;
 }
 
 enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
@@ -260,7 +347,15 @@ enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
         server->slots[i].server = server;
         server->slots[i].index = i;
     }
-    err = listen_at(server, diag);
+    if (options->policy != NULL)
+        server->policy = kgr_policy_ref(options->policy);
+    else
+        err = kgr_access_default(&server->policy);
+    if (server->policy == NULL)
+        goto out;
+    err = kgr_accounts_new(&server->accounts, &server->options.limits);
+    if (err == KGR_OK)
+        err = listen_at(server, diag);
     if (err != KGR_OK)
         goto out;
     err = kgr_timer_new(&server->pause, loop, on_pause_over, server);
@@ -300,6 +395,8 @@ void kgr_server_free(struct kgr_server *server)
         remove_socket(server);
     if (server->fd >= 0)
         close(server->fd);
+    kgr_accounts_unref(server->accounts);
+    kgr_policy_unref(server->policy);
     free(server->slots);
     free(server->scratch);
     free(server->path);
@@ -310,25 +407,60 @@ void kgr_server_reply(struct kgr_server *server, struct kgr_call call, enum kgr_
                       struct kgr_slice body)
 {
     struct slot *s = slot_of(server, call);
-    if (s != NULL)
-        kgr_connection_reply(s->conn, call.id, status, body);
+    if (s != NULL && kgr_connection_reply(s->conn, call.id, status, body))
+        kgr_account_end(kgr_principal_account(s->peer.principal), 1);
 }
 
 void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_error status,
                      const char *reason)
 {
     uint8_t body[1 + KGR_IPC_TEXT_MAX];
-    struct kgr_wr wr;
-    kgr_wr_init(&wr, body, sizeof body);
-    kgr_wire_write_text8(&wr,
-                         kgr_slice(reason, reason == NULL ? 0 : strnlen(reason, KGR_IPC_TEXT_MAX)),
-                         KGR_IPC_TEXT_MAX);
-    kgr_server_reply(server, call, status, kgr_wr_slice(&wr));
+    kgr_server_reply(server, call, status, text_of(body, reason));
 }
 
 bool kgr_server_is_open(const struct kgr_server *server, struct kgr_call call)
 {
     return slot_of(server, call) != NULL;
+}
+
+struct kgr_principal *kgr_server_principal(const struct kgr_server *server, struct kgr_call call)
+{
+    const struct slot *s = slot_of(server, call);
+    return s == NULL ? NULL : s->peer.principal;
+}
+
+/* What every connection gets, by slot: made before anything changes. */
+static enum kgr_error prepare(const struct kgr_server *server, struct kgr_policy *policy,
+                              struct kgr_access **accesses)
+{
+    enum kgr_error err = KGR_OK;
+    for (uint32_t i = 0; i < server->options.max_conns && err == KGR_OK; i++)
+        if (server->slots[i].peer.principal != NULL)
+            err = kgr_principal_prepare(&accesses[i], server->slots[i].peer.principal, policy);
+    return err;
+}
+
+enum kgr_error kgr_server_set(struct kgr_server *server, struct kgr_policy *policy,
+                              const struct kgr_account_limits *limits)
+{
+    struct kgr_access **accesses = calloc(server->options.max_conns, sizeof *accesses);
+    enum kgr_error err = accesses == NULL ? KGR_ERR_NO_MEMORY : prepare(server, policy, accesses);
+    for (uint32_t i = 0; accesses != NULL && i < server->options.max_conns; i++) {
+        if (err != KGR_OK)
+            kgr_access_unref(accesses[i]);
+        else if (accesses[i] != NULL)
+            kgr_principal_set(server->slots[i].peer.principal, accesses[i]);
+    }
+    free(accesses);
+    if (err != KGR_OK)
+        return err;
+    kgr_accounts_set(server->accounts, limits);
+    kgr_policy_unref(server->policy);
+    server->policy = kgr_policy_ref(policy);
+    /* A socket that another process made for us keeps the mode that it was given. */
+    if (server->ino != 0 && chmod(server->path, mode_for(policy)) != 0)
+        kgr_warn("socket-mode", "path=%s reason=\"%s\"", server->path, strerror(errno));
+    return KGR_OK;
 }
 
 void kgr_server_stats(const struct kgr_server *server, struct kgr_server_stats *out)

@@ -10,6 +10,9 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/socket/access.h"
+#include "agent/socket/account.h"
+#include "agent/socket/policy.h"
+#include "agent/socket/principal.h"
 #include "agent/socket/workers.h"
 
 /*
@@ -40,18 +43,19 @@ struct kgr_server_request {
 typedef void kgr_server_handler(void *arg, const struct kgr_server_request *request);
 
 struct kgr_server_options {
-    const char *path;           /* of the socket; copied */
-    const char *node;           /* N_ID told in the hello; NULL or empty: none; borrowed */
-    uint32_t max_conns;         /* in all; 0: 256 */
-    uint32_t max_conns_per_uid; /* 0: 64; uid 0 and the daemon's own uid count as well */
-    uint32_t max_in_flight;     /* unanswered requests of one connection; 0: 64 */
-    uint32_t hello_timeout_ms;  /* 0: 5,000 */
+    const char *path;          /* of the socket; copied */
+    const char *node;          /* N_ID told in the hello; NULL or empty: none; borrowed */
+    uint32_t max_conns;        /* in all; 0: 256 */
+    uint32_t max_in_flight;    /* unanswered requests of one connection; 0: 64 */
+    uint32_t hello_timeout_ms; /* 0: 5,000 */
+    /* Of one user, uid 0 and the daemon's own as well; 0: 64 connections, 4,096 requests in flight. */
+    struct kgr_account_limits limits;
+    struct kgr_policy
+        *policy; /* who may do what; counted by the server; NULL: kgr_access_default */
     kgr_server_handler *handler;
     /* closed (may be NULL): the connection of these calls is gone, whatever is pending for it can be dropped. */
     void (*closed)(void *arg, uint32_t slot, uint32_t generation);
-    /* access (NULL: kgr_access_default) decides who may connect. */
-    bool (*access)(void *arg, const struct kgr_peercred *peer);
-    void *arg; /* for all three */
+    void *arg; /* for both */
     /* workers (may be NULL: no rings) serve the rings of clients; borrowed, stopped after the server is freed. */
     struct kgr_workers *workers;
 };
@@ -66,7 +70,7 @@ struct kgr_server_stats {
 };
 
 /*
- * kgr_server_new listens on path with mode 0660 and the group of the process. A socket left by a dead process
+ * kgr_server_new listens on path with the group of the process and mode 0660, or 0666 if the policy names others. A socket left by a dead process
  * is replaced; one that somebody answers is KGR_ERR_BUSY; anything else at path is KGR_ERR_IO.
  */
 KGR_MUST_CHECK enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
@@ -87,5 +91,13 @@ void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_e
                      const char *reason);
 /* kgr_server_is_open tells whether the client of call is still there. */
 bool kgr_server_is_open(const struct kgr_server *server, struct kgr_call call);
+/* kgr_server_principal borrows the user of the connection; NULL when it is gone. For requests that waited. */
+struct kgr_principal *kgr_server_principal(const struct kgr_server *server, struct kgr_call call);
+/*
+ * kgr_server_set gives other rights and limits, to connections that stand too. All or none: KGR_ERR_NO_MEMORY. The owner looks
+ * at what is pending anew.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_server_set(struct kgr_server *server, struct kgr_policy *policy,
+                                             const struct kgr_account_limits *limits);
 
 void kgr_server_stats(const struct kgr_server *server, struct kgr_server_stats *out);

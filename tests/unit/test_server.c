@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,7 +19,14 @@
 #include "agent/base/log.h"
 #include "agent/wire/ipc.h"
 
-enum { OP_ECHO = 100, OP_HOLD = 101, OP_RELEASE = 102, OP_LARGE = 103, OP_WORDS = 104 };
+enum {
+    OP_ECHO = 100,
+    OP_HOLD = 101,
+    OP_RELEASE = 102,
+    OP_LARGE = 103,
+    OP_WORDS = 104,
+    OP_POLICY = 105
+};
 
 struct fixture {
     char dir[64];
@@ -30,8 +38,30 @@ struct fixture {
     struct kgr_call held[256];
     size_t num_held;
     int closed;
-    bool refuse;
+    struct kgr_policy *policy;
 };
+
+/* Users that need no account; a test by root becomes them. */
+enum { MEMBER = 4242, STRANGER = 4243 };
+
+/* Rights of a connection that stands change with the policy; the socket's mode too. */
+static void change_policy(struct fixture *f)
+{
+    const struct kgr_account_limits limits = {1, 2, 1, 1};
+    struct kgr_policy *none = NULL;
+    struct stat st;
+    assert_int_equal(kgr_policy_new(&none, NULL, 0, 1), KGR_OK);
+    assert_int_equal(f->num_held, 1);
+    struct kgr_principal *p = kgr_server_principal(f->server, f->held[0]);
+    bool own = geteuid() == 0; /* root has every right in any case */
+    assert_true(kgr_principal_allows(p, "x", KGR_RIGHT_LIST));
+    assert_int_equal(kgr_principal_allows(p, "x", KGR_RIGHT_SEND), own);
+    assert_int_equal(kgr_server_set(f->server, none, &limits), KGR_OK);
+    assert_int_equal(kgr_principal_allows(p, "x", KGR_RIGHT_LIST), own);
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660);
+    kgr_policy_unref(none);
+}
 
 static void handle(void *arg, const struct kgr_server_request *r)
 {
@@ -50,6 +80,10 @@ static void handle(void *arg, const struct kgr_server_request *r)
             kgr_server_reply(f->server, f->held[--f->num_held], KGR_OK, kgr_slice("late", 4));
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice("twice", 5));
+        break;
+    case OP_POLICY:
+        change_policy(f);
+        kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
         break;
     case OP_WORDS:
         kgr_server_fail(f->server, r->call, KGR_ERR_IO, "no \x1b[31mfile\nhere");
@@ -70,11 +104,15 @@ static void closed(void *arg, uint32_t slot, uint32_t generation)
     f->closed++;
 }
 
-static bool may_connect(void *arg, const struct kgr_peercred *peer)
+/* As root, MEMBER may list; without privileges, whoever runs this may. */
+static struct kgr_policy *make_policy(enum kgr_right right)
 {
-    struct fixture *f = arg;
-    assert_int_equal(peer->uid, geteuid());
-    return !f->refuse;
+    const uid_t member = geteuid() == 0 ? MEMBER : geteuid();
+    const struct kgr_policy_rule rule = {
+        .uids = &member, .num_uids = 1, .rights = KGR_RIGHT_BIT(right)};
+    struct kgr_policy *policy = NULL;
+    assert_int_equal(kgr_policy_new(&policy, &rule, 1, 1), KGR_OK);
+    return policy;
 }
 
 static void *serve(void *arg)
@@ -90,28 +128,47 @@ static void stop(void *arg)
     kgr_loop_stop(f->loop);
 }
 
-static int setup(void **state)
+static int start_server(void **state, struct kgr_policy *policy)
 {
     struct fixture *f = calloc(1, sizeof *f);
+    f->policy = policy;
     kgr_log_set_level(KGR_LOG_ERROR);
     strcpy(f->dir, "/tmp/kgr-server.XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    assert_int_equal(chmod(f->dir, 0711), 0);
     snprintf(f->path, sizeof f->path, "%s/s", f->dir);
     assert_int_equal(kgr_loop_new(&f->loop), KGR_OK);
     assert_int_equal(kgr_wakeup_new(&f->stopper, f->loop, stop, f), KGR_OK);
     const struct kgr_server_options options = {.path = f->path,
                                                .node = "gateway-00001",
-                                               .max_conns_per_uid = 4,
                                                .max_in_flight = 8,
+                                               .limits = {.connections = 4, .in_flight = 20},
                                                .hello_timeout_ms = 300,
                                                .handler = handle,
                                                .closed = closed,
-                                               .access = may_connect,
+                                               .policy = f->policy,
                                                .arg = f};
     assert_int_equal(kgr_server_new(&f->server, f->loop, &options, NULL), KGR_OK);
     assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
     *state = f;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return start_server(state, NULL);
+}
+
+static int setup_policy(void **state)
+{
+    return start_server(state, make_policy(KGR_RIGHT_LIST));
+}
+
+static int setup_nobody(void **state)
+{
+    struct kgr_policy *policy = NULL;
+    assert_int_equal(kgr_policy_new(&policy, NULL, 0, 1), KGR_OK);
+    return start_server(state, policy);
 }
 
 static int teardown(void **state)
@@ -122,6 +179,7 @@ static int teardown(void **state)
     kgr_server_free(f->server);
     kgr_wakeup_free(f->stopper);
     kgr_loop_free(f->loop);
+    kgr_policy_unref(f->policy);
     assert_int_equal(access(f->path, F_OK), -1);
     rmdir(f->dir);
     free(f);
@@ -391,28 +449,141 @@ static void server_gone_client_is_harmless(void **state)
     close(fd);
 }
 
-static void server_quota_per_uid_holds(void **state)
+static void expect_words(int fd, uint32_t id, enum kgr_error status, const char *words)
+{
+    char text[KGR_IPC_TEXT_MAX + 1];
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.id, id);
+    assert_int_equal(h.status, status);
+    assert_int_equal(kgr_ipc_error_decode(text, body), KGR_OK);
+    assert_non_null(strstr(text, words));
+}
+
+static void server_connections_of_a_user_are_bounded(void **state)
 {
     struct fixture *f = *state;
     struct kgr_ipc_header h;
     struct kgr_slice body;
-    int fds[4];
+    int fds[4], fifth;
     for (int i = 0; i < 4; i++)
         fds[i] = greeted(f);
-    int fifth = dial(f);
+    fifth = dial(f);
+    say_hello(fifth, 1, 1);
+    expect_words(fifth, 1, KGR_ERR_QUOTA, "limits.connections");
     assert_false(answer(fifth, &h, &body));
     close(fifth);
     for (int i = 0; i < 4; i++)
         close(fds[i]);
 }
 
-static void server_access_is_asked(void **state)
+/* Over all his connections; a refused one is answered, and leaves room for the next. */
+static void server_requests_of_a_user_are_bounded(void **state)
 {
     struct fixture *f = *state;
-    f->refuse = true;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = greeted(f);
+        for (uint32_t id = 0; i < 2 && id < 8; id++)
+            ask(fds[i], OP_HOLD, id, NULL, 0);
+    }
+    for (uint32_t id = 0; id < 4; id++)
+        ask(fds[2], OP_HOLD, id, NULL, 0);
+    for (uint32_t id = 4; id < 20; id++) {
+        ask(fds[2], OP_ECHO, id, NULL, 0);
+        expect_words(fds[2], id, KGR_ERR_QUOTA, "limits.in_flight");
+    }
+    close(fds[0]); /* its eight count no more */
+    while (f->closed == 0)
+        usleep(1000);
+    ask(fds[2], OP_RELEASE, 20, NULL, 0);
+    for (uint32_t id = 4; id-- > 0;) {
+        assert_true(answer(fds[2], &h, &body));
+        assert_int_equal(h.id, id);
+    }
+    close(fds[1]);
+    close(fds[2]);
+}
+
+/* as runs act(f) as another user, in a process of its own; whether it returned true. */
+static bool as(uid_t uid, bool (*act)(const struct fixture *f), const struct fixture *f)
+{
+    int status = -1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(setgid(uid) == 0 && setuid(uid) == 0 && act(f) ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool is_served(const struct fixture *f)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(f);
+    ask(fd, OP_ECHO, 7, "x", 1);
+    return answer(fd, &h, &body) && h.status == KGR_OK && body.len == 1;
+}
+
+static bool is_refused(const struct fixture *f)
+{
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    char text[KGR_IPC_TEXT_MAX + 1];
     int fd = dial(f);
     say_hello(fd, 1, 1);
-    expect_error_then_end(fd, KGR_ERR_NOT_AUTHORIZED);
+    return answer(fd, &h, &body) && h.status == KGR_ERR_ACCESS &&
+           kgr_ipc_error_decode(text, body) == KGR_OK && strstr(text, "group access") != NULL &&
+           !answer(fd, &h, &body);
+}
+
+static void server_policy_decides_who_is_served(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+    assert_true(is_served(f));
+    if (geteuid() != 0)
+        return; /* nobody can be another user then */
+    assert_true(as(MEMBER, is_served, f));
+    assert_true(as(STRANGER, is_refused, f));
+    for (int i = 0; i < 20; i++) /* who is refused takes no place */
+        assert_true(as(STRANGER, is_refused, f));
+    assert_true(as(MEMBER, is_served, f));
+}
+
+static void server_policy_of_nobody_refuses(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_server_stats stats;
+    if (geteuid() == 0)
+        assert_true(is_served(f)); /* root; and the file lets nobody else in */
+    else
+        assert_true(is_refused(f));
+    kgr_server_stats(f->server, &stats);
+    assert_int_equal(stats.refused_access, geteuid() != 0);
+}
+
+static void server_policy_changes_under_a_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fd = greeted(f);
+    ask(fd, OP_HOLD, 1, NULL, 0);
+    ask(fd, OP_POLICY, 2, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    ask(fd, OP_ECHO, 3, NULL, 0);
+    assert_true(answer(fd, &h, &body));
+    assert_int_equal(h.status, KGR_OK);
+    ask(fd, OP_ECHO, 4, NULL, 0);
+    expect_words(fd, 4, KGR_ERR_QUOTA, "limits.rate");
+    close(fd);
 }
 
 static void server_path_in_use_is_refused(void **state)
@@ -463,6 +634,7 @@ static void server_error_text_is_without_control_characters(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define P(name) cmocka_unit_test_setup_teardown(name, setup_policy, teardown)
 
 int main(void)
 {
@@ -480,8 +652,11 @@ int main(void)
         T(server_silence_ends_it),
         T(server_malformed_packets_end_it),
         T(server_gone_client_is_harmless),
-        T(server_quota_per_uid_holds),
-        T(server_access_is_asked),
+        T(server_connections_of_a_user_are_bounded),
+        T(server_requests_of_a_user_are_bounded),
+        P(server_policy_decides_who_is_served),
+        cmocka_unit_test_setup_teardown(server_policy_of_nobody_refuses, setup_nobody, teardown),
+        P(server_policy_changes_under_a_connection),
         T(server_path_in_use_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

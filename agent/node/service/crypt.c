@@ -54,6 +54,18 @@ static enum kgr_error finish_cipher(struct kgr_service_job *base, struct kgr_dia
     return err;
 }
 
+/*
+ * The right that a request needs. CTR, CFB and OFB decrypt by the cipher's forward direction: whoever could do that alone could
+ * encrypt in every mode.
+ */
+static enum kgr_right right_of(const struct kgr_ipc_cipher *asked)
+{
+    bool inverse = asked->direction == KGR_TPM_DECRYPT &&
+                   (asked->mode == KGR_TPM_ECB || asked->mode == KGR_TPM_CBC);
+
+    return inverse ? KGR_RIGHT_DECRYPT : KGR_RIGHT_ENCRYPT;
+}
+
 static enum kgr_error check_cipher(const struct kgr_service *service, const struct kgr_keyset *keys,
                                    const struct kgr_ipc_cipher *asked, struct kgr_diag *diag)
 {
@@ -80,6 +92,8 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.key.peer, right_of(&asked)))
+        return;
     use = asked.direction == KGR_TPM_ENCRYPT ? KGR_USE_SEND : KGR_USE_RECEIVE;
     err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation, use,
                                &diag);
@@ -149,6 +163,8 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.key.peer, KGR_RIGHT_SIGN))
+        return;
     if (kgr_service_is_reserved(asked.data))
         err = kgr_diag_set(&diag, KGR_ERR_INVALID, "input that begins like a record is not MACed");
     /* Who makes a MAC and who verifies one do the same. */

@@ -29,13 +29,32 @@ static struct kgr_subscription *find(const struct kgr_service *service, struct k
     return s;
 }
 
+/* May he see it? His rights may have changed since it happened. What concerns the node concerns everybody. */
+static bool concerns(const struct kgr_service *service, const struct kgr_subscription *s,
+                     const struct kgr_node_event *event)
+{
+    const struct kgr_call call = {.slot = s->slot, .generation = s->generation};
+
+    return event->peer.s[0] == '\0' ||
+           kgr_service_allows(service, call, &event->peer, KGR_RIGHT_LIST);
+}
+
+static bool next(const struct kgr_service *service, struct kgr_subscription *s,
+                 struct kgr_node_event *out)
+{
+    while (kgr_event_queue_pop(&s->queue, out))
+        if (concerns(service, s, out))
+            return true;
+    return false;
+}
+
 static void answer(struct kgr_service *service, struct kgr_subscription *s)
 {
     struct kgr_node_event event;
     struct kgr_ipc_event reply;
     struct kgr_wr wr;
 
-    if (!s->asked || !kgr_event_queue_pop(&s->queue, &event))
+    if (!s->asked || !next(service, s, &event))
         return;
     s->asked = false;
     reply = (struct kgr_ipc_event){
@@ -64,9 +83,10 @@ static uint64_t wall_s(void)
 static void push(struct kgr_service *service, struct kgr_subscription *s,
                  const struct kgr_node_event *event)
 {
-    /* What concerns the node concerns everybody. */
     if (s->peer.s[0] != '\0' && event->peer.s[0] != '\0' &&
         kgr_nid_cmp(&s->peer, &event->peer) != 0)
+        return;
+    if (!concerns(service, s, event))
         return;
     kgr_event_queue_push(&s->queue, event);
     answer(service, s);
@@ -159,6 +179,7 @@ static enum kgr_error add(struct kgr_service *service, struct kgr_call call, str
 void kgr_service_subscribe(struct kgr_service *service, const struct kgr_server_request *request)
 {
     const char *reason = NULL;
+    struct kgr_nid named = {{0}};
     struct kgr_slice peer;
     enum kgr_error err;
 
@@ -166,6 +187,9 @@ void kgr_service_subscribe(struct kgr_service *service, const struct kgr_server_
         kgr_service_malformed(service, request);
         return;
     }
+    kgr_copy(named.s, peer.p, peer.len);
+    if (peer.len != 0 && !kgr_service_may(service, request, &named, KGR_RIGHT_LIST))
+        return;
     err = add(service, request->call, peer, &reason);
     if (err == KGR_OK)
         kgr_service_ok(service, request->call, kgr_slice(NULL, 0));

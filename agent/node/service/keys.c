@@ -134,7 +134,7 @@ enum kgr_error kgr_service_find_key(struct kgr_service *service, struct kgr_pair
 
 /* why_no_key says why a key that was asked about is not there. Doors ask before they use one, which is its first use. */
 static enum kgr_error why_no_key(struct kgr_service *service, struct kgr_pair *pair,
-                                 uint64_t generation, struct kgr_diag *diag)
+                                 uint64_t generation, bool may_use, struct kgr_diag *diag)
 {
     switch (pair->status) {
     case KGR_PAIR_REVOKED:
@@ -143,8 +143,10 @@ static enum kgr_error why_no_key(struct kgr_service *service, struct kgr_pair *p
     case KGR_PAIR_UNNAMED:
         break;
     case KGR_PAIR_ALLOWED:
-        if (generation == 0)
+        if (generation == 0 && may_use)
             return first_use(service, pair, KGR_ERR_NO_KEY, "no key yet", diag);
+        if (generation == 0)
+            return KGR_ERR_NO_KEY;
     }
     if (generation != 0)
         return KGR_ERR_UNKNOWN_PEER;
@@ -156,13 +158,13 @@ static enum kgr_error why_no_key(struct kgr_service *service, struct kgr_pair *p
  * under it, and the next is asked for; with the generation that it pins, a door would not do so.
  */
 static bool is_gone(struct kgr_service *service, struct kgr_pair *pair,
-                    const struct kgr_ring_key *key)
+                    const struct kgr_ring_key *key, bool may_use)
 {
     if (pair->status != KGR_PAIR_ALLOWED || !is_over(service, key, KGR_USE_SEND))
         return false;
     if (is_over(service, key, KGR_USE_RECEIVE))
         return true;
-    if (service->node->settings->establish != KGR_ESTABLISH_MANUAL)
+    if (may_use && service->node->settings->establish != KGR_ESTABLISH_MANUAL)
         (void)ask(service, pair, false);
     return false;
 }
@@ -175,23 +177,29 @@ void kgr_service_key(struct kgr_service *service, const struct kgr_server_reques
     struct kgr_peer_room room;
     struct kgr_ring_key *key;
     struct kgr_pair *pair;
+    bool may_use;
     enum kgr_error err = KGR_OK;
 
     if (kgr_ipc_key_decode(&asked, request->body) != KGR_OK) {
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_LIST))
+        return;
     pair = kgr_pairs_find(&service->node->pairs, &asked.peer);
     if (pair == NULL) {
         kgr_server_fail(service->server, request->call, KGR_ERR_UNKNOWN_PEER, "unknown peer");
         return;
     }
+    /* Whoever may only look begins nothing. */
+    may_use = kgr_service_may_use(service, request->call, &asked.peer);
     key = asked.generation == 0 ? kgr_ring_sending(ring, &asked.peer)
                                 : kgr_ring_receiving(ring, &asked.peer, asked.generation);
     if (key == NULL)
-        err = why_no_key(service, pair, asked.generation, &diag);
-    else if (asked.generation == 0 && is_gone(service, pair, key))
-        err = first_use(service, pair, KGR_ERR_EXPIRED, "the key has expired", &diag);
+        err = why_no_key(service, pair, asked.generation, may_use, &diag);
+    else if (asked.generation == 0 && is_gone(service, pair, key, may_use))
+        err = may_use ? first_use(service, pair, KGR_ERR_EXPIRED, "the key has expired", &diag)
+                      : KGR_ERR_EXPIRED;
     if (err != KGR_OK) {
         kgr_service_refuse(service, request, &asked.peer, err, &diag);
         return;
@@ -246,6 +254,8 @@ void kgr_service_handle(struct kgr_service *service, const struct kgr_server_req
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_LIST))
+        return;
     if (kgr_pairs_find(&service->node->pairs, &asked.peer) == NULL) {
         kgr_server_fail(service->server, request->call, KGR_ERR_UNKNOWN_PEER, "unknown peer");
         return;
@@ -273,7 +283,9 @@ void kgr_service_resolve(struct kgr_service *service, const struct kgr_server_re
         const struct kgr_nid *peer = &pairs->list[i]->ex.s.peer;
 
         if (make_handle(service, peer, handle.len, mine) == KGR_OK &&
-            memcmp(mine, handle.p, handle.len) == 0 && kgr_wire_nid_encode(&wr, peer) == KGR_OK) {
+            memcmp(mine, handle.p, handle.len) == 0 &&
+            kgr_service_allows(service, request->call, peer, KGR_RIGHT_LIST) &&
+            kgr_wire_nid_encode(&wr, peer) == KGR_OK) {
             kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
             return;
         }
@@ -294,6 +306,9 @@ void kgr_service_request(struct kgr_service *service, const struct kgr_server_re
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer,
+                         asked.cause == KGR_CAUSE_DEMAND ? KGR_RIGHT_RENEW : KGR_RIGHT_REQUEST))
+        return;
     /* Also for a peer that was never named: the KS's answer counts, and says no with authority. */
     err = kgr_pairs_ensure(&service->node->pairs, &pair, &asked.peer, true);
     if (err == KGR_ERR_QUOTA) {
@@ -340,6 +355,10 @@ static bool answer(struct kgr_service *service, const struct kgr_wait *wait, uin
 {
     const struct kgr_pair *pair = kgr_pairs_find(&service->node->pairs, &wait->peer);
 
+    if (!kgr_service_allows(service, wait->call, &wait->peer, KGR_RIGHT_LIST)) {
+        kgr_service_deny(service, wait->call, &wait->peer, KGR_RIGHT_LIST);
+        return true;
+    }
     if (pair == NULL) {
         /* Before the first synchronisation nobody knows whom the KS will name. */
         if (!service->node->synced && now_ms < wait->deadline_ms)
@@ -388,6 +407,8 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_LIST))
+        return;
     if (service->num_waits >= service->node->settings->waits) {
         kgr_server_fail(service->server, request->call, KGR_ERR_QUOTA, "too many wait for keys");
         return;

@@ -58,6 +58,22 @@ static struct kgr_mac_stream *find(struct kgr_service *service, struct kgr_call 
     return NULL;
 }
 
+/* find_allowed answers when there is no such stream, or its user lost the right that he began it by: it is dead then. */
+static struct kgr_mac_stream *find_allowed(struct kgr_service *service,
+                                           const struct kgr_server_request *request, uint32_t id)
+{
+    struct kgr_mac_stream *stream = find(service, request->call, id);
+
+    if (stream == NULL) {
+        kgr_server_fail(service->server, request->call, KGR_ERR_STATE, "no such MAC computation");
+        return NULL;
+    }
+    if (kgr_service_may(service, request, &stream->peer, KGR_RIGHT_SIGN))
+        return stream;
+    unlist(service, stream);
+    return NULL;
+}
+
 static size_t count(const struct kgr_service *service, struct kgr_call call)
 {
     size_t n = 0;
@@ -174,6 +190,8 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_SIGN))
+        return;
     err = kgr_service_find_key(service, &pair, &key, &asked.peer, asked.generation,
                                kgr_service_mac_use(asked.generation), &diag);
     if (err == KGR_OK && count(service, request->call) >= service->node->settings->mac_streams)
@@ -250,11 +268,9 @@ void kgr_service_mac_update(struct kgr_service *service, const struct kgr_server
         kgr_service_malformed(service, request);
         return;
     }
-    stream = find(service, request->call, asked.id);
-    if (stream == NULL) {
-        kgr_server_fail(service->server, request->call, KGR_ERR_STATE, "no such MAC computation");
+    stream = find_allowed(service, request, asked.id);
+    if (stream == NULL)
         return;
-    }
     if (note_head(stream, asked.data)) {
         unlist(service, stream);
         kgr_server_fail(service->server, request->call, KGR_ERR_INVALID,
@@ -310,11 +326,9 @@ void kgr_service_mac_final(struct kgr_service *service, const struct kgr_server_
         kgr_service_malformed(service, request);
         return;
     }
-    stream = find(service, request->call, id);
-    if (stream == NULL) {
-        kgr_server_fail(service->server, request->call, KGR_ERR_STATE, "no such MAC computation");
+    stream = find_allowed(service, request, id);
+    if (stream == NULL)
         return;
-    }
     job = job_new(service, request->call, stream, kgr_slice(NULL, 0));
     unlist(service, stream); /* the job holds it */
     if (job == NULL)

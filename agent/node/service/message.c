@@ -81,6 +81,8 @@ void kgr_service_send(struct kgr_service *service, const struct kgr_server_reque
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_SEND))
+        return;
     err = find_send_key(service, &pair, &key, &asked.peer, &diag);
     if (err == KGR_OK)
         err = kgr_service_spend(service, &asked.peer, key->generation,

@@ -49,6 +49,7 @@ struct kgr_service {
     uint64_t messages_accepted;
     uint64_t messages_refused[KGR_REFUSAL_COUNT];
     struct kgr_bucket refusal_log;
+    struct kgr_bucket access_log;
     /* Events. */
     struct kgr_subscription *subscriptions; /* owned list */
     size_t num_subscriptions;
@@ -119,6 +120,26 @@ KGR_MUST_CHECK bool kgr_service_job_try(struct kgr_service_job *job);
 /* kgr_service_job_fail answers and frees a job that was not started. */
 void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
                           const struct kgr_diag *diag);
+
+/*
+ * What the user of a request may do, as the policy of now says; peer NULL: with the node. kgr_service_may answers by
+ * KGR_ERR_ACCESS and returns false when he lacks the right; every handler begins with it, so that nobody learns more from a
+ * refusal than that. kgr_service_allows asks in silence, and is false when the client is gone.
+ */
+KGR_MUST_CHECK bool kgr_service_may(struct kgr_service *service,
+                                    const struct kgr_server_request *request,
+                                    const struct kgr_nid *peer, enum kgr_right right);
+KGR_MUST_CHECK bool kgr_service_allows(const struct kgr_service *service, struct kgr_call call,
+                                       const struct kgr_nid *peer, enum kgr_right right);
+/* kgr_service_allows_some: with some peer, whichever. */
+KGR_MUST_CHECK bool kgr_service_allows_some(const struct kgr_service *service, struct kgr_call call,
+                                            enum kgr_right right);
+/* kgr_service_may_use: he may do more with the peer than look. */
+KGR_MUST_CHECK bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
+                                        const struct kgr_nid *peer);
+/* kgr_service_deny is the answer when kgr_service_allows said no to a request that waited. */
+void kgr_service_deny(struct kgr_service *service, struct kgr_call call, const struct kgr_nid *peer,
+                      enum kgr_right right);
 
 /* What a key is wanted for. */
 enum kgr_use { KGR_USE_SEND, KGR_USE_RECEIVE };

@@ -14,6 +14,12 @@ struct kgr_receiver {
     uint64_t deadline_ms;
 };
 
+static bool may_receive(const struct kgr_service *service, const struct kgr_receiver *receiver,
+                        const struct kgr_pair *pair)
+{
+    return kgr_service_allows(service, receiver->call, &pair->ex.s.peer, KGR_RIGHT_RECEIVE);
+}
+
 static const struct kgr_mailbox_item *waiting(const struct kgr_pair *pair)
 {
     return pair == NULL || pair->mailbox == NULL ? NULL : kgr_mailbox_opened(pair->mailbox);
@@ -34,11 +40,26 @@ static struct kgr_pair *choose(struct kgr_service *service, const struct kgr_rec
     for (size_t i = 0; i < pairs->num; i++) {
         struct kgr_pair *pair = pairs->list[i];
 
-        if (waiting(pair) != NULL &&
+        if (waiting(pair) != NULL && may_receive(service, receiver, pair) &&
             (chosen == NULL || waiting(pair)->arrival < waiting(chosen)->arrival))
             chosen = pair;
     }
     return chosen;
+}
+
+/* How many messages more there are for the receiver. */
+static uint32_t count_waiting(const struct kgr_service *service,
+                              const struct kgr_receiver *receiver, const struct kgr_pair *from)
+{
+    const struct kgr_pairs *pairs = &service->node->pairs;
+    size_t num = 0;
+
+    if (receiver->peer.s[0] != '\0')
+        return (uint32_t)kgr_mailbox_num_opened(from->mailbox) - 1;
+    for (size_t i = 0; i < pairs->num; i++)
+        if (waiting(pairs->list[i]) != NULL && may_receive(service, receiver, pairs->list[i]))
+            num += kgr_mailbox_num_opened(pairs->list[i]->mailbox);
+    return (uint32_t)num - 1;
 }
 
 /* hand_over gives the receiver a message, or tells him that none can come; true when he has his answer. */
@@ -55,11 +76,9 @@ static bool hand_over(struct kgr_service *service, const struct kgr_receiver *re
         .peer = pair->ex.s.peer,
         .generation = item->generation,
         .sequence = item->sequence,
-        .waiting = (uint32_t)kgr_mailbox_num_opened(pair->mailbox) - 1,
+        .waiting = count_waiting(service, receiver, pair),
         .data = kgr_slice(item->bytes, item->len),
     };
-    if (receiver->peer.s[0] == '\0')
-        message.waiting = (uint32_t)service->pool.num_opened - 1;
     kgr_wr_init(&wr, service->reply, sizeof(service->reply));
     if (kgr_ipc_message_encode(&wr, &message) != KGR_OK) {
         kgr_server_fail(service->server, receiver->call, KGR_ERR_FAILED, NULL);
@@ -86,13 +105,24 @@ static enum kgr_error vain(const struct kgr_service *service, const struct kgr_r
     return pair == NULL ? KGR_ERR_UNKNOWN_PEER : KGR_ERR_NOT_AUTHORIZED;
 }
 
+/* refused answers a receiver who may not receive, or no more: of his peer, or of any. */
+static bool refused(struct kgr_service *service, const struct kgr_receiver *receiver)
+{
+    const struct kgr_nid *peer = receiver->peer.s[0] == '\0' ? NULL : &receiver->peer;
+
+    if (kgr_service_allows(service, receiver->call, peer, KGR_RIGHT_RECEIVE))
+        return false;
+    kgr_service_deny(service, receiver->call, peer, KGR_RIGHT_RECEIVE);
+    return true;
+}
+
 /* settle answers the receiver if there is an answer; true when it did. */
 static bool settle(struct kgr_service *service, const struct kgr_receiver *receiver,
                    uint64_t now_ms)
 {
     enum kgr_error err;
 
-    if (hand_over(service, receiver))
+    if (refused(service, receiver) || hand_over(service, receiver))
         return true;
     err = vain(service, receiver);
     if (err == KGR_OK && now_ms < receiver->deadline_ms)

@@ -144,6 +144,8 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_SEAL))
+        return;
     if (asked.data.len > KGR_IPC_DATA_MAX)
         err = kgr_diag_set(&diag, KGR_ERR_TOO_LARGE, "at most %d bytes in one record",
                            KGR_IPC_DATA_MAX);
@@ -296,6 +298,8 @@ void kgr_service_open(struct kgr_service *service, const struct kgr_server_reque
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_OPEN))
+        return;
     err = kgr_record_decode(&record, asked.data);
     if (err != KGR_OK)
         err = kgr_diag_set(&diag, KGR_ERR_CORRUPT, "not a record");

@@ -35,6 +35,8 @@ void kgr_service_rekey(struct kgr_service *service, const struct kgr_server_requ
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, NULL, KGR_RIGHT_MANAGE))
+        return;
     if (asked.timeout_ms != 0) {
         if (has_room(service))
             wait = calloc(1, sizeof(*wait));

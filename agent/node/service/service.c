@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/node/service/service.h"
 
+#include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/node/service/parts.h"
@@ -179,6 +180,9 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
         .node = node->self.s,
         .handler = on_request,
         .closed = on_closed,
+        .max_conns = node->settings->connections_total,
+        .limits = node->settings->user_limits,
+        .policy = node->settings->policy,
         .arg = service,
     };
     enum kgr_error err;
@@ -187,6 +191,7 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     service->node = node;
     service->next_stream = 1;
+    kgr_bucket_init(&service->access_log, 1, 10, kgr_clock_boot_ms());
     err = kgr_pin_load(&service->pin, node->settings->pin_file, diag);
     if (err == KGR_OK)
         err = kgr_server_new(&service->server, node->loop, &options, diag);

@@ -136,27 +136,30 @@ void kgr_service_reply_peer(struct kgr_service *service, struct kgr_call call,
 void kgr_service_peers(struct kgr_service *service, const struct kgr_server_request *request)
 {
     const struct kgr_pairs *pairs = &service->node->pairs;
-    struct kgr_ipc_peers_head head = {.total = (uint32_t)pairs->num};
+    struct kgr_ipc_peers_head head = {.total = 0};
     struct kgr_peer_room room;
-    struct kgr_wr wr;
+    struct kgr_wr wr, head_wr;
     uint32_t first;
-    size_t fit = (KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN - 6) / KGR_IPC_PEER_MAX;
-    size_t num;
+    const uint16_t fit = (KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN - 6) / KGR_IPC_PEER_MAX;
 
     if (kgr_ipc_u32_decode(&first, request->body) != KGR_OK) {
         kgr_service_malformed(service, request);
         return;
     }
-    num = first < pairs->num ? pairs->num - first : 0;
-    head.num = (uint16_t)(num < fit ? num : fit);
     kgr_wr_init(&wr, service->reply, sizeof(service->reply));
     kgr_ipc_peers_head_write(&wr, &head);
-    for (size_t i = 0; i < head.num; i++) {
-        const struct kgr_pair *pair = pairs->list[first + i];
+    for (size_t i = 0; i < pairs->num; i++) {
+        const struct kgr_pair *pair = pairs->list[i];
 
+        if (!kgr_service_allows(service, request->call, &pair->ex.s.peer, KGR_RIGHT_LIST) ||
+            head.total++ < first || head.num == fit)
+            continue;
         kgr_service_describe(service, &room, pair, kgr_ring_sending(pairs->ring, &pair->ex.s.peer));
         kgr_ipc_peer_write(&wr, &room.entry);
+        head.num++;
     }
+    kgr_wr_init(&head_wr, service->reply, sizeof(service->reply));
+    kgr_ipc_peers_head_write(&head_wr, &head);
     kgr_service_ok(service, request->call, kgr_wr_slice(&wr));
 }
 
@@ -208,7 +211,8 @@ void kgr_service_keys(struct kgr_service *service, const struct kgr_server_reque
     for (size_t i = 0; i < pairs->num; i++) {
         const struct kgr_nid *peer = &pairs->list[i]->ex.s.peer;
 
-        if (asked.peer.len == 0 || kgr_slice_equal(asked.peer, text(peer->s)))
+        if ((asked.peer.len == 0 || kgr_slice_equal(asked.peer, text(peer->s))) &&
+            kgr_service_allows(service, request->call, peer, KGR_RIGHT_LIST))
             add_keys(&page, pairs->list[i]);
     }
     head.total = page.total;

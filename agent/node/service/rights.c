@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/base/clock.h"
+#include "agent/base/log.h"
+#include "agent/node/service/parts.h"
+
+/* Who may do what (docs/access.md). */
+
+/* access_of counts the caller's rights of now; NULL when the client is gone. */
+static struct kgr_access *access_of(const struct kgr_service *service, struct kgr_call call)
+{
+    struct kgr_principal *principal = kgr_server_principal(service->server, call);
+
+    return principal == NULL ? NULL : kgr_principal_access(principal);
+}
+
+static bool allows(const struct kgr_access *access, const struct kgr_nid *peer,
+                   enum kgr_right right)
+{
+    return peer == NULL ? kgr_access_some(access, right)
+                        : kgr_access_allows(access, peer->s, right);
+}
+
+bool kgr_service_allows(const struct kgr_service *service, struct kgr_call call,
+                        const struct kgr_nid *peer, enum kgr_right right)
+{
+    struct kgr_access *access = access_of(service, call);
+    bool allowed = access != NULL && allows(access, peer, right);
+
+    kgr_access_unref(access);
+    return allowed;
+}
+
+bool kgr_service_allows_some(const struct kgr_service *service, struct kgr_call call,
+                             enum kgr_right right)
+{
+    return kgr_service_allows(service, call, NULL, right);
+}
+
+bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
+                         const struct kgr_nid *peer)
+{
+    struct kgr_access *access = access_of(service, call);
+    uint32_t rights = access == NULL ? 0 : kgr_access_rights(access, peer->s);
+
+    kgr_access_unref(access);
+    return (rights & ~(KGR_RIGHT_BIT(KGR_RIGHT_LIST) | KGR_RIGHT_BIT(KGR_RIGHT_MANAGE))) != 0;
+}
+
+void kgr_service_deny(struct kgr_service *service, struct kgr_call call, const struct kgr_nid *peer,
+                      enum kgr_right right)
+{
+    struct kgr_access *access = access_of(service, call);
+    struct kgr_diag diag = {{0}};
+
+    if (access == NULL)
+        return;
+    (void)kgr_access_refuse(&diag, access, peer == NULL ? NULL : peer->s, right);
+    kgr_access_unref(access);
+    if (kgr_bucket_take(&service->access_log, kgr_clock_boot_ms()))
+        kgr_warn("access_refused", "right=%s peer=%s reason=\"%s\"", kgr_right_names[right],
+                 peer == NULL ? "" : peer->s, diag.text);
+    kgr_server_fail(service->server, call, KGR_ERR_ACCESS, diag.text);
+}
+
+bool kgr_service_may(struct kgr_service *service, const struct kgr_server_request *request,
+                     const struct kgr_nid *peer, enum kgr_right right)
+{
+    if (kgr_service_allows(service, request->call, peer, right))
+        return true;
+    kgr_service_deny(service, request->call, peer, right);
+    return false;
+}
