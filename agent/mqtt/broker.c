@@ -2,6 +2,7 @@
 #include "agent/mqtt/broker.h"
 
 #include "agent/base/secret.h"
+#include "agent/base/secret_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,37 +28,30 @@ const char *kgr_broker_text(char out[KGR_BROKER_TEXT_MAX + 1], const struct kgr_
     return out;
 }
 
-/* Opens a file that is there to be read; *out_fd is the caller's. */
-static enum kgr_error open_file(int *out_fd, const char *path, bool is_secret,
-                                struct kgr_diag *diag)
+/* Whoever may write a public file decides which broker, or which of us, is believed. */
+static enum kgr_error check_public(const char *path, struct kgr_diag *diag)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    enum kgr_error err = KGR_OK;
 
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        (void)kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: %s", path, strerror(errno));
-    } else if (!S_ISREG(st.st_mode)) {
-        (void)kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: must be a file", path);
-    } else if (is_secret && st.st_uid != geteuid() && st.st_uid != 0) {
-        (void)kgr_diag_set(diag, KGR_ERR_CONFIG,
-                           "%s: belongs to user %u; chown it to the user of this service", path,
-                           (unsigned)st.st_uid);
-    } else if (is_secret && (st.st_mode & 077) != 0) {
-        (void)kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: others may read or write it; chmod 600 it",
-                           path);
-    } else {
-        *out_fd = fd;
-        return KGR_OK;
-    }
+    if (fd < 0 || fstat(fd, &st) != 0)
+        err = kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        err = kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not a regular file", path);
+    else if ((st.st_mode & S_IWOTH) != 0)
+        err = kgr_diag_set(diag, KGR_ERR_CONFIG,
+                           "%s: everybody may write it (mode %04o), chmod it to 0644", path,
+                           (unsigned)(st.st_mode & 07777));
     if (fd >= 0)
-        (void)close(fd);
-    return KGR_ERR_CONFIG;
+        (void)close(fd); /* only looked at */
+    return err;
 }
 
-static enum kgr_error check_file(const char *path, bool is_secret, struct kgr_diag *diag)
+static enum kgr_error check_secret(const char *name, struct kgr_diag *diag)
 {
     int fd = -1;
-    enum kgr_error err = open_file(&fd, path, is_secret, diag);
+    enum kgr_error err = kgr_secret_file_open(&fd, name, diag);
 
     if (err == KGR_OK)
         (void)close(fd);
@@ -90,13 +84,13 @@ enum kgr_error kgr_broker_check(const struct kgr_broker *broker, struct kgr_diag
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: password_file needs user",
                             broker->host);
     if (broker->ca != NULL)
-        err = check_file(broker->ca, false, diag);
+        err = check_public(broker->ca, diag);
     if (err == KGR_OK && broker->cert != NULL)
-        err = check_file(broker->cert, false, diag);
+        err = check_public(broker->cert, diag);
     if (err == KGR_OK && broker->key != NULL)
-        err = check_file(broker->key, true, diag);
+        err = check_secret(broker->key, diag);
     if (err == KGR_OK && broker->password_file != NULL)
-        err = check_file(broker->password_file, true, diag);
+        err = check_secret(broker->password_file, diag);
     return err;
 }
 
@@ -132,7 +126,7 @@ enum kgr_error kgr_broker_password(const struct kgr_broker *broker, char **out, 
     *out_len = 0;
     if (path == NULL)
         return KGR_OK;
-    err = open_file(&fd, path, true, diag);
+    err = kgr_secret_file_open(&fd, path, diag);
     if (err != KGR_OK)
         return err;
     room = kgr_secret_alloc(KGR_BROKER_PASSWORD_MAX + 2); /* a newline, and one byte too many */

@@ -24,7 +24,8 @@ struct kgr_broker {
     const char *cert; /* PEM file of our certificate and its chain; only with key */
     const char *key;  /* PEM file of its private key, not readable by others */
     const char *user;
-    const char *password_file; /* likewise; read at every connect, one newline at its end is cut */
+    /* As agent/base/secret_file.h names them; read at every connect, one newline at its end is cut. */
+    const char *password_file;
     enum kgr_mqtt_protocol protocol;
 };
 

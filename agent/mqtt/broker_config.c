@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/mqtt/broker_config.h"
 
+#include "agent/base/secret_file.h"
+
 #include <string.h>
 
 static const char *const protocols[] = {[KGR_MQTT_5] = "5", [KGR_MQTT_3_1_1] = "3.1.1", NULL};
@@ -20,7 +22,8 @@ const struct kgr_config_key kgr_broker_keys[] = {
 
 static enum kgr_error check_group(struct kgr_config_group group, size_t num, struct kgr_diag *diag)
 {
-    static const char *const names[] = {"ca", "cert", "key", "password_file"};
+    static const char *const names[] = {"ca", "cert", "key"};
+    const char *password_file = kgr_config_text(group, "password_file");
 
     if (!kgr_config_has(group, "host") && (num > 1 || kgr_config_has(group, "port")))
         return kgr_config_error(diag, group, "host", "is missing");
@@ -30,6 +33,8 @@ static enum kgr_error check_group(struct kgr_config_group group, size_t num, str
         if (path != NULL && path[0] != '/')
             return kgr_config_error(diag, group, names[i], "must be an absolute path");
     }
+    if (password_file != NULL && !kgr_secret_file_is_named(password_file))
+        return kgr_config_error(diag, group, "password_file", KGR_SECRET_FILE_RULE);
     return KGR_OK;
 }
 

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/access.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/secret.h"
+#include "agent/base/secret_file.h"
 #include "agent/tpm/context.h"
 #include "agent/tpm/tpm.h"
 
 #define RANGE_FIRST 0x81000000ul
 #define RANGE_LAST  0x817ffffful /* above: the platform's */
-
-static enum kgr_error check_file(int fd, const char *path, struct kgr_diag *diag)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not a regular file", path);
-    if ((st.st_mode & 077) != 0)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG,
-                            "%s: others may read it (mode %04o), chmod it to 0600", path,
-                            (unsigned)(st.st_mode & 07777));
-    return KGR_OK;
-}
 
 /* Straight into the arena. */
 static enum kgr_error read_password(struct kgr_tpm_auth *auth, int fd, const char *path,
@@ -59,16 +44,14 @@ static enum kgr_error load(struct kgr_tpm *tpm, enum kgr_tpm_hierarchy hierarchy
 {
     struct kgr_tpm_auth *auth = &tpm->own_auth[hierarchy];
     enum kgr_error err;
-    int fd;
+    int fd = -1;
 
     if (path == NULL)
         return KGR_OK;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: %s", path, strerror(errno));
-    err = check_file(fd, path, diag);
-    if (err == KGR_OK)
-        err = read_password(auth, fd, path, diag);
+    err = kgr_secret_file_open(&fd, path, diag);
+    if (err != KGR_OK)
+        return err;
+    err = read_password(auth, fd, path, diag);
     (void)close(fd); /* only read */
     if (err == KGR_OK)
         kgr_tpm_set_hierarchy_auth(tpm, hierarchy, auth);

@@ -8,7 +8,7 @@ struct kgr_tpm;
 /* How a TPM is reached and used, as the group `tpm` of each configuration says it. All is borrowed, for the call alone. */
 struct kgr_tpm_access {
     const char *tcti;
-    /* Files of 0600 that hold the password of a hierarchy, 1 to 32 bytes and at most a newline; NULL: none is set. */
+    /* Files (agent/base/secret_file.h) with the password of a hierarchy, 1 to 32 bytes and at most a newline; NULL: none is set. */
     const char *owner_auth_file;
     const char *endorsement_auth_file;
     /* "FIRST-LAST" in hexadecimal, both within 0x81000000-0x817fffff: where persistent keys may stand; NULL: KGR_TPM_FIRST_HANDLE and on. */

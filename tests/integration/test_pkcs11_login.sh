@@ -52,4 +52,4 @@ lab_wait_for 60 "the delay to end" unlocked
 chmod 644 "$WORK/pin"
 lab_kill "$KGR_AGENT_1_PID"
 # shellcheck disable=SC2086
-expect 9 "$WORK/pin: others may read it" $KGR_AGENT_1_CMD
+expect 9 "$WORK/pin: others may use it" $KGR_AGENT_1_CMD

@@ -56,7 +56,7 @@ grep -q 'broker_lost .*reason 5' "$LAB/node-2/log" || fail "the log has no reaso
 lab_wait_for 20 "node 1 to be back" says 1 '^broker .*, connected'
 echo "$secret" >"$WORK/password-2"
 chmod 644 "$WORK/password-2"
-lab_wait_for 30 "node 2 to mind who can read its password" says 2 'others may read or write it'
+lab_wait_for 30 "node 2 to mind who can read its password" says 2 'others may use it'
 chmod 600 "$WORK/password-2"
 lab_wait_for 60 "node 2 to be back" says 2 '^broker .*, connected'
 lab_wait_for 30 "no alarm at node 2" says 2 '^alarms +none'

@@ -164,19 +164,19 @@ static void broker_secrets_that_others_may_read_are_refused(void **state)
     size_t len = 0;
 
     write_file(f, "secret\n", 0640);
-    assert_check(f, &broker, "chmod 600");
+    assert_check(f, &broker, "chmod it to 0600");
     assert_int_equal(kgr_broker_password(&broker, &password, &len, NULL), KGR_ERR_CONFIG);
     assert_null(password);
     broker = (struct kgr_broker){
         .host = "x", .tls = true, .ca = f->path, .cert = f->path, .key = f->path};
-    assert_check(f, &broker, "chmod 600");
+    assert_check(f, &broker, "chmod it to 0600");
     broker = (struct kgr_broker){.host = "x", .user = "u", .password_file = f->dir};
-    assert_check(f, &broker, "must be a file");
+    assert_check(f, &broker, "not a regular file");
     if (geteuid() == 0) {
         broker.password_file = f->path;
         assert_int_equal(chmod(f->path, 0600), 0);
         assert_int_equal(chown(f->path, 12345, (gid_t)-1), 0);
-        assert_check(f, &broker, "belongs to user 12345");
+        assert_check(f, &broker, "belongs to uid 12345");
     }
 }
 

@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/node/machines/pin.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/base/attr.h"
 #include "agent/base/secret.h"
-
-static enum kgr_error check_file(int fd, const char *path, struct kgr_diag *diag)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not a regular file", path);
-    if ((st.st_mode & 077) != 0)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG,
-                            "%s: others may read it (mode %04o), chmod it to 0600", path,
-                            (unsigned)(st.st_mode & 07777));
-    return KGR_OK;
-}
+#include "agent/base/secret_file.h"
 
 /* Straight into the arena. */
 static enum kgr_error read_line(struct kgr_pin *pin, int fd, const char *path,
@@ -46,17 +31,15 @@ static enum kgr_error read_line(struct kgr_pin *pin, int fd, const char *path,
 enum kgr_error kgr_pin_load(struct kgr_pin *out, const char *path, struct kgr_diag *diag)
 {
     enum kgr_error err;
-    int fd;
+    int fd = -1;
 
     memset(out, 0, sizeof(*out));
     if (path == NULL || path[0] == '\0')
         return KGR_OK;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: %s", path, strerror(errno));
-    err = check_file(fd, path, diag);
-    if (err == KGR_OK)
-        err = read_line(out, fd, path, diag);
+    err = kgr_secret_file_open(&fd, path, diag);
+    if (err != KGR_OK)
+        return err;
+    err = read_line(out, fd, path, diag);
     (void)close(fd);
     if (err != KGR_OK)
         kgr_pin_deinit(out);
