@@ -2,6 +2,7 @@
 #include "agent/base/secret.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -59,6 +60,8 @@ void kgr_harden_process(void)
     const struct rlimit no_core = {0, 0};
 
     clean_environment();
+    /* A TPM, a client or a reader of the log that goes away is an error to be told, or nothing, but no end. */
+    require(signal(SIGPIPE, SIG_IGN) == SIG_ERR, "no_sigpipe");
     (void)umask(0077);
     require(setrlimit(RLIMIT_CORE, &no_core), "no_core");
     require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");

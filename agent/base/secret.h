@@ -40,7 +40,7 @@ KGR_MUST_CHECK bool kgr_equal_ct(const void *a, const void *b, size_t len);
 
 /*
  * kgr_harden_process makes the process undumpable (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), sets
- * NO_NEW_PRIVS and umask 0077, and removes from the environment what makes libraries trace or
+ * NO_NEW_PRIVS and umask 0077, ignores SIGPIPE, and removes from the environment what makes libraries trace or
  * redirect traffic (TSS2_LOG*, MQTT_C_CLIENT_TRACE*, TCTI_PCAP_FILE, *_proxy). For mains only.
  */
 void kgr_harden_process(void);

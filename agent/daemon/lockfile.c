@@ -16,12 +16,13 @@ static enum kgr_error check_dir(int dir_fd, const char *dir, struct kgr_diag *di
     if (fstat(dir_fd, &st) != 0)
         return kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", dir, strerror(errno));
     if (st.st_uid != geteuid())
-        return kgr_diag_set(diag, KGR_ERR_IO,
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
                             "%s: belongs to uid %u, but this process runs as uid %u", dir,
                             (unsigned)st.st_uid, (unsigned)geteuid());
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: others may enter (mode %04o), chmod it to 0700",
-                            dir, (unsigned)(st.st_mode & 07777));
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "%s: others may enter (mode %04o), chmod it to 0700", dir,
+                            (unsigned)(st.st_mode & 07777));
     return KGR_OK;
 }
 
@@ -52,7 +53,7 @@ enum kgr_error kgr_lockfile_take(struct kgr_lockfile *out, const char *dir, bool
         return kgr_diag_set(diag, KGR_ERR_IO, "%s: cannot be made: %s", dir, strerror(errno));
     dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir_fd < 0)
-        return kgr_diag_set(diag, errno == ENOENT ? KGR_ERR_STATE : KGR_ERR_IO, "%s: %s", dir,
+        return kgr_diag_set(diag, errno == ENOENT ? KGR_ERR_STATE : KGR_ERR_CONFIG, "%s: %s", dir,
                             errno == ENOENT ? "does not exist, run the command init first"
                                             : strerror(errno));
     err = check_dir(dir_fd, dir, diag);

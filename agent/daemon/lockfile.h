@@ -15,8 +15,8 @@ struct kgr_lockfile {
  * kgr_lockfile_take checks that dir is a folder of this process's own uid with mode 0700 (made so when
  * create is set and it is absent; its parent must exist), and locks the file `lock` in it until
  * kgr_lockfile_release or the end of the process. Errors, with diag: KGR_ERR_BUSY when another process has
- * it (its pid is named), KGR_ERR_STATE when dir is absent and create is not set, KGR_ERR_IO for the
- * rest, also for a folder that others may enter.
+ * it (its pid is named), KGR_ERR_STATE when dir is absent and create is not set, KGR_ERR_CONFIG when it
+ * cannot be entered, belongs to another user, or others may enter it, KGR_ERR_IO for the rest.
  */
 KGR_MUST_CHECK enum kgr_error kgr_lockfile_take(struct kgr_lockfile *out, const char *dir,
                                                 bool create, struct kgr_diag *diag);

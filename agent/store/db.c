@@ -148,15 +148,21 @@ static enum kgr_error prepare_file(const char *path, struct kgr_diag *diag)
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, S_IRUSR | S_IWUSR);
 
     if (fd < 0)
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno));
+        return kgr_diag_set(diag, errno == EACCES || errno == ELOOP ? KGR_ERR_CONFIG : KGR_ERR_IO,
+                            "%s: %s", path, strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         (void)close(fd);
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: not a file", path);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not a file", path);
     }
     (void)close(fd);
+    if (st.st_uid != geteuid())
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "%s: belongs to uid %u, but this process runs as uid %u", path,
+                            (unsigned)st.st_uid, (unsigned)geteuid());
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: others may use it (mode %04o), chmod it to 0600",
-                            path, (unsigned)(st.st_mode & 07777));
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "%s: others may use it (mode %04o), chmod it to 0600", path,
+                            (unsigned)(st.st_mode & 07777));
     return KGR_OK;
 }
 

@@ -16,7 +16,7 @@
  *
  * Errors: KGR_ERR_IO when the disk fails or is full, KGR_ERR_CORRUPT when the file is damaged,
  * KGR_ERR_BUSY when another process has it, KGR_ERR_EXISTS when a UNIQUE or PRIMARY KEY constraint
- * is violated, KGR_ERR_NO_MEMORY, and KGR_ERR_FAILED for the rest (a wrong statement). After
+ * is violated, KGR_ERR_CONFIG when the file is not this user's alone, KGR_ERR_NO_MEMORY, and KGR_ERR_FAILED for the rest (a wrong statement). After
  * KGR_ERR_IO, KGR_ERR_CORRUPT and KGR_ERR_NO_MEMORY an open transaction has been rolled back.
  */
 struct kgr_db;

@@ -232,11 +232,11 @@ static void db_unsafe_files_are_refused(void **state)
 
     write_at(f->path, 0, "");
     assert_int_equal(chmod(f->path, 0640), 0);
-    assert_int_equal(open_db(f, &schema_1), KGR_ERR_IO);
+    assert_int_equal(open_db(f, &schema_1), KGR_ERR_CONFIG);
     assert_int_equal(chmod(f->path, 0600), 0);
     (void)snprintf(link, sizeof(link), "%s/link", f->dir);
     assert_int_equal(symlink(f->path, link), 0);
-    assert_int_equal(kgr_db_open(&f->db, link, &schema_1, NULL), KGR_ERR_IO);
+    assert_int_equal(kgr_db_open(&f->db, link, &schema_1, NULL), KGR_ERR_CONFIG);
     assert_int_equal(kgr_db_open(&f->db, f->dir, &schema_1, NULL), KGR_ERR_IO);
     assert_int_equal(kgr_db_open(&f->db, "/nonexistent/db", &schema_1, NULL), KGR_ERR_IO);
 }

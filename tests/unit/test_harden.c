@@ -2,6 +2,7 @@
 #include "agent/base/secret.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,6 +53,15 @@ static void process_cannot_be_dumped_or_gain_rights(void **state)
 #endif
 }
 
+static void reader_that_went_away_ends_nobody(void **state)
+{
+    struct sigaction action;
+
+    (void)state;
+    assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
+    assert_true(action.sa_handler == SIG_IGN);
+}
+
 static void files_are_private_by_default(void **state)
 {
     (void)state;
@@ -63,6 +73,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(environment_loses_what_redirects_libraries),
         cmocka_unit_test(process_cannot_be_dumped_or_gain_rights),
+        cmocka_unit_test(reader_that_went_away_ends_nobody),
         cmocka_unit_test(files_are_private_by_default),
     };
 

@@ -74,7 +74,7 @@ static void lockfile_folder_open_to_others_is_refused(void **state)
 
     assert_int_equal(mkdir(f->dir, 0700), 0);
     assert_int_equal(chmod(f->dir, 0750), 0);
-    assert_int_equal(kgr_lockfile_take(&lock, f->dir, true, &f->diag), KGR_ERR_IO);
+    assert_int_equal(kgr_lockfile_take(&lock, f->dir, true, &f->diag), KGR_ERR_CONFIG);
     assert_non_null(strstr(f->diag.text, "0750"));
 }
 
@@ -87,7 +87,7 @@ static void lockfile_link_to_a_folder_is_refused(void **state)
     assert_int_equal(mkdir(f->dir, 0700), 0);
     (void)snprintf(link, sizeof(link), "%s/link", f->parent);
     assert_int_equal(symlink(f->dir, link), 0);
-    assert_int_equal(kgr_lockfile_take(&lock, link, false, &f->diag), KGR_ERR_IO);
+    assert_int_equal(kgr_lockfile_take(&lock, link, false, &f->diag), KGR_ERR_CONFIG);
 }
 
 static void lockfile_foreign_folder_is_refused(void **state)
@@ -99,7 +99,7 @@ static void lockfile_foreign_folder_is_refused(void **state)
         skip();
     assert_int_equal(mkdir(f->dir, 0700), 0);
     assert_int_equal(chown(f->dir, 12345, 12345), 0);
-    assert_int_equal(kgr_lockfile_take(&lock, f->dir, false, &f->diag), KGR_ERR_IO);
+    assert_int_equal(kgr_lockfile_take(&lock, f->dir, false, &f->diag), KGR_ERR_CONFIG);
     assert_non_null(strstr(f->diag.text, "uid 12345"));
 }
 

@@ -602,7 +602,7 @@ static void server_path_in_use_is_refused(void **state)
     FILE *out = fopen(file, "w");
     fclose(out);
     options.path = file;
-    assert_int_equal(kgr_server_new(&second, loop, &options, NULL), KGR_ERR_IO);
+    assert_int_equal(kgr_server_new(&second, loop, &options, NULL), KGR_ERR_CONFIG);
     unlink(file);
 
     /* What a crashed process leaves behind is replaced. */
