@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/authority/cmd.h"
 #include "agent/base/secret.h"
+#include "agent/daemon/sandbox.h"
 
 #define ARENA_BYTES (64u * 1024u)
 
@@ -101,14 +101,14 @@ int main(int argc, char **argv)
         break;
     }
     kgr_harden_process();
-    /* A TPM or a key server that goes away is an error to be told, not a signal. */
-    signal(SIGPIPE, SIG_IGN);
     enum kgr_error err = kgr_arena_init(ARENA_BYTES);
     if (err == KGR_OK)
         err = kgr_ac_settings_load(&settings, options.config, &diag);
+    if (err == KGR_OK && settings.sandbox)
+        err = kgr_sandbox_enter(&diag);
     if (err == KGR_OK)
         err = functions[options.command_index](&settings, &options, &diag);
-    if (err == KGR_OK && fflush(stdout) != 0)
+    if (err == KGR_OK && (fflush(stdout) != 0 || ferror(stdout) != 0))
         err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
     if (err != KGR_OK)
         fprintf(stderr, "kgr-ac: %s\n", kgr_diag_text(&diag, err));

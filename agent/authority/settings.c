@@ -12,6 +12,7 @@ static const struct kgr_config_key keys[] = {
     {.name = "ks_socket", .type = KGR_CONFIG_TEXT},
     {.name = "broker", .type = KGR_CONFIG_GROUPS, .keys = kgr_broker_keys},
     {.name = "timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 3600, .def = 30},
+    {.name = "sandbox", .type = KGR_CONFIG_BOOL, .def = 1},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = NULL},
 };
@@ -33,6 +34,7 @@ enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *pat
         .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
         .handles = kgr_config_text(tpm, "handles"),
     };
+    out->sandbox = kgr_config_bool(root, "sandbox");
     out->timeout_s = (uint32_t)kgr_config_int(root, "timeout");
     out->remote = kgr_config_has(root, "broker");
     if (out->remote && kgr_config_has(root, "ks_socket"))

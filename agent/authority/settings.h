@@ -19,6 +19,7 @@ struct kgr_ac_settings {
     struct kgr_brokers brokers; /* without a host: as ks.pub says */
     uint32_t timeout_s;         /* how long an order waits for its result */
     struct kgr_tpm_access tpm;
+    bool sandbox; /* only the system calls of agent/daemon/sandbox.c */
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/daemon/supervisor.h"
 
 #include <uv.h>
 
@@ -297,8 +298,11 @@ static void on_signal(uv_signal_t *handle, int signum)
 
     if (signum == SIGHUP) {
         kgr_info("signal", "name=SIGHUP action=%s", loop->on_reload != NULL ? "reload" : "none");
-        if (loop->on_reload != NULL)
+        if (loop->on_reload != NULL) {
+            kgr_supervisor_reloading();
             loop->on_reload(loop->signal_arg);
+            kgr_supervisor_reloaded();
+        }
         return;
     }
     kgr_info("signal", "name=%s action=stop", signum == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -313,12 +317,9 @@ enum kgr_error kgr_loop_signals(struct kgr_loop *loop, kgr_loop_fn *on_stop, kgr
 {
     static const int numbers[NUM_SIGNALS] = {
         [SIGNAL_TERM] = SIGTERM, [SIGNAL_INT] = SIGINT, [SIGNAL_HUP] = SIGHUP};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
     int rc = 0;
 
     assert(!loop->has_signals);
-    if (sigaction(SIGPIPE, &ignore, NULL) != 0)
-        return KGR_ERR_FAILED;
     loop->on_stop = on_stop;
     loop->on_reload = on_reload;
     loop->signal_arg = arg;

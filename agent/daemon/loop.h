@@ -29,7 +29,7 @@ void kgr_loop_stop(struct kgr_loop *loop);
 
 /*
  * kgr_loop_signals makes SIGTERM and SIGINT call on_stop (NULL: kgr_loop_stop) and SIGHUP on_reload
- * (NULL: SIGHUP is ignored), on the loop's thread; SIGPIPE is ignored. At most once for a loop, and
+ * (NULL: SIGHUP is ignored), on the loop's thread. At most once for a loop, and
  * before other threads start, so that all of them inherit the dispositions.
  */
 KGR_MUST_CHECK enum kgr_error kgr_loop_signals(struct kgr_loop *loop, kgr_loop_fn *on_stop,

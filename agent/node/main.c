@@ -4,6 +4,7 @@
 #include "agent/base/secret.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
+#include "agent/daemon/sandbox.h"
 #include "agent/node/commands.h"
 
 #include <stdio.h>
@@ -105,12 +106,17 @@ int main(int argc, char **argv)
         err = kgr_settings_load(&settings, options.config, &diag);
     if (err == KGR_OK) {
         kgr_log_set_level(settings.log_level);
-        err = locked(&options, &settings, &diag);
+        err = settings.sandbox ? kgr_sandbox_enter(&diag) : KGR_OK;
     }
+    if (err == KGR_OK)
+        err = locked(&options, &settings, &diag);
+    if (err == KGR_OK && (fflush(stdout) != 0 || ferror(stdout) != 0))
+        err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
     if (err != KGR_OK)
         fprintf(stderr, "kgr-agent: %s\n", kgr_diag_text(&diag, err));
     kgr_settings_deinit(&settings);
     kgr_arena_deinit();
-    /* For a service a node that is not enrolled is a matter of its set-up. */
-    return err == KGR_ERR_NOT_REGISTERED ? kgr_exit_code(KGR_ERR_CONFIG) : kgr_exit_code(err);
+    /* For a service these are matters of its set-up: a node that is not enrolled, a state of a newer version. */
+    return err == KGR_ERR_NOT_REGISTERED || err == KGR_ERR_VERSION ? kgr_exit_code(KGR_ERR_CONFIG)
+                                                                   : kgr_exit_code(err);
 }

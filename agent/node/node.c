@@ -6,6 +6,7 @@
 #include "agent/base/secret.h"
 #include "agent/daemon/deadline.h"
 #include "agent/daemon/loop.h"
+#include "agent/daemon/supervisor.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/node/broker.h"
 #include "agent/node/protocol/exchange_jobs.h"
@@ -555,10 +556,35 @@ enum kgr_error kgr_node_connect(struct kgr_node *node, struct kgr_diag *diag)
     return connect_broker(node, diag);
 }
 
+/* A TPM that does not answer is no reason to begin anew: the next start would wait for it, and answer nobody. */
+static void look(void *arg, struct kgr_health *out)
+{
+    struct kgr_node *node = arg;
+    const char *what = "serving";
+
+    if (node->worker != NULL && !kgr_tpm_worker_alive(node->worker)) {
+        out->alive = false;
+        what = "the thread of the TPM is stuck";
+    } else if (node->worker != NULL && kgr_tpm_worker_failing(node->worker) != 0) {
+        what = "the TPM does not answer, or fails";
+    } else if (node->disk_failed) {
+        what = KGR_NODE_DISK_FAILED;
+    } else if (node->revoked != 0) {
+        what = "revoked";
+    } else if (node->lost_ms != 0) {
+        what = "no broker";
+    }
+    (void)snprintf(out->text, sizeof(out->text), "%s: %s", node->self.s, what);
+}
+
 enum kgr_error kgr_node_run(struct kgr_node *node, struct kgr_diag *diag)
 {
-    enum kgr_error err;
+    enum kgr_error err = KGR_OK;
 
+    if (node->service != NULL)
+        err = kgr_supervisor_new(&node->supervisor, node->loop, look, node);
+    if (err != KGR_OK)
+        return err;
     kgr_node_reschedule(node);
     kgr_loop_run(node->loop);
     err = node->result;
@@ -579,6 +605,9 @@ void kgr_node_stop(struct kgr_node *node, enum kgr_error result)
 void kgr_node_close(struct kgr_node *node)
 {
     node->stopping = true;
+    if (node->service != NULL)
+        kgr_supervisor_stopping();
+    kgr_supervisor_free(node->supervisor);
     /* Ends every job while those whom it answers are still there; keys can go then. */
     kgr_deadline_start(STOP_S);
     kgr_tpm_worker_stop(node->worker);

@@ -18,6 +18,7 @@
 struct kgr_loop;
 struct kgr_mqtt;
 struct kgr_service;
+struct kgr_supervisor;
 struct kgr_sync_lists;
 struct kgr_timer;
 struct kgr_wakeup;
@@ -43,7 +44,8 @@ struct kgr_node {
     struct kgr_tpm *tpm; /* until the worker takes it */
     struct kgr_tpm_worker *worker;
     struct kgr_mqtt *mqtt;
-    struct kgr_service *service; /* NULL while enrolling */
+    struct kgr_service *service;       /* NULL while enrolling */
+    struct kgr_supervisor *supervisor; /* while serving */
 
     /* What the TPM can. */
     bool tpm_resident;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/node/settings.h"
 
+#include "agent/base/secret_file.h"
 #include "agent/daemon/config.h"
 #include "agent/daemon/config_tpm.h"
 #include "agent/mqtt/broker_config.h"
@@ -46,6 +47,7 @@ static const struct kgr_config_key schema[] = {
      .min = 1,
      .max = 107,
      .def_text = "/run/kgr/agent.sock"},
+    {.name = "sandbox", .type = KGR_CONFIG_BOOL, .def = 1},
     {.name = "pin_file", .type = KGR_CONFIG_TEXT, .def_text = ""},
     {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
     {.name = "broker", .type = KGR_CONFIG_GROUPS, .keys = kgr_broker_keys},
@@ -110,8 +112,9 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
     err = check_path(root, "state", diag);
     if (err == KGR_OK)
         err = check_path(root, "socket", diag);
-    if (err == KGR_OK && kgr_config_text(root, "pin_file")[0] != '\0')
-        err = check_path(root, "pin_file", diag);
+    if (err == KGR_OK && kgr_config_text(root, "pin_file")[0] != '\0' &&
+        !kgr_secret_file_is_named(kgr_config_text(root, "pin_file")))
+        err = kgr_config_error(diag, root, "pin_file", KGR_SECRET_FILE_RULE);
     if (err == KGR_OK)
         err = kgr_brokers_load(&brokers, root, diag);
     if (err == KGR_OK)
@@ -129,6 +132,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .config = config,
         .state = kgr_config_text(root, "state"),
         .socket = kgr_config_text(root, "socket"),
+        .sandbox = kgr_config_bool(root, "sandbox"),
         .pin_file = kgr_config_text(root, "pin_file"),
         .tpm =
             {

@@ -26,6 +26,7 @@ struct kgr_settings {
     struct kgr_config *config; /* owned */
     const char *state;         /* folder */
     const char *socket;
+    bool sandbox;         /* only the system calls of agent/daemon/sandbox.c */
     const char *pin_file; /* of the PKCS#11 token; empty: no PIN */
     struct kgr_tpm_access tpm;
     struct kgr_brokers brokers; /* none: as the credential says */

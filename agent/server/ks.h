@@ -28,6 +28,8 @@
 #include "agent/tpm/capability.h"
 #include "agent/tpm/worker.h"
 
+struct kgr_supervisor;
+
 /*
  * The state of a running KS, shared by the files that drive its machines. All of it belongs to the loop's thread;
  * jobs of the TPM worker get copies, or what never changes (identity).
@@ -38,6 +40,7 @@
  * from the rows.
  */
 struct kgr_ks_settings {
+    int listening; /* the socket that a service manager opened; 0: none */
     const char *socket;
     struct kgr_brokers brokers; /* 1 or more; the first is what credentials name */
     uint32_t lifetime_s;
@@ -122,6 +125,7 @@ struct kgr_ks {
     struct kgr_timer *mqtt_timer;
     struct kgr_timer *timer; /* of the machines */
     struct kgr_server *server;
+    struct kgr_supervisor *supervisor; /* while serving */
     struct kgr_ks_node *nodes;
     struct kgr_ks_keys keys;
     struct kgr_ks_pair *pairs; /* those that have exchanges */

@@ -14,6 +14,7 @@
 #include "agent/daemon/config_tpm.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
+#include "agent/daemon/sandbox.h"
 #include "agent/daemon/wipe.h"
 #include "agent/mqtt/broker_config.h"
 #include "agent/server/store/identity.h"
@@ -66,6 +67,7 @@ static const struct kgr_config_key schema[] = {
     {.name = "entropy_required", .type = KGR_CONFIG_BOOL},
     {.name = "ek_ca", .type = KGR_CONFIG_TEXT, .min = 1, .max = 900},
     {.name = "require_proven_ek", .type = KGR_CONFIG_BOOL},
+    {.name = "sandbox", .type = KGR_CONFIG_BOOL, .def = 1},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {0},
 };
@@ -286,8 +288,6 @@ static enum kgr_error do_identity(const struct app *app, struct kgr_diag *diag)
             (void)printf("{\"version\": 1, \"ks\": \"%s\", \"ek_hash\": \"%s\"}\n", ks, ek);
         else
             (void)printf("KS       %s\nEK hash  %s\n", ks, ek);
-        if (fflush(stdout) != 0)
-            err = kgr_diag_set(diag, KGR_ERR_IO, "standard output: %s", strerror(errno));
     }
     if (id != NULL)
         kgr_ks_identity_close(id);
@@ -374,6 +374,8 @@ static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
     if (err != KGR_OK)
         return err;
     err = kgr_lockfile_take(&lock, app->state, app->options.command_index == INIT, diag);
+    if (err == KGR_ERR_STATE)
+        return KGR_ERR_CONFIG; /* a KS that nobody initialised */
     if (err != KGR_OK)
         return err;
     switch (app->options.command_index) {
@@ -415,11 +417,16 @@ int main(int argc, char **argv)
     err = kgr_arena_init(KGR_ARENA_SERVICE_BYTES);
     if (err == KGR_OK)
         err = kgr_config_load(&app.config, app.options.config, schema, &diag);
+    if (err == KGR_OK && kgr_config_bool(kgr_config_root(app.config), "sandbox"))
+        err = kgr_sandbox_enter(&diag);
     if (err == KGR_OK)
         err = run_command(&app, &diag);
+    if (err == KGR_OK && (fflush(stdout) != 0 || ferror(stdout) != 0))
+        err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
     if (err != KGR_OK)
         (void)fprintf(stderr, "kgr-ks: %s\n", kgr_diag_text(&diag, err));
     kgr_config_free(app.config);
     kgr_arena_deinit();
-    return kgr_exit_code(err);
+    /* For a service a state of a newer version is a matter of its set-up. */
+    return kgr_exit_code(err == KGR_ERR_VERSION ? KGR_ERR_CONFIG : err);
 }

@@ -2,13 +2,14 @@
 #include "agent/server/service.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/daemon/deadline.h"
+#include "agent/daemon/supervisor.h"
 #include "agent/server/orders/ac.h"
 #include "agent/server/orders/audit.h"
 #include "agent/server/protocol/enrolment.h"
@@ -263,6 +264,7 @@ static enum kgr_error start(struct kgr_ks *ks, const char *dir, const struct kgr
 {
     const struct kgr_server_options options = {
         .path = ks->settings.socket,
+        .listening = ks->settings.listening,
         .handler = on_request,
         .arg = ks,
     };
@@ -317,12 +319,26 @@ static void free_nodes(struct kgr_ks *ks)
         free_keys(ks, &ks->ac[i].node);
 }
 
+/* A TPM that does not answer is no reason to begin anew: the next start would wait for it, and answer nobody. */
+static void look(void *arg, struct kgr_health *out)
+{
+    struct kgr_ks *ks = arg;
+
+    out->alive = kgr_tpm_worker_alive(ks->worker);
+    (void)snprintf(out->text, sizeof(out->text), "%s",
+                   !out->alive                               ? "the thread of the TPM is stuck"
+                   : kgr_tpm_worker_failing(ks->worker) != 0 ? "the TPM does not answer, or fails"
+                   : ks->lost_ms != 0                        ? "no broker"
+                                                             : "serving");
+}
+
 /* The worker goes first: what its jobs refer to must stand until they are done. */
 static void finish(struct kgr_ks *ks)
 {
     struct kgr_tpm_worker *worker = ks->worker;
 
     ks->failed = true; /* results that come now change nothing */
+    kgr_supervisor_free(ks->supervisor);
     kgr_server_free(ks->server);
     ks->server = NULL;
     kgr_deadline_start(STOP_S);
@@ -370,9 +386,13 @@ static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_
         *out_ran = true;
         kgr_mqtt_start(ks->mqtt);
         on_timer(ks);
-        kgr_loop_run(ks->loop);
+        err = kgr_supervisor_new(&ks->supervisor, ks->loop, look, ks);
+        if (err == KGR_OK)
+            kgr_loop_run(ks->loop);
         if (ks->failed)
             err = kgr_diag_set(diag, ks->why, "stopped, because the database failed");
+        else
+            kgr_supervisor_stopping();
         kgr_info("stop", "epoch=%" PRIu32, ks->epoch);
     }
     finish(ks);
@@ -387,12 +407,16 @@ static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_
 enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *access,
                                   const struct kgr_ks_settings *settings, struct kgr_diag *diag)
 {
+    struct kgr_ks_settings own = *settings;
     unsigned wait_s = FIRST_WAIT_S;
     bool ran = false;
+    enum kgr_error socket_err = kgr_supervisor_socket(&own.listening, own.socket, diag);
 
+    if (socket_err != KGR_OK)
+        return socket_err;
     for (;;) {
         uint64_t begun_ms = kgr_clock_boot_ms();
-        enum kgr_error err = run_once(&ran, dir, access, settings, diag);
+        enum kgr_error err = run_once(&ran, dir, access, &own, diag);
 
         if (err != KGR_ERR_IO || !ran)
             return err;
@@ -400,7 +424,8 @@ enum kgr_error kgr_ks_service_run(const char *dir, const struct kgr_tpm_access *
             wait_s = FIRST_WAIT_S;
         kgr_error_log("state_not_written", "reason=\"%s\" again_in_s=%u", kgr_diag_text(diag, err),
                       wait_s);
-        (void)sleep(wait_s); /* a signal to end does so at once: nothing is open */
+        /* A signal to end does so at once: nothing is open. */
+        kgr_supervisor_wait(wait_s, "the state cannot be written; beginning again");
         wait_s = wait_s < LAST_WAIT_S / 2 ? wait_s * 2 : LAST_WAIT_S;
         *diag = (struct kgr_diag){{0}};
     }

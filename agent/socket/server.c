@@ -2,6 +2,7 @@
 #include "agent/socket/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -277,7 +278,7 @@ static enum kgr_error clear_path(const struct sockaddr_un *address, struct kgr_d
     if (lstat(path, &st) != 0)
         return KGR_OK;
     if (!S_ISSOCK(st.st_mode))
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s exists and is no socket; remove it", path);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s exists and is no socket; remove it", path);
     if (is_served(address))
         return kgr_diag_set(diag, KGR_ERR_BUSY, "%s is served by another process; stop it first",
                             path);
@@ -318,6 +319,15 @@ static enum kgr_error listen_at(struct kgr_server *server, struct kgr_diag *diag
     return KGR_OK;
 }
 
+/* The original stays open, so that clients wait in its queue while the service begins anew. */
+static enum kgr_error take_listening(struct kgr_server *server, int fd, struct kgr_diag *diag)
+{
+    server->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return server->fd >= 0 ? KGR_OK
+                           : kgr_diag_set(diag, KGR_ERR_IO, "cannot take over %s: %s", server->path,
+                                          strerror(errno));
+}
+
 static void set_defaults(struct kgr_server_options *o)
 {
     o->max_conns = o->max_conns == 0 ? DEFAULT_CONNS : o->max_conns;
@@ -355,7 +365,8 @@ enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
         goto out;
     err = kgr_accounts_new(&server->accounts, &server->options.limits);
     if (err == KGR_OK)
-        err = listen_at(server, diag);
+        err = options->listening > 0 ? take_listening(server, options->listening, diag)
+                                     : listen_at(server, diag);
     if (err != KGR_OK)
         goto out;
     err = kgr_timer_new(&server->pause, loop, on_pause_over, server);

@@ -44,6 +44,7 @@ typedef void kgr_server_handler(void *arg, const struct kgr_server_request *requ
 
 struct kgr_server_options {
     const char *path;          /* of the socket; copied */
+    int listening;             /* it listens there already, for a service manager; 0: it does not */
     const char *node;          /* N_ID told in the hello; NULL or empty: none; borrowed */
     uint32_t max_conns;        /* in all; 0: 256 */
     uint32_t max_in_flight;    /* unanswered requests of one connection; 0: 64 */
@@ -70,13 +71,14 @@ struct kgr_server_stats {
 };
 
 /*
- * kgr_server_new listens on path with the group of the process and mode 0660, or 0666 if the policy names others. A socket left by a dead process
- * is replaced; one that somebody answers is KGR_ERR_BUSY; anything else at path is KGR_ERR_IO.
+ * kgr_server_new listens on path with the group of the process and mode 0660, or 0666 if the policy names others. A socket left
+ * by a dead process is replaced; one that somebody answers is KGR_ERR_BUSY; anything else at path is KGR_ERR_CONFIG. A socket
+ * that is listening stays the caller's, with the file at path and its mode.
  */
 KGR_MUST_CHECK enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
                                              const struct kgr_server_options *options,
                                              struct kgr_diag *diag);
-/* kgr_server_free closes every connection and removes the socket; accepts NULL. */
+/* kgr_server_free closes every connection and removes the socket that it made; accepts NULL. */
 void kgr_server_free(struct kgr_server *server);
 
 /*

@@ -14,6 +14,7 @@
 
 #define PING_MS         30000u /* a TPM that nobody asks is asked so often whether it is there */
 #define PING_FAILING_MS 1000u
+#define LOST_MS         60000u /* a thread without a job that looked for none for so long is stuck */
 #define HANGING_MS      10000u /* a job that runs longer: the TPM does not answer */
 
 /* A job on its way: waiting, running or ended. */
@@ -43,6 +44,7 @@ struct kgr_tpm_worker {
     size_t num_jobs[KGR_TPM_NUM_PRIORITIES]; /* accepted and not drained */
     uint64_t failing_ms;                     /* since then jobs fail; 0: they do not */
     uint64_t begun_ms;                       /* of the job that runs; 0: none */
+    uint64_t seen_ms;                        /* when the thread looked for a job */
     bool stopping;
 };
 
@@ -110,6 +112,7 @@ static void wait_for_job(struct kgr_tpm_worker *worker)
 static struct item *next_job(struct kgr_tpm_worker *worker)
 {
     while (!worker->stopping) {
+        worker->seen_ms = kgr_clock_boot_ms();
         for (size_t i = 0; i < KGR_TPM_NUM_PRIORITIES; i++) {
             struct item *item = take_first(&worker->waiting[i]);
 
@@ -166,6 +169,7 @@ enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm 
     worker->notify_ctx = notify_ctx;
     worker->max_jobs = max_jobs;
     worker->tpm = tpm;
+    worker->seen_ms = kgr_clock_boot_ms();
     if (pthread_mutex_init(&worker->lock, NULL) != 0)
         goto no_lock;
     if (!init_wake(&worker->wake))
@@ -242,6 +246,17 @@ uint64_t kgr_tpm_worker_failing(struct kgr_tpm_worker *worker)
         since = worker->begun_ms;
     (void)pthread_mutex_unlock(&worker->lock);
     return since == 0 ? 0 : now - since + 1;
+}
+
+bool kgr_tpm_worker_alive(struct kgr_tpm_worker *worker)
+{
+    uint64_t now = kgr_clock_boot_ms();
+    bool alive;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    alive = worker->begun_ms != 0 || now - worker->seen_ms < LOST_MS;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return alive;
 }
 
 /* What still waits ends without having run. */

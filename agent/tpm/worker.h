@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,11 @@ size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker);
  * 30 s and, while it fails, every second. Losing the TPM and finding it are logged. Thread-safe.
  */
 uint64_t kgr_tpm_worker_failing(struct kgr_tpm_worker *worker);
+/*
+ * kgr_tpm_worker_alive tells whether the thread takes up jobs. One that waits for the TPM is alive, however long: a new start
+ * would wait as well. Thread-safe.
+ */
+bool kgr_tpm_worker_alive(struct kgr_tpm_worker *worker);
 /*
  * kgr_tpm_worker_stop lets the running job end, ends those that wait with KGR_ERR_STATE, drains,
  * joins the thread, closes the TPM and frees. Accepts NULL. submit fails with KGR_ERR_STATE from

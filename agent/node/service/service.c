@@ -4,6 +4,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/daemon/supervisor.h"
 #include "agent/node/service/parts.h"
 #include "agent/tpm/worker.h"
 
@@ -193,6 +194,8 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
     service->next_stream = 1;
     kgr_bucket_init(&service->access_log, 1, 10, kgr_clock_boot_ms());
     err = kgr_pin_load(&service->pin, node->settings->pin_file, diag);
+    if (err == KGR_OK)
+        err = kgr_supervisor_socket(&options.listening, options.path, diag);
     if (err == KGR_OK)
         err = kgr_server_new(&service->server, node->loop, &options, diag);
     if (err != KGR_OK) {
