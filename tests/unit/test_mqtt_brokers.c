@@ -321,7 +321,7 @@ static void brokers_password_is_checked_and_read_anew(void **state)
     broker_kill(&f->one);
     broker_restart(&f->one);
     serve_until(&f->a, NULL, &f->a.num_lost, f->a.num_lost + 2);
-    assert_non_null(strstr(f->a.reason, "chmod 600"));
+    assert_non_null(strstr(f->a.reason, "chmod it to 0600"));
 }
 
 /* Mosquitto refuses publications by its rules; 3.1.1 cannot say so. */
