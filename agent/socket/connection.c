@@ -17,6 +17,7 @@ struct pending {
     uint64_t call; /* 0: free */
     uint32_t id;   /* the client's */
     uint16_t op;
+    bool lent; /* to another thread, with its count in the user's account */
 };
 
 struct packet {
@@ -28,6 +29,7 @@ struct packet {
 struct kgr_connection {
     struct kgr_connection_options options;
     int fd;
+    struct kgr_outlet *outlet; /* of fd, for other threads */
     struct kgr_watch *watch;
     struct kgr_timer *timer; /* the hello's time-out, and the end of a broken connection */
     bool greeted;
@@ -280,27 +282,64 @@ static void on_timer(void *arg)
 
 uint32_t kgr_connection_num_pending(const struct kgr_connection *conn)
 {
-    return conn->num_pending;
+    uint32_t num = 0;
+    for (uint32_t i = 0; i < conn->options.max_in_flight; i++)
+        num += conn->pending[i].call != 0 && !conn->pending[i].lent;
+    return num;
+}
+
+static struct pending *find_pending(struct kgr_connection *c, uint64_t call)
+{
+    for (uint32_t i = 0; call != 0 && i < c->options.max_in_flight; i++)
+        if (c->pending[i].call == call)
+            return &c->pending[i];
+    return NULL;
+}
+
+static void end_call(struct kgr_connection *c, struct pending *p)
+{
+    p->call = 0;
+    p->lent = false;
+    c->num_pending--;
 }
 
 bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body)
 {
-    for (uint32_t i = 0; i < conn->options.max_in_flight; i++) {
-        struct pending *p = &conn->pending[i];
-        if (call == 0 || p->call != call)
-            continue;
-        const struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
-        p->call = 0;
-        conn->num_pending--;
-        if (conn->broken)
-            return true;
-        send_reply(conn, &h, body);
-        if (!conn->broken)
-            update_watch(conn);
-        return true;
-    }
-    return false;
+    struct pending *p = find_pending(conn, call);
+    if (p == NULL)
+        return false;
+    const struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
+    bool counted = !p->lent;
+    end_call(conn, p);
+    if (conn->broken)
+        return counted;
+    send_reply(conn, &h, body);
+    if (!conn->broken)
+        update_watch(conn);
+    return counted;
+}
+
+bool kgr_connection_lend(struct kgr_connection *conn, uint64_t call, struct kgr_outlet **out_outlet,
+                         struct kgr_ipc_header *out_header)
+{
+    struct pending *p = find_pending(conn, call);
+    if (p == NULL || conn->broken)
+        return false;
+    p->lent = true;
+    *out_header = (struct kgr_ipc_header){p->op, true, p->id, KGR_OK};
+    *out_outlet = kgr_outlet_hold(conn->outlet);
+    return true;
+}
+
+void kgr_connection_answered(struct kgr_connection *conn, uint64_t call)
+{
+    struct pending *p = find_pending(conn, call);
+    if (p == NULL)
+        return;
+    end_call(conn, p);
+    if (!conn->broken)
+        update_watch(conn);
 }
 
 enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *loop, int fd,
@@ -322,6 +361,9 @@ enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *
     if (err != KGR_OK)
         goto out;
     err = kgr_watch_set(c->watch, KGR_WATCH_READ | KGR_WATCH_HANGUP);
+    if (err != KGR_OK)
+        goto out;
+    err = kgr_outlet_new(&c->outlet, fd);
     if (err != KGR_OK)
         goto out;
     c->fd = fd;
@@ -353,6 +395,9 @@ void kgr_connection_free(struct kgr_connection *conn)
     kgr_timer_free(conn->timer);
     while (conn->first != NULL)
         drop_packet(conn);
+    if (conn->outlet != NULL)
+        kgr_outlet_close(conn->outlet);
+    kgr_outlet_release(conn->outlet);
     if (conn->fd >= 0)
         hang_up(conn->fd);
     free(conn->pending);

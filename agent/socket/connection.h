@@ -7,6 +7,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
+#include "agent/socket/outlet.h"
 
 /*
  * One client: its packets, its hello, what it has asked and what it has not yet taken. Reading stops while
@@ -46,3 +47,12 @@ uint32_t kgr_connection_num_pending(const struct kgr_connection *conn);
  */
 bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body);
+/*
+ * kgr_connection_lend is for a call that another thread may answer: it tells the header of the reply, and what to send it by,
+ * which the caller releases. The call counts no more here (kgr_connection_num_pending, and what kgr_connection_reply returns);
+ * kgr_connection_answered or a reply ends it. false: it was answered, or nothing can be sent.
+ */
+KGR_MUST_CHECK bool kgr_connection_lend(struct kgr_connection *conn, uint64_t call,
+                                        struct kgr_outlet **out_outlet,
+                                        struct kgr_ipc_header *out_header);
+void kgr_connection_answered(struct kgr_connection *conn, uint64_t call);

@@ -422,6 +422,24 @@ void kgr_server_reply(struct kgr_server *server, struct kgr_call call, enum kgr_
         kgr_account_end(kgr_principal_account(s->peer.principal), 1);
 }
 
+bool kgr_server_ticket(struct kgr_server *server, struct kgr_call call, struct kgr_ticket *out)
+{
+    struct slot *s = slot_of(server, call);
+    struct kgr_ticket ticket = {.counted = true};
+    if (s == NULL || !kgr_connection_lend(s->conn, call.id, &ticket.outlet, &ticket.header))
+        return false;
+    ticket.principal = kgr_principal_ref(s->peer.principal);
+    *out = ticket;
+    return true;
+}
+
+void kgr_server_answered(struct kgr_server *server, struct kgr_call call)
+{
+    struct slot *s = slot_of(server, call);
+    if (s != NULL)
+        kgr_connection_answered(s->conn, call.id);
+}
+
 void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_error status,
                      const char *reason)
 {

@@ -13,6 +13,7 @@
 #include "agent/socket/account.h"
 #include "agent/socket/policy.h"
 #include "agent/socket/principal.h"
+#include "agent/socket/ticket.h"
 #include "agent/socket/workers.h"
 
 /*
@@ -91,6 +92,13 @@ void kgr_server_reply(struct kgr_server *server, struct kgr_call call, enum kgr_
 /* kgr_server_fail answers call with an error and its reason for people (cut at 255 bytes; NULL: none). */
 void kgr_server_fail(struct kgr_server *server, struct kgr_call call, enum kgr_error status,
                      const char *reason);
+/*
+ * kgr_server_ticket lets another thread answer call; false: the client has gone. Whether it did or not, the loop ends the call, by
+ * kgr_server_answered or a reply.
+ */
+KGR_MUST_CHECK bool kgr_server_ticket(struct kgr_server *server, struct kgr_call call,
+                                      struct kgr_ticket *out);
+void kgr_server_answered(struct kgr_server *server, struct kgr_call call);
 /* kgr_server_is_open tells whether the client of call is still there. */
 bool kgr_server_is_open(const struct kgr_server *server, struct kgr_call call);
 /* kgr_server_principal borrows the user of the connection; NULL when it is gone. For requests that waited. */

@@ -25,7 +25,9 @@ enum {
     OP_RELEASE = 102,
     OP_LARGE = 103,
     OP_WORDS = 104,
-    OP_POLICY = 105
+    OP_POLICY = 105,
+    OP_TICKET = 106,  /* lets the test's thread answer */
+    OP_ANSWERED = 107 /* it did */
 };
 
 struct fixture {
@@ -37,6 +39,9 @@ struct fixture {
     pthread_t thread;
     struct kgr_call held[256];
     size_t num_held;
+    struct kgr_ticket ticket;
+    struct kgr_call lent; /* its call */
+    pthread_mutex_t lock; /* of both */
     int closed;
     struct kgr_policy *policy;
 };
@@ -83,6 +88,18 @@ static void handle(void *arg, const struct kgr_server_request *r)
         break;
     case OP_POLICY:
         change_policy(f);
+        kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
+        break;
+    case OP_TICKET:
+        pthread_mutex_lock(&f->lock);
+        f->lent = r->call;
+        assert_true(kgr_server_ticket(f->server, r->call, &f->ticket));
+        pthread_mutex_unlock(&f->lock);
+        break;
+    case OP_ANSWERED:
+        kgr_server_answered(f->server, f->lent);
+        kgr_server_reply(f->server, f->lent, KGR_OK, kgr_slice("twice", 5));
+        kgr_ticket_drop(&f->ticket);
         kgr_server_reply(f->server, r->call, KGR_OK, kgr_slice(NULL, 0));
         break;
     case OP_WORDS:
@@ -132,6 +149,7 @@ static int start_server(void **state, struct kgr_policy *policy)
 {
     struct fixture *f = calloc(1, sizeof *f);
     f->policy = policy;
+    pthread_mutex_init(&f->lock, NULL);
     kgr_log_set_level(KGR_LOG_ERROR);
     strcpy(f->dir, "/tmp/kgr-server.XXXXXX");
     assert_non_null(mkdtemp(f->dir));
@@ -492,6 +510,8 @@ static void server_requests_of_a_user_are_bounded(void **state)
     }
     for (uint32_t id = 0; id < 4; id++)
         ask(fds[2], OP_HOLD, id, NULL, 0);
+    while (f->num_held < 20)
+        usleep(1000);
     for (uint32_t id = 4; id < 20; id++) {
         ask(fds[2], OP_ECHO, id, NULL, 0);
         expect_words(fds[2], id, KGR_ERR_QUOTA, "limits.in_flight");
@@ -506,6 +526,57 @@ static void server_requests_of_a_user_are_bounded(void **state)
     }
     close(fds[1]);
     close(fds[2]);
+}
+
+static bool answer_by_ticket(struct fixture *f)
+{
+    bool sent;
+    pthread_mutex_lock(&f->lock);
+    sent = f->ticket.outlet != NULL && kgr_ticket_answer(&f->ticket, kgr_slice("worked out", 10));
+    pthread_mutex_unlock(&f->lock);
+    return sent;
+}
+
+/* Another thread answers; who has the answer may ask the next at once, whatever the loop knows of it. */
+static void server_ticket_answers_from_another_thread(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_ipc_header h;
+    struct kgr_slice body;
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = greeted(f);
+        for (uint32_t id = 0; id < (i < 2 ? 8u : 3u); id++)
+            ask(fds[i], OP_HOLD, id, NULL, 0);
+    }
+    while (f->num_held < 19)
+        usleep(1000);
+    ask(fds[2], OP_TICKET, 3, NULL, 0);
+    ask(fds[2], OP_ECHO, 4, NULL, 0);
+    expect_words(fds[2], 4, KGR_ERR_QUOTA, "limits.in_flight");
+    assert_true(answer_by_ticket(f));
+    assert_true(answer(fds[2], &h, &body));
+    assert_int_equal(h.id, 3);
+    assert_int_equal(h.status, KGR_OK);
+    assert_memory_equal(body.p, "worked out", 10);
+    ask(fds[2], OP_ANSWERED, 5, NULL, 0);
+    assert_true(answer(fds[2], &h, &body));
+    assert_int_equal(h.id, 5);
+    /* Again, and the client goes before it is answered: no count is left over, none ended twice. */
+    ask(fds[2], OP_TICKET, 6, NULL, 0);
+    ask(fds[2], OP_ECHO, 7, NULL, 0);
+    expect_words(fds[2], 7, KGR_ERR_QUOTA, "limits.in_flight");
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    while (f->closed < 3)
+        usleep(1000);
+    assert_false(answer_by_ticket(f));
+    kgr_ticket_drop(&f->ticket);
+    fds[0] = greeted(f);
+    ask(fds[0], OP_ECHO, 1, "x", 1);
+    assert_true(answer(fds[0], &h, &body));
+    assert_int_equal(h.status, KGR_OK);
+    close(fds[0]);
 }
 
 /* as runs act(f) as another user, in a process of its own; whether it returned true. */
@@ -654,6 +725,7 @@ int main(void)
         T(server_gone_client_is_harmless),
         T(server_connections_of_a_user_are_bounded),
         T(server_requests_of_a_user_are_bounded),
+        T(server_ticket_answers_from_another_thread),
         P(server_policy_decides_who_is_served),
         cmocka_unit_test_setup_teardown(server_policy_of_nobody_refuses, setup_nobody, teardown),
         P(server_policy_changes_under_a_connection),

@@ -37,21 +37,13 @@ static enum kgr_error run_cipher(struct kgr_service_job *base, struct kgr_tpm *t
                              job->data);
 }
 
-static enum kgr_error finish_cipher(struct kgr_service_job *base, struct kgr_diag *diag)
+static enum kgr_error write_cipher(const struct kgr_service_job *base, struct kgr_wr *wr)
 {
-    struct cipher_job *job = (struct cipher_job *)base;
+    const struct cipher_job *job = (const struct cipher_job *)base;
     struct kgr_ipc_cipher_reply reply = {.data = kgr_slice(job->data, job->len)};
-    struct kgr_service *service = base->service;
-    struct kgr_wr wr;
-    enum kgr_error err;
 
-    (void)diag;
     memcpy(reply.iv, job->iv, KGR_IV_LEN);
-    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
-    err = kgr_ipc_cipher_reply_encode(&wr, &reply);
-    if (err == KGR_OK)
-        kgr_service_ok(service, base->call, kgr_wr_slice(&wr));
-    return err;
+    return kgr_ipc_cipher_reply_encode(wr, &reply);
 }
 
 /*
@@ -111,7 +103,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         return;
     job->job.run = run_cipher;
     job->job.plain = true;
-    job->job.finish = finish_cipher;
+    job->job.write = write_cipher;
     job->key = key->keys;
     job->job.ready = kgr_keyset_is_ready(job->key);
     job->mode = (enum kgr_tpm_mode)asked.mode;
@@ -141,12 +133,11 @@ static enum kgr_error run_mac(struct kgr_service_job *base, struct kgr_tpm *tpm,
     return kgr_keyset_hmac(&use, &part, 1, job->mac);
 }
 
-static enum kgr_error finish_mac(struct kgr_service_job *base, struct kgr_diag *diag)
+static enum kgr_error write_mac(const struct kgr_service_job *base, struct kgr_wr *wr)
 {
-    struct mac_job *job = (struct mac_job *)base;
+    const struct mac_job *job = (const struct mac_job *)base;
 
-    (void)diag;
-    kgr_service_ok(base->service, base->call, kgr_slice(job->mac, job->mac_len));
+    kgr_wr_bytes(wr, job->mac, job->mac_len);
     return KGR_OK;
 }
 
@@ -184,7 +175,7 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
         return;
     job->job.run = run_mac;
     job->job.plain = true;
-    job->job.finish = finish_mac;
+    job->job.write = write_mac;
     job->key = key->keys;
     job->job.ready = kgr_keyset_is_ready(job->key);
     job->mac_len = kgr_suite_hash_len(key->suite);

@@ -53,10 +53,11 @@ struct kgr_service {
     /* Events. */
     struct kgr_subscription *subscriptions; /* owned list */
     size_t num_subscriptions;
-    bool ks_lost;                      /* and told */
-    uint64_t silent_since_ms;          /* with ks_lost: whichever broker is tried meanwhile */
-    uint8_t reply[KGR_IPC_PACKET_MAX]; /* room for one reply */
-    char alarms[KGR_IPC_ALARMS_MAX];   /* likewise, of status */
+    bool ks_lost;                          /* and told */
+    uint64_t silent_since_ms;              /* with ks_lost: whichever broker is tried meanwhile */
+    uint8_t reply[KGR_IPC_PACKET_MAX];     /* room for one reply */
+    uint8_t tpm_reply[KGR_IPC_PACKET_MAX]; /* likewise, of the TPM's worker alone */
+    char alarms[KGR_IPC_ALARMS_MAX];       /* likewise, of status */
 };
 
 /* A handler answers its request, now or later. */
@@ -105,8 +106,14 @@ struct kgr_service_job {
     bool ready; /* run needs no TPM (tpm is NULL then) and not long: it runs at once, on the loop */
     /* On the worker, unless it is ready. */
     enum kgr_error (*run)(struct kgr_service_job *job, struct kgr_tpm *tpm, struct kgr_diag *diag);
-    /* On the loop, when run succeeded: answers, or returns an error to be answered. */
+    /*
+     * The body of the answer, when run succeeded and nothing but the answer is left to do: wherever run was, so that the
+     * worker sends it. Else NULL, and finish answers on the loop, or returns an error to be answered.
+     */
+    enum kgr_error (*write)(const struct kgr_service_job *job, struct kgr_wr *wr);
     enum kgr_error (*finish)(struct kgr_service_job *job, struct kgr_diag *diag);
+    struct kgr_ticket ticket; /* none: the loop answers */
+    bool sent;                /* by the worker */
     /* On the loop, in any case, before the job is freed; may be NULL. */
     void (*release)(struct kgr_service_job *job);
 };

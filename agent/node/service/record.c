@@ -60,18 +60,9 @@ enum kgr_error kgr_record_write(const struct kgr_record_job *job, struct kgr_wr 
     return kgr_wr_ok(wr) ? KGR_OK : KGR_ERR_TOO_LARGE;
 }
 
-static enum kgr_error finish_seal(struct kgr_service_job *base, struct kgr_diag *diag)
+static enum kgr_error write_seal(const struct kgr_service_job *base, struct kgr_wr *wr)
 {
-    struct kgr_service *service = base->service;
-    struct kgr_wr wr;
-    enum kgr_error err;
-
-    (void)diag;
-    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
-    err = kgr_record_write((struct kgr_record_job *)base, &wr);
-    if (err == KGR_OK)
-        kgr_service_ok(service, base->call, kgr_wr_slice(&wr));
-    return err;
+    return kgr_record_write((const struct kgr_record_job *)base, wr);
 }
 
 static enum kgr_error next_sequence(struct kgr_service *service, struct kgr_pair *pair,
@@ -110,7 +101,6 @@ enum kgr_error kgr_record_set_seal(struct kgr_record_job *job, struct kgr_pair *
 
     job_set(job, pair, key, asked->aad);
     job->job.run = kgr_record_run_seal;
-    job->job.finish = finish_seal;
     job->in = job->bytes;
     job->in_len = asked->data.len;
     job->out = job->bytes + asked->data.len;
@@ -162,6 +152,7 @@ void kgr_service_seal(struct kgr_service *service, const struct kgr_server_reque
     if (job == NULL)
         return;
     job->job.plain = true;
+    job->job.write = write_seal;
     err = kgr_record_set_seal(job, pair, key, &asked, false);
     if (err == KGR_OK)
         kgr_service_job_start(&job->job);

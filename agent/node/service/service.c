@@ -43,6 +43,7 @@ static void job_end(struct kgr_service_job *job)
 
     if (job->release != NULL)
         job->release(job);
+    kgr_ticket_drop(&job->ticket);
     /* What applications encrypt is theirs. */
     kgr_cleanse(job, size);
     free(job);
@@ -55,11 +56,44 @@ void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
     job_end(job);
 }
 
+/* On the worker: what the socket does not take at once, and every error, is left to the loop. */
+static void send_answer(struct kgr_service_job *job)
+{
+    uint8_t *room = job->service->tpm_reply;
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, room, KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN);
+    job->sent =
+        job->write(job, &wr) == KGR_OK && kgr_ticket_answer(&job->ticket, kgr_wr_slice(&wr));
+    kgr_cleanse(room, wr.len);
+}
+
 static enum kgr_error run(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
 {
     struct kgr_service_job *job = ctx;
+    enum kgr_error err = job->run(job, tpm, diag);
 
-    return job->run(job, tpm, diag);
+    if (err == KGR_OK && job->ticket.outlet != NULL)
+        send_answer(job);
+    return err;
+}
+
+static enum kgr_error answer(struct kgr_service_job *job)
+{
+    struct kgr_service *service = job->service;
+    struct kgr_wr wr;
+    enum kgr_error err = KGR_OK;
+
+    if (job->sent) {
+        kgr_server_answered(service->server, job->call);
+        return KGR_OK;
+    }
+    kgr_wr_init(&wr, service->reply, sizeof(service->reply));
+    err = job->write(job, &wr);
+    if (err == KGR_OK)
+        kgr_service_ok(service, job->call, kgr_wr_slice(&wr));
+    kgr_cleanse(service->reply, wr.len);
+    return err;
 }
 
 static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
@@ -72,7 +106,7 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
     if (err == KGR_ERR_TPM)
         kgr_error_log("tpm_failed", "what=request reason=\"%s\"", kgr_diag_text(&why, err));
     if (err == KGR_OK)
-        err = job->finish(job, &why);
+        err = job->write != NULL ? answer(job) : job->finish(job, &why);
     if (err != KGR_OK)
         kgr_server_fail(job->service->server, job->call, err, kgr_diag_text(&why, err));
     job_end(job);
@@ -102,6 +136,10 @@ void kgr_service_job_start(struct kgr_service_job *job)
     if (job->ready) {
         err = job->run(job, NULL, &diag);
         done(job, err, &diag);
+        return;
+    }
+    if (job->write != NULL && !kgr_server_ticket(job->service->server, job->call, &job->ticket)) {
+        job_end(job); /* nobody is there to be answered */
         return;
     }
     err = submit(job);
