@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <jansson.h>
 
+#include "agent/audit/chain.h"
+#include "agent/audit/words.h"
 #include "agent/authority/ac.h"
-#include "agent/authority/audit_chain.h"
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
 #include "agent/base/clock.h"
@@ -31,7 +31,7 @@ struct reader {
     uint64_t until; /* the newest record when reading began: reading makes records itself */
     json_t *json;
     struct kgr_audit_chain chain;
-    uint8_t ks[KGR_DIGEST_LEN];
+    struct kgr_audit_key key;
 };
 
 static enum kgr_error malformed(struct kgr_diag *diag)
@@ -99,30 +99,15 @@ static const char *kind_word(uint8_t kind)
     return kind < KGR_ARRAY_LEN(words) ? words[kind] : "unknown";
 }
 
-static const char *what_word(uint8_t what)
-{
-    static const char *const words[] = {"", "order", "refused", "node", "service"};
-    return words[what];
-}
-
-static const char *time_text(char *out, size_t cap, uint64_t seconds)
-{
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(out, cap, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        snprintf(out, cap, "%" PRIu64, seconds);
-    return out;
-}
-
 static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry *e,
                                   struct kgr_diag *diag)
 {
     char when[32], hash[2 * KGR_DIGEST_LEN + 1];
     const char *status = e->status < KGR_ERR_COUNT ? kgr_strerror((enum kgr_error)e->status) : "?";
-    time_text(when, sizeof when, e->time_s);
+    kgr_audit_time_text(when, sizeof when, e->time_s);
     if (r->json == NULL) {
         printf("%-7" PRIu64 " %-20s %-8s %-13s %-6" PRIu32 " %.*s%s%s", e->id, when,
-               what_word(e->what), kind_word(e->kind), e->count, (int)e->subject.len,
+               kgr_audit_what_word(e->what), kind_word(e->kind), e->count, (int)e->subject.len,
                (const char *)e->subject.p, e->subject.len != 0 ? ": " : "",
                e->status == 0 ? "done" : status);
         if (e->text.len != 0)
@@ -132,7 +117,7 @@ static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry
     }
     json_t *entry = json_pack(
         "{s:I, s:s, s:s, s:s, s:I, s:s%, s:i, s:s, s:I, s:s%, s:s}", "record", (json_int_t)e->id,
-        "time", when, "event", what_word(e->what), "order", kind_word(e->kind), "number",
+        "time", when, "event", kgr_audit_what_word(e->what), "order", kind_word(e->kind), "number",
         (json_int_t)e->number, "subject", (const char *)e->subject.p, e->subject.len, "status",
         (int)e->status, "result", status, "count", (json_int_t)e->count, "text",
         (const char *)e->text.p, e->text.len, "hash", kgr_hex(hash, e->hash, sizeof e->hash));
@@ -180,7 +165,7 @@ enum kgr_error kgr_ac_cmd_audit(const struct kgr_ac_settings *settings,
 static enum kgr_error verify_begin(struct reader *r, const struct kgr_audit_head *head,
                                    uint64_t first, struct kgr_diag *diag)
 {
-    return kgr_audit_chain_begin(&r->chain, head->before, first, r->ks, diag);
+    return kgr_audit_chain_begin(&r->chain, head->before, first, &r->key, diag);
 }
 
 static enum kgr_error verify_entry(struct reader *r, const struct kgr_audit_entry *e,
@@ -197,7 +182,7 @@ static enum kgr_error verify(struct reader *r, struct kgr_ac *ac, struct kgr_dia
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     enum kgr_error err = kgr_ac_state_ks(ac->state, ks, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_public_hash(r->ks, &ks->signing);
+        err = kgr_audit_key_read(&r->key, kgr_slice(ks->signing.bytes, ks->signing.len));
     if (err == KGR_OK)
         err = kgr_ac_state_audit(ac->state, &r->chain.pinned_id, r->chain.pinned_hash, diag);
     if (err == KGR_OK)
@@ -225,6 +210,11 @@ enum kgr_error kgr_ac_cmd_audit_verify(const struct kgr_ac_settings *settings,
         return err;
     printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %s\n", r.chain.first,
            r.chain.last, kgr_hex(hex, r.chain.hash, sizeof r.chain.hash));
+    if (r.chain.num_heads != 0)
+        printf("signed by the key server's TPM up to record %" PRIu64 ", by %" PRIu64 " heads\n",
+               r.chain.signed_id, r.chain.num_heads);
+    else
+        printf("no head among them is signed yet\n");
     if (r.chain.pinned_id != 0 && r.chain.pinned_seen)
         printf("they hold record %" PRIu64 ", which was verified before\n", r.chain.pinned_id);
     else if (r.chain.pinned_id != 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/base/log.h"
+#include "agent/server/orders/audit.h"
 #include "agent/server/protocol/exchanges.h"
 #include "agent/server/store/nksk_rows.h"
 #include "agent/server/store/store.h"
@@ -311,6 +312,8 @@ void kgr_ks_arm(struct kgr_ks *ks)
 
     if (ks->notices_ms < deadline)
         deadline = ks->notices_ms;
+    if (kgr_ks_audit_deadline(ks) < deadline)
+        deadline = kgr_ks_audit_deadline(ks);
 
     if (ks->timer != NULL)
         kgr_timer_start_at(ks->timer, deadline < tick ? deadline : tick);

@@ -10,7 +10,8 @@
 #include "agent/daemon/loop.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/server/machines/age.h"
-#include "agent/server/machines/audit_gate.h"
+#include "agent/audit/gate.h"
+#include "agent/audit/schedule.h"
 #include "agent/server/machines/coordinator.h"
 #include "agent/server/birth/custody.h"
 #include "agent/server/birth/entropy_pool.h"
@@ -134,6 +135,8 @@ struct kgr_ks {
     struct kgr_orders orders;
     struct kgr_audit_gate audit_gates[KGR_ORDERS_NUM_REASONS];
     struct kgr_audit_gate node_gate;
+    struct kgr_audit_gate pair_gates[KGR_AUDIT_GATES_LOCAL]; /* of exchanges */
+    struct kgr_audit_schedule audit;
     uint32_t words;      /* given in this epoch */
     uint64_t notices_ms; /* when the first notice is due */
     uint64_t next_slot_id;

@@ -87,6 +87,7 @@ static void on_timer(void *arg)
     kgr_ks_enrolment_expire(ks);
     kgr_ks_exchanges_timer(ks);
     kgr_ks_notify_timer(ks);
+    kgr_ks_audit_timer(ks);
     kgr_ks_arm(ks);
 }
 
@@ -111,7 +112,7 @@ static const char restored_words[] =
 /* The AC finds it in the log, in which also the records since are missing. */
 static enum kgr_error record_restored(struct kgr_db *db, struct kgr_diag *diag)
 {
-    const struct kgr_ks_audit_event event = {.what = KGR_AUDIT_SERVICE, .text = restored_words};
+    const struct kgr_audit_event event = {.what = KGR_AUDIT_SERVICE, .text = restored_words};
     struct kgr_ks *ks = calloc(1, sizeof *ks); /* as much of a KS as a record in its log needs */
     enum kgr_error err = ks == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
     size_t len = 0;
@@ -203,6 +204,8 @@ static enum kgr_error load(struct kgr_ks *ks, struct kgr_diag *diag)
     free(records.list);
     for (struct kgr_ks_node *node = ks->nodes; node != NULL && err == KGR_OK; node = node->next)
         err = kgr_ks_nksk_restore(ks, node, diag);
+    if (err == KGR_OK)
+        err = kgr_ks_audit_load(ks, diag);
     if (err == KGR_OK)
         err = kgr_ks_notify_load(ks, diag);
     return err == KGR_OK ? kgr_ks_pairs_load_engaged(ks, diag) : err;
@@ -384,6 +387,7 @@ static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_
         if (*out_ran)
             kgr_ks_alarm(ks, "the state could not be written; the KS stopped, and began again");
         *out_ran = true;
+        kgr_ks_audit_alone(ks, KGR_AUDIT_SERVICE, KGR_OK, "started, version " KGR_VERSION);
         kgr_mqtt_start(ks->mqtt);
         on_timer(ks);
         err = kgr_supervisor_new(&ks->supervisor, ks->loop, look, ks);
@@ -393,6 +397,7 @@ static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_
             err = kgr_diag_set(diag, ks->why, "stopped, because the database failed");
         else
             kgr_supervisor_stopping();
+        kgr_ks_audit_alone(ks, KGR_AUDIT_SERVICE, KGR_OK, "stopped");
         kgr_info("stop", "epoch=%" PRIu32, ks->epoch);
     }
     finish(ks);

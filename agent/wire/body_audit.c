@@ -6,7 +6,7 @@ void kgr_audit_entry_read(struct kgr_rd *rd, struct kgr_audit_entry *out)
     const uint8_t *begin = rd->p;
     out->id = kgr_rd_u64(rd);
     out->time_s = kgr_rd_u64(rd);
-    out->what = kgr_wire_read_range(rd, KGR_AUDIT_ACCEPTED, KGR_AUDIT_SERVICE);
+    out->what = kgr_wire_read_range(rd, KGR_AUDIT_ACCEPTED, KGR_AUDIT_MIRROR);
     out->kind = kgr_rd_u8(rd);
     out->number = kgr_rd_u64(rd);
     out->status = kgr_rd_u32(rd);

@@ -3,7 +3,7 @@
 
 #include "agent/wire/common.h"
 
-/* Records of the KS's audit log, and the order that asks for them: docs/protocol.md, section 9.3. */
+/* Records of an audit log, and what asks for them: docs/protocol.md, section 9.3. */
 #define KGR_LABEL_AUDIT       "KGR audit 1"
 #define KGR_AUDIT_SUBJECT_MAX (2u * KGR_NID_MAX + 1u)
 #define KGR_AUDIT_TEXT_MAX    120u
@@ -12,7 +12,13 @@ enum kgr_audit_what {
     KGR_AUDIT_ACCEPTED = 1, /* an order, whatever its result */
     KGR_AUDIT_REFUSED = 2,  /* an order */
     KGR_AUDIT_NODE = 3,     /* registration, takeover, revocation, ... */
-    KGR_AUDIT_SERVICE = 4,  /* the KS itself */
+    KGR_AUDIT_SERVICE = 4,  /* the KS or the agent itself */
+    KGR_AUDIT_HEAD = 5,     /* a signature over a record before it */
+    KGR_AUDIT_EXCHANGE = 6, /* a generation of a pair */
+    KGR_AUDIT_ACCESS = 7,   /* a local request that the access policy refused */
+    KGR_AUDIT_RELOAD = 8,   /* of the configuration */
+    KGR_AUDIT_RENEWAL = 9,  /* of NKSK */
+    KGR_AUDIT_MIRROR = 10,  /* of another token */
 };
 
 struct kgr_audit_entry {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/node/store/store.h"
 
+#include "agent/audit/log.h"
 #include "agent/node/machines/exchange_state.h"
 #include "agent/node/store/store_blobs.h"
 
@@ -24,7 +25,8 @@ static const char *const migrations[] = {
     "  enc_private BLOB NOT NULL, mac_public BLOB NOT NULL, mac_private BLOB NOT NULL,"
     "  send_ceiling INTEGER NOT NULL, recv_ceiling INTEGER NOT NULL, seen BLOB,"
     "  blocks INTEGER NOT NULL,"
-    "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT ROWID;",
+    "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT ROWID;"
+    KGR_AUDIT_TABLE,
 };
 
 static const struct kgr_db_schema schema = {

@@ -112,7 +112,7 @@ enum kgr_error kgr_ks_command_conclude(struct kgr_ks_command *c, struct kgr_diag
         .status = (uint32_t)c->status,
         .body = kgr_wr_slice(&c->body),
     };
-    const struct kgr_ks_audit_event event = {
+    const struct kgr_audit_event event = {
         .what = KGR_AUDIT_ACCEPTED,
         .kind = c->kind,
         .number = c->number,

@@ -10,7 +10,7 @@
 static enum kgr_error replace(struct kgr_ks *ks, struct kgr_slice file,
                               const struct kgr_ks_ac_keys *keys, struct kgr_diag *diag)
 {
-    const struct kgr_ks_audit_event event = {
+    const struct kgr_audit_event event = {
         .what = KGR_AUDIT_SERVICE, .text = "another AC was put in the place of the present one"};
     enum kgr_error err = kgr_db_begin(ks->db, diag);
 

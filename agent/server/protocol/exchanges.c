@@ -7,6 +7,7 @@
 
 #include "agent/base/log.h"
 #include "agent/server/birth/birth.h"
+#include "agent/server/orders/audit.h"
 #include "agent/server/protocol/bodies.h"
 #include "agent/server/protocol/pairset.h"
 #include "agent/tpm/template.h"
@@ -183,6 +184,22 @@ static void report(const struct kgr_ks_pair *pair, const struct kgr_coordinator_
              phases[action->phase]);
 }
 
+/* What the machine reports is what it decided: begun, committed, confirmed, aborted. */
+static enum kgr_error record(struct kgr_ks *ks, const struct kgr_ks_pair *pair,
+                             const struct kgr_coordinator_action *action, struct kgr_diag *diag)
+{
+    const struct kgr_nid *nids = pair->co.s.nids;
+    const struct kgr_ks_audit_exchange exchange = {
+        .requester = nids[action->side].s,
+        .destined = nids[1 - action->side].s,
+        .generation = action->generation,
+        .status = action->phase == KGR_COORDINATOR_ABORTED ? KGR_ERR_FAILED : KGR_OK,
+        .text = phases[action->phase],
+    };
+
+    return kgr_ks_audit_exchange(ks, &exchange, diag);
+}
+
 static enum kgr_error act_one(struct kgr_ks *ks, struct kgr_ks_pair *pair,
                               const struct kgr_coordinator_action *action,
                               const struct kgr_ks_birth *born, struct kgr_diag *diag)
@@ -202,7 +219,7 @@ static enum kgr_error act_one(struct kgr_ks *ks, struct kgr_ks_pair *pair,
         return send_frame(ks, pair, action, diag);
     case KGR_COORDINATOR_DO_REPORT:
         report(pair, action);
-        return KGR_OK;
+        return record(ks, pair, action, diag);
     case KGR_COORDINATOR_DO_IGNORED:
         kgr_debug("frame-ignored", "pair=%s,%s", pair->co.s.nids[0].s, pair->co.s.nids[1].s);
         return KGR_OK;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/audit/log.h"
+
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE windows (key_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL,"
@@ -51,8 +53,7 @@ static const char *const migrations[] = {
     /* What the last orders of the AC led to, and what is told about all of them. */
     "CREATE TABLE results (number BLOB PRIMARY KEY, hash BLOB NOT NULL, kind INTEGER NOT NULL,"
     " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, before BLOB NOT NULL,"
-    " entry BLOB NOT NULL, hash BLOB NOT NULL);"
+    KGR_AUDIT_TABLE
     /* What nodes must be told until they acknowledge it. */
     "CREATE TABLE notices (nid TEXT NOT NULL, word INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " floor INTEGER NOT NULL, peer TEXT NOT NULL, xid BLOB NOT NULL, PRIMARY KEY (nid, word)) "

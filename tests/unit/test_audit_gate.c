@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/server/machines/audit_gate.h"
+#include "agent/audit/gate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,11 +16,11 @@ static void gate_is_open_for_few_and_counts_the_rest(void **state)
 
     (void)state;
     for (unsigned int i = 0; i < KGR_AUDIT_GATE_NUM; i++)
-        assert_int_equal(kgr_audit_gate_count(&gate, NOW + i), 1);
+        assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + i), 1);
     for (unsigned int i = 0; i < 1000; i++)
-        assert_int_equal(kgr_audit_gate_count(&gate, NOW + KGR_AUDIT_GATE_S - 1), 0);
-    assert_int_equal(kgr_audit_gate_count(&gate, NOW + KGR_AUDIT_GATE_S), 1001);
-    assert_int_equal(kgr_audit_gate_count(&gate, NOW + KGR_AUDIT_GATE_S), 1);
+        assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S - 1), 0);
+    assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S), 1001);
+    assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S), 1);
 }
 
 static void a_year_of_refusals_is_bounded(void **state)
@@ -31,7 +31,7 @@ static void a_year_of_refusals_is_bounded(void **state)
     (void)state;
     for (uint64_t s = 0; s < 365u * 86400u; s += 60)
         for (int i = 0; i < 3; i++) {
-            uint32_t count = kgr_audit_gate_count(&gate, NOW + s);
+            uint32_t count = kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + s);
 
             records += count != 0;
             events += count;
