@@ -19,5 +19,7 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
      kgr_ctl_send},
     {"recv", "[PEER]", 0, 1, "lrmt", true, "fetch messages of PEER, or of any peer", kgr_ctl_recv},
     {"events", "", 0, 0, "pmt", true, "show what happens, as it happens", kgr_ctl_events},
+    {"audit", "[show | verify [FILE] | export FILE]", 0, 2, "mw", true,
+     "show, check or save the log of what this node did", kgr_ctl_audit},
     {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
 };

@@ -20,6 +20,7 @@ struct kgr_ctl_options {
     const char *aad;
     const char *cipher;
     const char *peer;
+    const char *seen;
     bool lines;
     bool raw;
     uint64_t count; /* 0: no end */
@@ -64,3 +65,4 @@ int kgr_ctl_open(const struct kgr_ctl *ctl);
 int kgr_ctl_send(const struct kgr_ctl *ctl);
 int kgr_ctl_recv(const struct kgr_ctl *ctl);
 int kgr_ctl_events(const struct kgr_ctl *ctl);
+int kgr_ctl_audit(const struct kgr_ctl *ctl);

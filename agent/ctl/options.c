@@ -55,6 +55,9 @@ static const struct option_help table[] = {
      " N",
      "end after N messages (default: 1) or events; 0: never"},
     {{"peer", required_argument, NULL, 'p'}, " PEER", "events of PEER, and of the node, only"},
+    {{"seen", required_argument, NULL, 'w'},
+     " N:HASH",
+     "audit verify: the log must hold record N with this hash, as was seen before"},
     {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
     {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
 };
@@ -175,6 +178,9 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
     case 'p':
         out->peer = argument;
         break;
+    case 'w':
+        out->seen = argument;
+        break;
     default:
         return false;
     }
@@ -235,7 +241,7 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
     optind = 0; /* glibc: start over, also after an earlier call */
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:w:", longs, NULL)) != -1) {
         if (letter == OPT_HELP) {
             print_help();
             return KGR_CTL_DONE;

@@ -5,6 +5,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/base/text.h"
+#include "agent/node/audit.h"
 #include "agent/node/protocol/enrol.h"
 #include "agent/node/node.h"
 #include "agent/node/protocol/revoke.h"
@@ -161,7 +162,13 @@ static enum kgr_error enroll(struct kgr_node *node, const char *path, uint32_t t
     printf("%s registers at the KS over the broker %s\n", node->self.s,
            kgr_node_broker(node, broker));
     (void)fflush(stdout);
-    err = kgr_enrol_register(node, timeout_s, diag);
+    err = kgr_node_audit_open(node, diag);
+    if (err == KGR_OK)
+        err = kgr_enrol_register(node, timeout_s, diag);
+    if (err == KGR_OK)
+        kgr_node_audit(node, &(struct kgr_audit_event){.what = KGR_AUDIT_NODE,
+                                                       .subject = node->self.s,
+                                                       .text = "registered at the KS"});
     if (err == KGR_OK)
         printf("%s is registered; NTAG is erased\n", node->self.s);
     return err;
@@ -202,13 +209,25 @@ enum kgr_error kgr_cmd_enroll(const struct kgr_settings *settings, const char *p
 
 /* run */
 
+static void record_service(struct kgr_node *node, const char *text)
+{
+    const struct kgr_audit_event event = {
+        .what = KGR_AUDIT_SERVICE, .subject = node->self.s, .text = text};
+
+    kgr_node_audit(node, &event);
+}
+
 /* revoked: the word that ended this node, or 0. */
 static enum kgr_error serve(struct kgr_node *node, uint64_t revoked, struct kgr_diag *diag)
 {
     enum kgr_error err = kgr_node_load_identity(node, diag);
 
-    if (node->rolled_back)
+    if (err == KGR_OK)
+        err = kgr_node_audit_open(node, diag);
+    if (node->rolled_back) {
         kgr_node_alarm(node, "the state database was put back or copied: pair keys dropped");
+        record_service(node, "the state database was put back or copied: pair keys dropped");
+    }
     if (err == KGR_OK)
         err = kgr_pairs_init(&node->pairs, &node->self);
     if (err == KGR_OK)
@@ -235,7 +254,10 @@ static enum kgr_error serve(struct kgr_node *node, uint64_t revoked, struct kgr_
              node->tpm_summary);
     kgr_info("started", "node=%s epoch=%u socket=%s", node->self.s, node->epoch,
              node->settings->socket);
-    return kgr_node_run(node, diag);
+    record_service(node, "started, version " KGR_VERSION);
+    err = kgr_node_run(node, diag);
+    record_service(node, "stopped");
+    return err;
 }
 
 /* A revoked node without keys: nothing but an answer for those who ask what happened. */
@@ -257,7 +279,9 @@ static enum kgr_error serve_bare(struct kgr_node *node, uint64_t revoked, struct
         return err;
     kgr_revoke_resume(node, revoked);
     node->farewell_ms = UINT64_MAX;
-    err = kgr_service_new(&node->service, node, diag);
+    err = kgr_node_audit_open(node, diag);
+    if (err == KGR_OK)
+        err = kgr_service_new(&node->service, node, diag);
     return err == KGR_OK ? kgr_node_run(node, diag) : err;
 }
 

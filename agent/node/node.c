@@ -8,6 +8,7 @@
 #include "agent/daemon/loop.h"
 #include "agent/daemon/supervisor.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/audit.h"
 #include "agent/node/broker.h"
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/machines/exchange_state.h"
@@ -71,6 +72,7 @@ void kgr_node_reschedule(struct kgr_node *node)
     deadline = earlier(deadline, node->sync.deadline_ms);
     deadline = earlier(deadline, kgr_nksk_deadline(node));
     deadline = earlier(deadline, kgr_node_silence_ms(node));
+    deadline = earlier(deadline, kgr_node_audit_deadline(node));
     /* Before the first synchronisation nothing is sent, and no age is known. */
     for (size_t i = 0; node->synced && i < node->pairs.num; i++)
         deadline = earlier(deadline, earlier(node->pairs.list[i]->ex.deadline_ms,
@@ -99,6 +101,7 @@ static void on_timer(void *arg)
     } else if (node->revoked != 0) {
         kgr_revoke_on_timer(node, now);
     } else {
+        kgr_node_audit_on_timer(node, now);
         kgr_sync_on_timer(node, now);
         kgr_nksk_on_timer(node, now);
         if (node->synced) {
@@ -614,6 +617,7 @@ void kgr_node_close(struct kgr_node *node)
     kgr_deadline_stop();
     kgr_exchange_free_graves(node);
     kgr_service_free(node->service);
+    kgr_node_audit_close(node);
     kgr_mqtt_free(node->mqtt);
     kgr_frames_deinit(&node->frames);
     kgr_pairs_deinit(&node->pairs);

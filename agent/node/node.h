@@ -17,6 +17,7 @@
 
 struct kgr_loop;
 struct kgr_mqtt;
+struct kgr_node_audit;
 struct kgr_service;
 struct kgr_supervisor;
 struct kgr_sync_lists;
@@ -44,6 +45,7 @@ struct kgr_node {
     struct kgr_tpm *tpm; /* until the worker takes it */
     struct kgr_tpm_worker *worker;
     struct kgr_mqtt *mqtt;
+    struct kgr_node_audit *audit;      /* NULL before the node has its state */
     struct kgr_service *service;       /* NULL while enrolling */
     struct kgr_supervisor *supervisor; /* while serving */
 

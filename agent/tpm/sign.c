@@ -5,7 +5,11 @@
 
 #include "agent/tpm/command.h"
 #include "agent/tpm/context.h"
+#include "agent/tpm/create.h"
+#include "agent/tpm/load.h"
+#include "agent/tpm/object.h"
 #include "agent/tpm/public.h"
+#include "agent/tpm/template.h"
 
 /* A coordinate at full length: a TPM may leave out zeroes in front. */
 static enum kgr_error put_padded(struct kgr_wr *wr, const TPM2B_ECC_PARAMETER *value)
@@ -57,6 +61,44 @@ enum kgr_error kgr_tpm_sign(struct kgr_tpm *tpm, const struct kgr_tpm_object *ke
         return kgr_diag_set(diag, err, "the TPM returned a signature that is too long");
     memcpy(out, bytes, sizeof(bytes));
     return KGR_OK;
+}
+
+enum kgr_error kgr_tpm_signing_make(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
+                                    const struct kgr_tpm_auth *auth, struct kgr_diag *diag)
+{
+    struct kgr_tpm_object srk = {.handle = 0};
+    struct kgr_tpm_public srk_public;
+    TPM2B_PUBLIC pub;
+    struct kgr_tpm_create create = {.template = &pub, .auth = auth};
+    enum kgr_error err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
+
+    kgr_tpm_template_signing(&pub);
+    if (err == KGR_OK) {
+        kgr_tpm_slots_limit(tpm, 0);
+        err = kgr_tpm_create(tpm, out, &srk, &create, diag);
+    }
+    kgr_tpm_release(tpm, &srk);
+    return err;
+}
+
+enum kgr_error kgr_tpm_signing_use(struct kgr_tpm *tpm, const struct kgr_tpm_blob *blob,
+                                   const struct kgr_tpm_auth *auth,
+                                   uint8_t out[KGR_TPM_SIGNATURE_LEN],
+                                   const uint8_t digest[KGR_TPM_HASH_LEN], struct kgr_diag *diag)
+{
+    struct kgr_tpm_object srk = {.handle = 0}, key = {.handle = 0};
+    struct kgr_tpm_public srk_public;
+    enum kgr_error err = kgr_tpm_srk(tpm, &srk, &srk_public, diag);
+
+    if (err == KGR_OK) {
+        kgr_tpm_slots_limit(tpm, 0);
+        err = kgr_tpm_load(tpm, &key, &srk, blob, auth, diag);
+    }
+    if (err == KGR_OK)
+        err = kgr_tpm_sign(tpm, &key, out, digest, diag);
+    kgr_tpm_release(tpm, &key);
+    kgr_tpm_release(tpm, &srk);
+    return err;
 }
 
 enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,

@@ -20,3 +20,14 @@ KGR_MUST_CHECK enum kgr_error kgr_tpm_sign(struct kgr_tpm *tpm, const struct kgr
 KGR_MUST_CHECK enum kgr_error kgr_tpm_verify(const struct kgr_tpm_public *pub,
                                              const uint8_t digest[KGR_TPM_HASH_LEN],
                                              const uint8_t signature[KGR_TPM_SIGNATURE_LEN]);
+/*
+ * An ECDSA key that stands nowhere: kgr_tpm_signing_make makes it below the SRK with auth, for the caller to keep its blob;
+ * kgr_tpm_signing_use loads it, signs as kgr_tpm_sign, and flushes it. For what is signed seldom.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_tpm_signing_make(struct kgr_tpm *tpm, struct kgr_tpm_blob *out,
+                                                   const struct kgr_tpm_auth *auth,
+                                                   struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error
+kgr_tpm_signing_use(struct kgr_tpm *tpm, const struct kgr_tpm_blob *blob,
+                    const struct kgr_tpm_auth *auth, uint8_t out[KGR_TPM_SIGNATURE_LEN],
+                    const uint8_t digest[KGR_TPM_HASH_LEN], struct kgr_diag *diag);

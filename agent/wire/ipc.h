@@ -44,8 +44,11 @@ enum kgr_ipc_op {
     KGR_IPC_REKEY = 23,
     KGR_IPC_KEYS = 25,
     KGR_IPC_PIN = 26,
+    KGR_IPC_METRICS = 30,
+    KGR_IPC_AUDIT = 31,
     KGR_IPC_ORDER = 256,
     KGR_IPC_KS_STATUS = 257,
+    KGR_IPC_KS_METRICS = 258,
 };
 
 struct kgr_ipc_header {

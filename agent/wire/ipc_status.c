@@ -219,3 +219,25 @@ enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr, const struct kgr_ipc_
     write_causes(wr, in->frames_refused_by);
     return kgr_wire_write_result(wr);
 }
+
+enum kgr_error kgr_ipc_audit_decode(struct kgr_ipc_audit *out, struct kgr_slice body)
+{
+    struct kgr_ipc_audit m;
+    struct kgr_rd rd;
+    enum kgr_error err;
+
+    kgr_rd_init(&rd, body.p, body.len);
+    m.from = kgr_rd_u64(&rd);
+    m.sign = kgr_wire_read_flag(&rd);
+    err = kgr_wire_read_result(&rd);
+    if (err == KGR_OK)
+        *out = m;
+    return err;
+}
+
+enum kgr_error kgr_ipc_audit_encode(struct kgr_wr *wr, const struct kgr_ipc_audit *in)
+{
+    kgr_wr_u64(wr, in->from);
+    kgr_wr_u8(wr, in->sign ? 1 : 0);
+    return kgr_wire_write_result(wr);
+}

@@ -53,6 +53,16 @@ struct kgr_ipc_keys {
 KGR_MUST_CHECK enum kgr_error kgr_ipc_keys_decode(struct kgr_ipc_keys *out, struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_keys_encode(struct kgr_wr *wr, const struct kgr_ipc_keys *in);
 
+/* audit; the reply is vec16 public area, a head and entries of agent/wire/body_audit.h. */
+struct kgr_ipc_audit {
+    uint64_t from; /* lowest record */
+    bool sign;     /* a head first */
+};
+KGR_MUST_CHECK enum kgr_error kgr_ipc_audit_decode(struct kgr_ipc_audit *out,
+                                                   struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_audit_encode(struct kgr_wr *wr,
+                                                   const struct kgr_ipc_audit *in);
+
 struct kgr_ipc_status {
     bool registered;
     bool broker_connected;

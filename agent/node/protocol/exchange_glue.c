@@ -3,6 +3,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/node/audit.h"
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/service/service.h"
 #include "agent/wire/body_exchange.h"
@@ -132,7 +133,46 @@ static bool has(const struct kgr_exchange_actions *actions, enum kgr_exchange_ac
     return false;
 }
 
+static enum kgr_error record_action(struct kgr_node *node, const struct kgr_pair *pair,
+                                    const struct kgr_exchange_action *action, struct kgr_diag *diag)
+{
+    const struct kgr_exchange_state *s = &pair->ex.s;
+
+    switch (action->type) {
+    case KGR_EXCHANGE_DO_STORE:
+        return kgr_node_audit_pair(node, pair, s->candidate.generation, KGR_OK, "received", diag);
+    case KGR_EXCHANGE_DO_PROMOTE:
+        return kgr_node_audit_pair(node, pair, s->current.generation, KGR_OK, "in force", diag);
+    case KGR_EXCHANGE_DO_DROP:
+        return kgr_node_audit_pair(node, pair, pair->ex.offer.generation, KGR_ERR_FAILED,
+                                   "dropped", diag);
+    case KGR_EXCHANGE_DO_DESTROY:
+        return kgr_node_audit_pair(node, pair, s->highest, KGR_OK, "destroyed", diag);
+    default:
+        return KGR_OK;
+    }
+}
+
+/* What an operator must be able to prove of an exchange goes to the audit log with it. */
+static enum kgr_error record(struct kgr_node *node, const struct kgr_pair *pair,
+                             const struct kgr_exchange *before,
+                             const struct kgr_exchange_actions *actions, struct kgr_diag *diag)
+{
+    const struct kgr_exchange_state *s = &pair->ex.s;
+    enum kgr_error err = KGR_OK;
+
+    if (s->phase == KGR_EXCHANGE_REQUESTING && before->s.phase != KGR_EXCHANGE_REQUESTING)
+        err = kgr_node_audit_pair(node, pair, 0, KGR_OK, "begun", diag);
+    for (size_t i = 0; i < actions->num && err == KGR_OK; i++)
+        err = record_action(node, pair, &actions->list[i], diag);
+    if (err == KGR_OK && s->phase == KGR_EXCHANGE_FAILED &&
+        before->s.phase != KGR_EXCHANGE_FAILED)
+        err = kgr_node_audit_pair(node, pair, 0, s->error, "failed", diag);
+    return err;
+}
+
 static enum kgr_error write_actions(struct kgr_node *node, struct kgr_pair *pair,
+                                    const struct kgr_exchange *before,
                                     const struct kgr_exchange_actions *actions)
 {
     struct kgr_diag diag = {{0}};
@@ -145,6 +185,8 @@ static enum kgr_error write_actions(struct kgr_node *node, struct kgr_pair *pair
         return err;
     for (size_t i = 0; i < actions->num && err == KGR_OK; i++)
         err = write_action(node, pair, &actions->list[i], &diag);
+    if (err == KGR_OK)
+        err = record(node, pair, before, actions, &diag);
     if (err != KGR_OK) {
         kgr_node_rollback(node, "pair", err, &diag);
         return err;
@@ -328,7 +370,7 @@ enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
         kgr_random(&event->jitter, sizeof(event->jitter));
         *before = pair->ex;
         kgr_exchange_step(&pair->ex, event, actions);
-        err = write_actions(node, pair, actions);
+        err = write_actions(node, pair, before, actions);
         if (err != KGR_OK) {
             /* As if the event had been lost; but what answers a job will never come again. */
             pair->ex = *before;

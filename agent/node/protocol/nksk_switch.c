@@ -4,6 +4,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/mqtt/mqtt.h"
+#include "agent/node/audit.h"
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/service/service.h"
 
@@ -41,6 +42,11 @@ enum kgr_error kgr_nksk_save_switch(struct kgr_node *node, const struct kgr_nksk
         {KGR_META_TOPIC1, kgr_slice(state->topic1, sizeof(state->topic1))},
         {KGR_META_TOPIC2, kgr_slice(state->topic2, sizeof(state->topic2))},
     };
+    const struct kgr_audit_event event = {
+        .what = KGR_AUDIT_RENEWAL,
+        .subject = node->self.s,
+        .text = state->storage ? "NKSK and storage key" : "NKSK",
+    };
     uint8_t old[KGR_KEY_ID_LEN];
     enum kgr_error err = kgr_meta_get_exact(node->db, KGR_META_NKSK_KEY_ID, old, sizeof(old), diag);
 
@@ -54,7 +60,7 @@ enum kgr_error kgr_nksk_save_switch(struct kgr_node *node, const struct kgr_nksk
         err = kgr_anchor_save_switch(&node->anchor, node->db, diag);
     if (err == KGR_OK && state->storage)
         err = save_pairs(node, diag);
-    return err;
+    return err == KGR_OK ? kgr_node_audit_within(node, &event, diag) : err;
 }
 
 static void forget_keys(struct kgr_node *node, struct kgr_pair *pair)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/node/audit.h"
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/node.h"
 #include "agent/node/service/service.h"
@@ -73,7 +74,10 @@ static enum kgr_error forget(struct kgr_node *node, struct kgr_pair *pair)
 
     if (err != KGR_OK)
         return err;
+    key = kgr_ring_at(node->pairs.ring, peer, KGR_RING_PREVIOUS);
     err = kgr_generation_erase(node->db, peer, KGR_RING_PREVIOUS, &diag);
+    if (err == KGR_OK && key != NULL)
+        err = kgr_node_audit_pair(node, pair, key->generation, KGR_OK, "destroyed", &diag);
     if (err != KGR_OK) {
         kgr_node_rollback(node, "generation", err, &diag);
         return err;

@@ -3,6 +3,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/node/audit.h"
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/service/service.h"
 #include "agent/node/store/store.h"
@@ -17,6 +18,19 @@
 #define FAREWELL_MS 10000u
 
 /* Pairs */
+
+static enum kgr_error record(struct kgr_node *node, const struct kgr_pair *pair,
+                             struct kgr_diag *diag)
+{
+    static const char *const words[] = {"not named any more", "allowed", "revoked", "denied"};
+    const struct kgr_audit_event event = {
+        .what = KGR_AUDIT_NODE,
+        .subject = pair->ex.s.peer.s,
+        .text = words[pair->status],
+    };
+
+    return kgr_node_audit_within(node, &event, diag);
+}
 
 enum kgr_error kgr_revoke_hear(struct kgr_node *node, struct kgr_pair *pair,
                                enum kgr_pair_status status, uint64_t word, uint64_t floor,
@@ -35,6 +49,8 @@ enum kgr_error kgr_revoke_hear(struct kgr_node *node, struct kgr_pair *pair,
         pair->floor = floor;
     kgr_pair_row_of(pair, &row);
     err = kgr_pair_save(node->db, &row, diag);
+    if (err == KGR_OK && status != before)
+        err = record(node, pair, diag);
     if (status != before)
         kgr_renewal_look(pair); /* what was not allowed before may be due */
     if (err == KGR_OK && status != before)
@@ -128,8 +144,13 @@ static enum kgr_error on_pair(struct kgr_node *node, const struct kgr_notice *no
 
 static enum kgr_error mark(struct kgr_node *node, uint64_t word, struct kgr_diag *diag)
 {
+    const struct kgr_audit_event event = {.what = KGR_AUDIT_NODE,
+                                          .subject = node->self.s,
+                                          .text = "this node was revoked: keys destroyed"};
     enum kgr_error err = kgr_meta_set_u64(node->db, KGR_META_REVOKED, word, diag);
 
+    if (err == KGR_OK)
+        err = kgr_node_audit_within(node, &event, diag);
     return err == KGR_OK ? kgr_node_store_drop_pairs(node->db, diag) : err;
 }
 

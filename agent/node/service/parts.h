@@ -86,6 +86,7 @@ kgr_service_fn kgr_service_send;
 kgr_service_fn kgr_service_recv;
 kgr_service_fn kgr_service_subscribe;
 kgr_service_fn kgr_service_next_event;
+kgr_service_fn kgr_service_audit;
 
 /* kgr_service_handle_request gives a request to its handler. */
 void kgr_service_handle_request(struct kgr_service *service,

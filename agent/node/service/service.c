@@ -170,6 +170,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_REKEY] = kgr_service_rekey,
     [KGR_IPC_KEYS] = kgr_service_keys,
     [KGR_IPC_PIN] = kgr_service_pin,
+    [KGR_IPC_AUDIT] = kgr_service_audit,
     [KGR_IPC_SEND] = kgr_service_send,
     [KGR_IPC_RECV] = kgr_service_recv,
     [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
@@ -180,6 +181,7 @@ void kgr_service_handle_request(struct kgr_service *service,
                                 const struct kgr_server_request *request)
 {
     if (service->node->revoked != 0 && request->op != KGR_IPC_STATUS &&
+        request->op != KGR_IPC_METRICS && request->op != KGR_IPC_AUDIT &&
         request->op != KGR_IPC_PEERS && request->op != KGR_IPC_KEYS)
         kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
     else if (request->op < KGR_ARRAY_LEN(handlers) && handlers[request->op] != NULL)

@@ -256,6 +256,6 @@ enum kgr_error kgr_node_store_drop_all(struct kgr_db *db, struct kgr_diag *diag)
                        "DELETE FROM generations; DELETE FROM pairs; DELETE FROM nksk;"
                        " DELETE FROM windows; DELETE FROM meta WHERE name NOT IN ("
                        "'" KGR_META_NODE "', '" KGR_META_REVOKED "', '" KGR_META_STORAGE_HANDLE
-                       "', '" KGR_META_STORAGE_PUBLIC "')",
+                       "', '" KGR_META_STORAGE_PUBLIC "', '" KGR_META_AUDIT_PUBLIC "')",
                        diag);
 }

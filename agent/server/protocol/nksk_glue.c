@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/server/orders/audit.h"
 #include "agent/server/protocol/nksk_glue.h"
 
 #include <stdlib.h>
@@ -224,7 +225,14 @@ static enum kgr_error promote(struct kgr_ks *ks, struct kgr_ks_node *node,
     if (err == KGR_OK)
         err = kgr_ks_nksk_save(ks->db, row, &body, diag);
     if (err == KGR_OK) {
+        const struct kgr_audit_event event = {
+            .what = KGR_AUDIT_RENEWAL,
+            .subject = node->r.nid.s,
+            .text = s->request.storage ? "NKSK and storage key" : "NKSK",
+        };
+
         swap(ks, node, old_topic1);
+        err = kgr_ks_audit(ks, &event, diag);
         kgr_info("nksk", "node=%s state=renewed storage_key=%s", node->r.nid.s,
                  s->request.storage ? "new" : "kept");
     }
