@@ -23,7 +23,7 @@ struct kgr_audit_chain {
     struct kgr_audit_key key;
     uint8_t recent[KGR_AUDIT_HEAD_REACH][KGR_DIGEST_LEN]; /* hashes, by number */
     uint64_t num_heads;                                   /* whose signatures were verified */
-    uint64_t signed_id;                                   /* the newest record that one signs; 0: none */
+    uint64_t signed_id; /* the newest record that one signs; 0: none */
 };
 
 /*

@@ -48,7 +48,6 @@ KGR_MUST_CHECK enum kgr_error kgr_audit_log_append(const struct kgr_audit_log *l
                                                    uint64_t time_s, uint64_t *out_id,
                                                    struct kgr_diag *diag);
 /* kgr_audit_log_page writes a head and as many entries from query on as fit into max bytes of wr. */
-KGR_MUST_CHECK enum kgr_error kgr_audit_log_page(const struct kgr_audit_log *log,
-                                                 struct kgr_wr *wr, size_t max,
-                                                 const struct kgr_audit_query *query,
+KGR_MUST_CHECK enum kgr_error kgr_audit_log_page(const struct kgr_audit_log *log, struct kgr_wr *wr,
+                                                 size_t max, const struct kgr_audit_query *query,
                                                  struct kgr_diag *diag);

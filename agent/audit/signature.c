@@ -27,12 +27,12 @@ enum kgr_error kgr_audit_key_read(struct kgr_audit_key *out, struct kgr_slice pu
 
     kgr_rd_init(&rd, pub.p, pub.len);
     is_p256 = kgr_rd_u16(&rd) == ALG_ECC;
-    (void)kgr_rd_u16(&rd);                   /* nameAlg */
-    (void)kgr_rd_u32(&rd);                   /* attributes */
+    (void)kgr_rd_u16(&rd);                     /* nameAlg */
+    (void)kgr_rd_u32(&rd);                     /* attributes */
     is_p256 = kgr_rd_u16(&rd) == 0 && is_p256; /* authPolicy */
-    (void)kgr_rd_u16(&rd);                   /* symmetric: none */
-    (void)kgr_rd_u16(&rd);                   /* scheme */
-    (void)kgr_rd_u16(&rd);                   /* its hash */
+    (void)kgr_rd_u16(&rd);                     /* symmetric: none */
+    (void)kgr_rd_u16(&rd);                     /* scheme */
+    (void)kgr_rd_u16(&rd);                     /* its hash */
     is_p256 = kgr_rd_u16(&rd) == NIST_P256 && is_p256;
     (void)kgr_rd_u16(&rd); /* kdf: none */
     is_p256 = kgr_rd_u16(&rd) == sizeof key.x && is_p256;

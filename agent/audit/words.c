@@ -9,8 +9,9 @@
 
 const char *kgr_audit_what_word(uint8_t what)
 {
-    static const char *const words[] = {"-",        "order",   "refused", "node",    "service", "head",
-                                        "exchange", "refused", "reload",  "renewal", "mirror"};
+    static const char *const words[] = {"-",       "order",   "refused",  "node",
+                                        "service", "head",    "exchange", "refused",
+                                        "reload",  "renewal", "mirror"};
 
     return what < KGR_ARRAY_LEN(words) ? words[what] : "unknown";
 }

@@ -157,12 +157,11 @@ static int verify(const struct kgr_ctl *ctl, const struct file *file)
     }
     err = kgr_audit_export_verify(chain, kgr_slice(file->bytes, file->len), &diag);
     if (err == KGR_OK)
-        (void)printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %" PRIu64 ":%s\n"
-                     "signed by the TPM up to record %" PRIu64 ", by %" PRIu64
-                     " heads, with the key %s\n",
-                     chain->first, chain->last, chain->last,
-                     kgr_hex(hash, chain->hash, sizeof chain->hash), chain->signed_id,
-                     chain->num_heads, kgr_hex(key, chain->key.id, sizeof chain->key.id));
+        (void)printf(
+            "records %" PRIu64 " to %" PRIu64 " are whole; the last is %" PRIu64 ":%s\n"
+            "signed by the TPM up to record %" PRIu64 ", by %" PRIu64 " heads, with the key %s\n",
+            chain->first, chain->last, chain->last, kgr_hex(hash, chain->hash, sizeof chain->hash),
+            chain->signed_id, chain->num_heads, kgr_hex(key, chain->key.id, sizeof chain->key.id));
     if (err == KGR_OK && chain->pinned_id != 0)
         (void)printf("record %" PRIu64 ", which was seen before, %s\n", chain->pinned_id,
                      chain->pinned_seen ? "is among them" : "is too old to be kept");

@@ -64,8 +64,8 @@ static enum kgr_error make_key(struct kgr_node *node, struct kgr_node_audit *aud
     if (err == KGR_OK)
         err = kgr_db_begin(node->db, diag);
     if (err == KGR_OK)
-        err = kgr_meta_set(node->db, KGR_META_AUDIT_PUBLIC,
-                           kgr_slice(key->pub.bytes, key->pub.len), diag);
+        err = kgr_meta_set(node->db, KGR_META_AUDIT_PUBLIC, kgr_slice(key->pub.bytes, key->pub.len),
+                           diag);
     if (err == KGR_OK)
         err = kgr_meta_set(node->db, KGR_META_AUDIT_PRIVATE,
                            kgr_slice(key->priv.bytes, key->priv.len), diag);
@@ -359,8 +359,7 @@ void kgr_node_audit_sign(struct kgr_node *node, kgr_node_audit_done *done, void 
         done(arg, KGR_ERR_STATE);
         return;
     }
-    if (node->audit->schedule.newest <= node->audit->schedule.head &&
-        !node->audit->schedule.busy) {
+    if (node->audit->schedule.newest <= node->audit->schedule.head && !node->audit->schedule.busy) {
         done(arg, KGR_OK);
         return;
     }

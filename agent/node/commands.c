@@ -48,6 +48,7 @@ struct identity {
     char node[KGR_NID_MAX + 1]; /* empty: not enrolled */
     char ek[2 * KGR_TPM_HASH_LEN + 1];
     char storage[2 * KGR_TPM_NAME_MAX + 1];
+    char audit[2 * KGR_TPM_HASH_LEN + 1]; /* of the key that signs the audit log; empty: none yet */
     bool registered;
     uint64_t revoked; /* the word that ended it; 0: it lives */
 };
@@ -68,23 +69,44 @@ static enum kgr_error find_ek(struct kgr_tpm *tpm, struct identity *out, struct 
     return err;
 }
 
+static enum kgr_error find_audit_key(struct kgr_db *db, struct identity *out, struct kgr_diag *diag)
+{
+    struct kgr_tpm_public pub;
+    uint8_t hash[KGR_TPM_HASH_LEN];
+    size_t len = 0;
+    enum kgr_error err =
+        kgr_meta_get(db, KGR_META_AUDIT_PUBLIC, pub.bytes, sizeof(pub.bytes), &len, diag);
+
+    if (err == KGR_ERR_NO_KEY)
+        return KGR_OK;
+    pub.len = (uint16_t)len;
+    if (err == KGR_OK)
+        err = kgr_tpm_public_hash(hash, &pub);
+    if (err == KGR_OK)
+        (void)kgr_hex(out->audit, hash, sizeof(hash));
+    return err;
+}
+
 static void print_identity(const struct identity *id, bool json)
 {
     /* An N_ID needs no quoting in JSON, and hex neither. */
     if (json)
         printf("{\"version\": 1, \"node\": %s%s%s, \"registered\": %s, \"revoked\": %s, "
                "\"ek_hash\": \"%s\", "
-               "\"storage_name\": \"%s\"}\n",
+               "\"storage_name\": \"%s\", \"audit_key\": %s%s%s}\n",
                id->node[0] != '\0' ? "\"" : "", id->node[0] != '\0' ? id->node : "null",
                id->node[0] != '\0' ? "\"" : "", id->registered ? "true" : "false",
-               id->revoked != 0 ? "true" : "false", id->ek, id->storage);
+               id->revoked != 0 ? "true" : "false", id->ek, id->storage,
+               id->audit[0] != '\0' ? "\"" : "", id->audit[0] != '\0' ? id->audit : "null",
+               id->audit[0] != '\0' ? "\"" : "");
     else
-        printf("node          %s\nregistered    %s\nEK hash       %s\nstorage key   %s\n",
+        printf("node          %s\nregistered    %s\nEK hash       %s\nstorage key   %s\n"
+               "audit key     %s\n",
                id->node[0] != '\0' ? id->node : "(not enrolled)",
                id->registered     ? "yes"
                : id->revoked != 0 ? "no, revoked"
                                   : "no",
-               id->ek, id->storage);
+               id->ek, id->storage, id->audit[0] != '\0' ? id->audit : "(none yet)");
 }
 
 enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
@@ -105,6 +127,8 @@ enum kgr_error kgr_cmd_identity(const struct kgr_settings *settings, bool json,
     if (err == KGR_OK)
         err = kgr_revoke_load(anchor->state.db, &id.revoked, diag);
     id.registered = id.registered && id.revoked == 0;
+    if (err == KGR_OK)
+        err = find_audit_key(anchor->state.db, &id, diag);
     if (err == KGR_OK)
         err = find_ek(tpm, &id, diag);
     if (err == KGR_OK)

@@ -18,7 +18,8 @@ static void gate_is_open_for_few_and_counts_the_rest(void **state)
     for (unsigned int i = 0; i < KGR_AUDIT_GATE_NUM; i++)
         assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + i), 1);
     for (unsigned int i = 0; i < 1000; i++)
-        assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S - 1), 0);
+        assert_int_equal(
+            kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S - 1), 0);
     assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S), 1001);
     assert_int_equal(kgr_audit_gate_count(&gate, KGR_AUDIT_GATE_NUM, NOW + KGR_AUDIT_GATE_S), 1);
 }

@@ -192,9 +192,21 @@ static void ks_status_round_trips(void **state)
     check_ks_status(&m);
 }
 
+CODEC_CHECK(check_audit, struct kgr_ipc_audit, kgr_ipc_audit_encode, kgr_ipc_audit_decode)
+
+static void audit_keeps_its_bytes(void **state)
+{
+    const struct kgr_ipc_audit all = {.from = 1}, next = {.from = UINT64_MAX, .sign = true};
+
+    (void)state;
+    check_audit(&all);
+    check_audit(&next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(audit_keeps_its_bytes),
         cmocka_unit_test(peers_round_trip),
         cmocka_unit_test(peer_refuses_values_that_are_none),
         cmocka_unit_test(peer_of_the_longest_fields_fits_its_limit),

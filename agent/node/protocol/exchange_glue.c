@@ -144,8 +144,8 @@ static enum kgr_error record_action(struct kgr_node *node, const struct kgr_pair
     case KGR_EXCHANGE_DO_PROMOTE:
         return kgr_node_audit_pair(node, pair, s->current.generation, KGR_OK, "in force", diag);
     case KGR_EXCHANGE_DO_DROP:
-        return kgr_node_audit_pair(node, pair, pair->ex.offer.generation, KGR_ERR_FAILED,
-                                   "dropped", diag);
+        return kgr_node_audit_pair(node, pair, pair->ex.offer.generation, KGR_ERR_FAILED, "dropped",
+                                   diag);
     case KGR_EXCHANGE_DO_DESTROY:
         return kgr_node_audit_pair(node, pair, s->highest, KGR_OK, "destroyed", diag);
     default:
@@ -165,8 +165,7 @@ static enum kgr_error record(struct kgr_node *node, const struct kgr_pair *pair,
         err = kgr_node_audit_pair(node, pair, 0, KGR_OK, "begun", diag);
     for (size_t i = 0; i < actions->num && err == KGR_OK; i++)
         err = record_action(node, pair, &actions->list[i], diag);
-    if (err == KGR_OK && s->phase == KGR_EXCHANGE_FAILED &&
-        before->s.phase != KGR_EXCHANGE_FAILED)
+    if (err == KGR_OK && s->phase == KGR_EXCHANGE_FAILED && before->s.phase != KGR_EXCHANGE_FAILED)
         err = kgr_node_audit_pair(node, pair, 0, s->error, "failed", diag);
     return err;
 }

@@ -53,7 +53,7 @@ KGR_MUST_CHECK enum kgr_error kgr_node_store_open(struct kgr_state *out, const c
 #define KGR_META_NKSK_REQ       "nksk-req"     /* body, sent again as it was */
 #define KGR_META_AUDIT_PUBLIC   "audit-public" /* the key that signs the audit log */
 #define KGR_META_AUDIT_PRIVATE  "audit-private"
-#define KGR_META_REVOKED        "revoked"      /* the word that ended this node */
+#define KGR_META_REVOKED        "revoked" /* the word that ended this node */
 
 /* kgr_meta_get copies a value; KGR_ERR_NO_KEY (without diag) when there is none, KGR_ERR_CORRUPT when it is longer than cap. */
 KGR_MUST_CHECK enum kgr_error kgr_meta_get(struct kgr_db *db, const char *name, void *out,

@@ -99,8 +99,8 @@ void kgr_ks_audit_refusal(struct kgr_ks *ks, enum kgr_orders_reason reason, uint
         .kind = kind,
         .number = number,
         .status = kgr_orders_error(reason),
-        .count = kgr_audit_gate_count(&ks->audit_gates[reason], KGR_AUDIT_GATE_NUM,
-                                      kgr_ks_now_s(ks)),
+        .count =
+            kgr_audit_gate_count(&ks->audit_gates[reason], KGR_AUDIT_GATE_NUM, kgr_ks_now_s(ks)),
         .subject = subject,
         .text = kgr_orders_word(reason),
     };
@@ -143,8 +143,7 @@ static enum kgr_error run_signing(struct kgr_tpm *tpm, void *ctx, struct kgr_dia
 {
     struct signing *s = ctx;
     uint8_t digest[KGR_DIGEST_LEN];
-    enum kgr_error err =
-        kgr_audit_head_digest(digest, s->ks->id.ks, s->last.id, s->last.hash);
+    enum kgr_error err = kgr_audit_head_digest(digest, s->ks->id.ks, s->last.id, s->last.hash);
 
     return err == KGR_OK ? kgr_tpm_sign(tpm, &s->ks->id.signing, s->signature, digest, diag) : err;
 }

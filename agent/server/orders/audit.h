@@ -20,8 +20,8 @@ struct kgr_ks;
 /* kgr_ks_audit_load finds the newest record, at the start. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_audit_load(struct kgr_ks *ks, struct kgr_diag *diag);
 /* kgr_ks_audit adds a record, within a transaction. KGR_ERR_IO and others of the database. */
-KGR_MUST_CHECK enum kgr_error
-kgr_ks_audit(struct kgr_ks *ks, const struct kgr_audit_event *event, struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_ks_audit(struct kgr_ks *ks, const struct kgr_audit_event *event,
+                                           struct kgr_diag *diag);
 /*
  * kgr_ks_audit_node records what became of a node, within a transaction, unless there are too many such records: they are counted
  * then. status tells a refusal from the rest.

@@ -52,8 +52,7 @@ static const char *const migrations[] = {
     "CREATE TABLE ac_former (id INTEGER PRIMARY KEY AUTOINCREMENT, file BLOB NOT NULL);"
     /* What the last orders of the AC led to, and what is told about all of them. */
     "CREATE TABLE results (number BLOB PRIMARY KEY, hash BLOB NOT NULL, kind INTEGER NOT NULL,"
-    " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
-    KGR_AUDIT_TABLE
+    " status INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;" KGR_AUDIT_TABLE
     /* What nodes must be told until they acknowledge it. */
     "CREATE TABLE notices (nid TEXT NOT NULL, word INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " floor INTEGER NOT NULL, peer TEXT NOT NULL, xid BLOB NOT NULL, PRIMARY KEY (nid, word)) "
