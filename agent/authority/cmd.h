@@ -18,6 +18,8 @@ enum {
     KGR_AC_ADD_BROKER = 4,
 };
 enum { KGR_AC_LIST_JSON = 0 };
+enum { KGR_AC_MATRIX_JSON = 0, KGR_AC_MATRIX_GRID = 1, KGR_AC_MATRIX_DOT = 2 };
+enum { KGR_AC_IMPORT_DRY_RUN = 0, KGR_AC_IMPORT_CREDENTIALS = 1, KGR_AC_IMPORT_JSON = 2 };
 enum { KGR_AC_REKEY_STORAGE = 0 };
 enum { KGR_AC_AUDIT_JSON = 0, KGR_AC_AUDIT_SINCE = 1 };
 enum { KGR_AC_ALLOW_SUITE = 0, KGR_AC_ALLOW_CUSTODY = 1 };
@@ -30,4 +32,5 @@ kgr_ac_command kgr_ac_cmd_node_add, kgr_ac_cmd_node_list, kgr_ac_cmd_node_show;
 kgr_ac_command kgr_ac_cmd_node_rekey;
 kgr_ac_command kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove;
 kgr_ac_command kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny, kgr_ac_cmd_pair_matrix;
+kgr_ac_command kgr_ac_cmd_import;
 kgr_ac_command kgr_ac_cmd_audit, kgr_ac_cmd_audit_verify;

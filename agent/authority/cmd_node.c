@@ -8,11 +8,10 @@
 
 #include <jansson.h>
 
-#include "agent/authority/ac.h"
-#include "agent/base/file.h"
+#include "agent/authority/change.h"
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
-#include "agent/base/secret.h"
+#include "agent/authority/roster.h"
 #include "agent/wire/frame.h"
 #include "agent/wire/order.h"
 
@@ -42,62 +41,27 @@ static enum kgr_error parse_add(struct kgr_order_node_add *out, uint8_t *ek_hash
     return err;
 }
 
-static enum kgr_error write_credential(struct kgr_ac *ac, const struct kgr_nid *node,
-                                       struct kgr_slice sealed, struct kgr_new_file *file,
-                                       struct kgr_diag *diag)
-{
-    size_t len = 0;
-    uint8_t *plain = kgr_secret_alloc(KGR_CREDENTIAL_MAX);
-    if (plain == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "the guarded memory is full");
-    enum kgr_error err = kgr_ac_open_credential(ac, plain, &len, node, sealed, diag);
-    if (err == KGR_OK)
-        err = kgr_new_file_finish(file, 0600, kgr_slice(plain, len), diag);
-    kgr_secret_free(plain);
-    return err;
-}
-
 enum kgr_error kgr_ac_cmd_node_add(const struct kgr_ac_settings *settings,
                                    const struct kgr_options *options, struct kgr_diag *diag)
 {
     struct kgr_ac ac = KGR_AC_INIT;
-    struct kgr_new_file file = KGR_NEW_FILE_INIT;
     uint8_t ek_hash[KGR_DIGEST_LEN];
-    struct kgr_slice result;
-    struct kgr_wr wr;
-    struct kgr_order_node_add *add = calloc(1, sizeof *add);
-    uint8_t *body = malloc(KGR_ORDER_BODY_MAX), *buf = malloc(KGR_FRAME_MAX);
-    enum kgr_error err = KGR_ERR_NO_MEMORY;
-    if (add == NULL || body == NULL || buf == NULL)
-        goto out;
-    err = parse_add(add, ek_hash, options, diag);
-    if (err != KGR_OK)
-        goto out;
-    /* A credential is made once: find out before that it cannot be written. */
     const char *path = options->values[KGR_AC_ADD_OUTPUT];
-    err = kgr_new_file_begin(&file, path, diag);
-    kgr_wr_init(&wr, body, KGR_ORDER_BODY_MAX);
-    if (err == KGR_OK)
-        err = kgr_order_node_add_encode(&wr, add);
+    struct kgr_order_node_add *add = calloc(1, sizeof *add);
+    if (add == NULL)
+        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    enum kgr_error err = parse_add(add, ek_hash, options, diag);
     if (err == KGR_OK)
         err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)
-        err = kgr_ac_order(&ac, &result, buf, KGR_ORDER_NODE_ADD, kgr_wr_slice(&wr), diag);
-    if (err == KGR_OK)
-        err = write_credential(&ac, &add->node, result, &file, diag);
-    if (err == KGR_OK)
-        err = kgr_ac_order_taken(&ac, diag);
-    kgr_new_file_abandon(&file);
+        err = kgr_ac_add_node(&ac, add, path, diag);
     kgr_ac_close(&ac);
     if (err == KGR_OK)
         printf("%s may register with %s, once, within %u h%s\n", add->node.s, path,
                (add->validity_s + 3599) / 3600,
                add->ek_hash.len == 0 ? "; its TPM is unproven without --ek" : "");
-out:
     free(add);
-    free(body);
-    free(buf);
-    return kgr_diag_set(diag, err, "kgr-ac node add failed");
+    return err;
 }
 
 static bool node_json(json_t *list, const struct kgr_node_entry *e)
@@ -121,42 +85,83 @@ static const char *custody_word(uint8_t custodies)
     return (custodies & KGR_MASK(KGR_WIRE_RESIDENT)) != 0 ? "resident" : "sealed";
 }
 
-static void node_row(const struct kgr_node_entry *e)
+/* A list, as JSON or as a table. */
+struct node_list {
+    json_t *json; /* NULL: table */
+    struct kgr_table table;
+};
+
+static const struct kgr_table_column node_columns[] = {
+    {"NODE", false, 0}, {"STATE", false, 0},   {"TPM", false, 2},
+    {"TOLD", false, 4}, {"CUSTODY", false, 3}, {"LAST HEARD", false, 1},
+};
+
+static void node_row(struct kgr_table *table, const struct kgr_node_entry *e)
 {
     char heard[32] = "never";
     time_t t = (time_t)e->heard;
     struct tm tm;
     if (e->heard != 0 && gmtime_r(&t, &tm) != NULL)
         strftime(heard, sizeof heard, "%Y-%m-%d %H:%M:%SZ", &tm);
-    printf("%-24s %-11s %-9s %-5s %-9s %s\n", e->node.s, kgr_node_state_word(e->state),
-           (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven",
-           (e->flags & KGR_NODE_UNTOLD) == 0 ? "yes" : "no", custody_word(e->custodies), heard);
+    const char *const cells[] = {
+        e->node.s,
+        kgr_node_state_word(e->state),
+        (e->flags & KGR_NODE_EK_PROVEN) != 0 ? "proven" : "unproven",
+        (e->flags & KGR_NODE_UNTOLD) == 0 ? "yes" : "no",
+        custody_word(e->custodies),
+        heard,
+    };
+    kgr_table_add(table,
+                  e->state == KGR_NODE_REGISTERED ? KGR_TABLE_GOOD
+                  : e->state == KGR_NODE_REVOKED  ? KGR_TABLE_BAD
+                                                  : KGR_TABLE_WARN,
+                  cells);
 }
 
-static bool print_node(struct kgr_rd *rd, json_t *list)
+static void node_list_init(struct node_list *list, bool as_json)
 {
+    list->json = as_json ? json_array() : NULL;
+    kgr_table_init(&list->table, node_columns, KGR_ARRAY_LEN(node_columns), 1);
+}
+
+static bool take_node(void *arg, struct kgr_rd *rd)
+{
+    struct node_list *list = arg;
     struct kgr_node_entry entry;
     kgr_node_entry_read(rd, &entry);
     if (!kgr_rd_ok(rd))
         return false;
-    if (list != NULL)
-        return node_json(list, &entry);
-    node_row(&entry);
+    if (list->json != NULL)
+        return node_json(list->json, &entry);
+    node_row(&list->table, &entry);
     return true;
 }
 
-static void node_title(void)
+/* Prints what was taken, unless err stands already, and frees the list. */
+static enum kgr_error node_list_end(struct node_list *list, enum kgr_error err,
+                                    struct kgr_diag *diag)
 {
-    printf("%-24s %-11s %-9s %-5s %-9s %s\n", "NODE", "STATE", "TPM", "TOLD", "CUSTODY",
-           "LAST HEARD");
+    if (err != KGR_OK)
+        kgr_table_deinit(&list->table);
+    else if (list->json != NULL)
+        err = kgr_ac_print_json(list->json, diag);
+    else
+        err = kgr_ac_print_table(&list->table, diag);
+    json_decref(list->json);
+    return err;
 }
 
 enum kgr_error kgr_ac_cmd_node_list(const struct kgr_ac_settings *settings,
                                     const struct kgr_options *options, struct kgr_diag *diag)
 {
-    const struct kgr_ac_list list = {KGR_ORDER_NODE_LIST, node_title, print_node,
-                                     options->values[KGR_AC_LIST_JSON] != NULL};
-    return kgr_ac_print_list(settings, &list, diag);
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct node_list list;
+    node_list_init(&list, options->values[KGR_AC_LIST_JSON] != NULL);
+    enum kgr_error err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK)
+        err = kgr_ac_pages(&ac, KGR_ORDER_NODE_LIST, take_node, &list, diag);
+    kgr_ac_close(&ac);
+    return node_list_end(&list, err, diag);
 }
 
 enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
@@ -168,10 +173,11 @@ enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
     struct kgr_rd rd;
     struct kgr_wr wr;
     uint8_t body[1 + KGR_NID_MAX];
-    bool json = options->values[KGR_AC_LIST_JSON] != NULL;
+    struct node_list list;
     uint8_t *buf = malloc(KGR_FRAME_MAX);
     if (buf == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    node_list_init(&list, options->values[KGR_AC_LIST_JSON] != NULL);
     kgr_wr_init(&wr, body, sizeof body);
     enum kgr_error err = kgr_parse_nid(&node, options->operands[0], diag);
     if (err == KGR_OK)
@@ -181,16 +187,11 @@ enum kgr_error kgr_ac_cmd_node_show(const struct kgr_ac_settings *settings,
     if (err == KGR_OK)
         err = kgr_ac_order(&ac, &result, buf, KGR_ORDER_NODE_SHOW, kgr_wr_slice(&wr), diag);
     if (err == KGR_OK) {
-        json_t *list = json ? json_array() : NULL;
         kgr_rd_init(&rd, result.p, result.len);
-        if (!json)
-            node_title();
-        if (!print_node(&rd, list) || !kgr_rd_done(&rd))
+        if (!take_node(&list, &rd) || !kgr_rd_done(&rd))
             err = kgr_diag_set(diag, KGR_ERR_CORRUPT, "the key server's result is malformed");
-        else if (json)
-            err = kgr_ac_print_json(list, diag);
-        json_decref(list);
     }
+    err = node_list_end(&list, err, diag);
     kgr_ac_close(&ac);
     free(buf);
     return err;

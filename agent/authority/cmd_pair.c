@@ -3,12 +3,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "agent/authority/ac.h"
+#include "agent/authority/change.h"
+#include "agent/authority/matrix.h"
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
-#include "agent/wire/frame.h"
 
 static enum kgr_error parse_pair(struct kgr_order_pair *out, const struct kgr_options *o,
                                  struct kgr_diag *diag)
@@ -26,20 +25,10 @@ static enum kgr_error order_pair(const struct kgr_ac_settings *settings,
                                  struct kgr_diag *diag)
 {
     struct kgr_ac ac = KGR_AC_INIT;
-    uint8_t body[2 * (1 + KGR_NID_MAX) + 2];
-    struct kgr_slice result;
-    struct kgr_wr wr;
-    uint8_t *buf = malloc(KGR_FRAME_MAX);
-    if (buf == NULL)
-        return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
-    kgr_wr_init(&wr, body, sizeof body);
-    enum kgr_error err = kgr_order_pair_encode(&wr, pair, kind == KGR_ORDER_PAIR_ALLOW);
+    enum kgr_error err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)
-        err = kgr_ac_open(&ac, settings, diag);
-    if (err == KGR_OK)
-        err = kgr_ac_order(&ac, &result, buf, kind, kgr_wr_slice(&wr), diag);
+        err = kgr_ac_order_pair(&ac, pair, kind, diag);
     kgr_ac_close(&ac);
-    free(buf);
     return err;
 }
 
@@ -71,36 +60,75 @@ enum kgr_error kgr_ac_cmd_pair_deny(const struct kgr_ac_settings *settings,
     return err;
 }
 
-static bool print_pair(struct kgr_rd *rd, json_t *list)
+static enum kgr_error print_pairs(const struct kgr_roster *roster, struct kgr_diag *diag)
 {
-    struct kgr_pair_entry e;
-    kgr_pair_entry_read(rd, &e);
-    if (!kgr_rd_ok(rd))
-        return false;
-    const char *status = e.status == 1 ? "allowed" : e.status == 2 ? "revoked" : "denied";
-    if (list == NULL) {
-        printf("%-24s %-24s %-8s %-23s %-8s %" PRIu64 "\n", e.nids[0].s, e.nids[1].s, status,
-               kgr_suite_word(e.min_suite), kgr_custody_word(e.min_custody), e.generation);
-        return true;
+    static const struct kgr_table_column columns[] = {
+        {"NODE", false, 0},        {"NODE", false, 0},    {"STATUS", false, 0},
+        {"LEAST SUITE", false, 3}, {"CUSTODY", false, 2}, {"GENERATION", true, 1},
+    };
+    struct kgr_table table;
+    kgr_table_init(&table, columns, KGR_ARRAY_LEN(columns), 2);
+    for (size_t i = 0; i < roster->num_pairs; i++) {
+        const struct kgr_pair_entry *pair = &roster->pairs[i];
+        char generation[24];
+        snprintf(generation, sizeof generation, "%" PRIu64, pair->generation);
+        const char *const cells[] = {
+            pair->nids[0].s,
+            pair->nids[1].s,
+            kgr_pair_status_word(pair),
+            kgr_suite_word(pair->min_suite),
+            kgr_custody_word(pair->min_custody),
+            generation,
+        };
+        kgr_table_add(&table, pair->status == 1 ? KGR_TABLE_GOOD : KGR_TABLE_BAD, cells);
     }
-    json_t *nodes = json_pack("[s, s]", e.nids[0].s, e.nids[1].s);
-    return json_array_append_new(list,
-                                 json_pack("{s:o, s:s, s:s, s:s, s:I}", "nodes", nodes, "status",
-                                           status, "min_suite", kgr_suite_word(e.min_suite),
-                                           "min_custody", kgr_custody_word(e.min_custody),
-                                           "generation", (json_int_t)e.generation)) == 0;
+    return kgr_ac_print_table(&table, diag);
 }
 
-static void pair_title(void)
+static enum kgr_error print_pairs_json(const struct kgr_roster *roster, struct kgr_diag *diag)
 {
-    printf("%-24s %-24s %-8s %-23s %-8s %s\n", "NODE", "NODE", "STATUS", "LEAST SUITE", "CUSTODY",
-           "GENERATION");
+    json_t *list = json_array();
+    for (size_t i = 0; i < roster->num_pairs; i++) {
+        const struct kgr_pair_entry *pair = &roster->pairs[i];
+        json_t *nodes = json_pack("[s, s]", pair->nids[0].s, pair->nids[1].s);
+        json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:s, s:I}", "nodes", nodes, "status",
+                                              kgr_pair_status_word(pair), "min_suite",
+                                              kgr_suite_word(pair->min_suite), "min_custody",
+                                              kgr_custody_word(pair->min_custody), "generation",
+                                              (json_int_t)pair->generation));
+    }
+    enum kgr_error err =
+        kgr_ac_print_json(json_array_size(list) == roster->num_pairs ? list : NULL, diag);
+    json_decref(list);
+    return err;
+}
+
+static enum kgr_error print_matrix(const struct kgr_roster *roster,
+                                   const struct kgr_options *options, struct kgr_diag *diag)
+{
+    if (options->values[KGR_AC_MATRIX_JSON] != NULL)
+        return print_pairs_json(roster, diag);
+    if (options->values[KGR_AC_MATRIX_GRID] != NULL)
+        return kgr_matrix_grid(roster, stdout)
+                   ? KGR_OK
+                   : kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
+    if (options->values[KGR_AC_MATRIX_DOT] == NULL)
+        return print_pairs(roster, diag);
+    kgr_matrix_dot(roster, stdout);
+    return KGR_OK;
 }
 
 enum kgr_error kgr_ac_cmd_pair_matrix(const struct kgr_ac_settings *settings,
                                       const struct kgr_options *options, struct kgr_diag *diag)
 {
-    const struct kgr_ac_list list = {KGR_ORDER_PAIR_LIST, pair_title, print_pair,
-                                     options->values[KGR_AC_LIST_JSON] != NULL};
-    return kgr_ac_print_list(settings, &list, diag);
+    struct kgr_ac ac = KGR_AC_INIT;
+    struct kgr_roster roster = {0};
+    enum kgr_error err = kgr_ac_open(&ac, settings, diag);
+    if (err == KGR_OK)
+        err = kgr_roster_fetch(&roster, &ac, diag);
+    kgr_ac_close(&ac);
+    if (err == KGR_OK)
+        err = print_matrix(&roster, options, diag);
+    kgr_roster_deinit(&roster);
+    return err;
 }

@@ -27,6 +27,20 @@ static const struct kgr_option list_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct kgr_option matrix_options[] = {
+    {"json", 0, NULL, "print JSON"},
+    {"grid", 0, NULL, "print a row and a column for each node"},
+    {"dot", 0, NULL, "print a graph for Graphviz: | dot -Tsvg >pairs.svg"},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct kgr_option import_options[] = {
+    {"dry-run", 'n', NULL, "show what would change, and change nothing"},
+    {"credentials", 0, "DIR", "where the credentials of new nodes go: DIR/N_ID.credential"},
+    {"json", 0, NULL, "with --dry-run: print JSON"},
+    {NULL, 0, NULL, NULL},
+};
+
 static const struct kgr_option rekey_options[] = {
     {"storage-key", 0, NULL, "and replace its storage key: all its pairs get new keys"},
     {NULL, 0, NULL, NULL},
@@ -62,7 +76,9 @@ static const struct kgr_command commands[] = {
     {"node remove", "N_ID", 1, "the same, and give its N_ID free for another TPM", NULL, 0},
     {"pair allow", "N_ID N_ID", 2, "let two nodes have keys", allow_options, 0},
     {"pair deny", "N_ID N_ID", 2, "let two nodes have no keys any more", NULL, 0},
-    {"pair matrix", NULL, 0, "show who may have keys with whom", list_options, 0},
+    {"pair matrix", NULL, 0, "show who may have keys with whom", matrix_options, 0},
+    {"import", "FILE", 1, "add the nodes and allow or deny the pairs that a list names",
+     import_options, 0},
     {"audit", NULL, 0, "show what the key server was ordered, and what became of it", audit_options,
      0},
     {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out", NULL, 0},
@@ -72,12 +88,12 @@ static const struct kgr_command commands[] = {
 };
 
 static kgr_ac_command *const functions[] = {
-    kgr_ac_cmd_init,       kgr_ac_cmd_pin,          kgr_ac_cmd_rekey,
-    kgr_ac_cmd_node_add,   kgr_ac_cmd_node_list,    kgr_ac_cmd_node_show,
-    kgr_ac_cmd_node_rekey, kgr_ac_cmd_node_revoke,  kgr_ac_cmd_node_remove,
-    kgr_ac_cmd_pair_allow, kgr_ac_cmd_pair_deny,    kgr_ac_cmd_pair_matrix,
-    kgr_ac_cmd_audit,      kgr_ac_cmd_audit_verify, kgr_ac_cmd_topic0_rotate,
-    kgr_ac_cmd_wipe,
+    kgr_ac_cmd_init,          kgr_ac_cmd_pin,         kgr_ac_cmd_rekey,
+    kgr_ac_cmd_node_add,      kgr_ac_cmd_node_list,   kgr_ac_cmd_node_show,
+    kgr_ac_cmd_node_rekey,    kgr_ac_cmd_node_revoke, kgr_ac_cmd_node_remove,
+    kgr_ac_cmd_pair_allow,    kgr_ac_cmd_pair_deny,   kgr_ac_cmd_pair_matrix,
+    kgr_ac_cmd_import,        kgr_ac_cmd_audit,       kgr_ac_cmd_audit_verify,
+    kgr_ac_cmd_topic0_rotate, kgr_ac_cmd_wipe,
 };
 
 static const struct kgr_program program = {

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/base/table.h"
+#include "agent/base/terminal.h"
 #include "agent/ctl/json.h"
-#include "agent/ctl/table.h"
 #include "agent/ctl/terminal.h"
 
 static const struct kgr_table_column columns[] = {
@@ -69,7 +70,8 @@ static int print_table(const struct kgr_peer *peers, size_t num)
     kgr_table_init(&table, columns, any_error ? NUM_COLUMNS : NUM_COLUMNS - 1, STATE_COLUMN);
     for (size_t i = 0; i < num; i++)
         add_row(&table, &peers[i]);
-    printed = kgr_table_print(&table, stdout, kgr_ctl_width(stdout), kgr_ctl_colours(stdout));
+    printed =
+        kgr_table_print(&table, stdout, kgr_terminal_width(stdout), kgr_terminal_colours(stdout));
     kgr_table_deinit(&table);
     return printed ? kgr_ctl_flush() : kgr_ctl_fail_text(KGR_ERR_NO_MEMORY, "peers", "");
 }

@@ -8,12 +8,6 @@
 
 #include <kgr/client.h>
 
-/* kgr_ctl_width is the number of columns of the terminal behind file; 0: it is none. */
-size_t kgr_ctl_width(FILE *file);
-
-/* kgr_ctl_colours: file is a terminal that shows colours, and NO_COLOR does not forbid them. */
-bool kgr_ctl_colours(FILE *file);
-
 #define KGR_CTL_DURATION_MAX 48
 /* kgr_ctl_duration writes seconds for people ("45s", "2h 05m", "3d 04h"), "-" if negative. Returns out. */
 const char *kgr_ctl_duration(char out[KGR_CTL_DURATION_MAX], int64_t seconds);

@@ -61,23 +61,11 @@ static void fail_names_the_thing_and_the_remedy(void **state)
                  "kgrctl: N2: key not established yet (kgrctl request asks for it)\n");
 }
 
-static void colours_need_a_terminal(void **state)
-{
-    FILE *file = tmpfile();
-
-    (void)state;
-    assert_non_null(file);
-    assert_false(kgr_ctl_colours(file));
-    assert_int_equal(kgr_ctl_width(file), 0);
-    (void)fclose(file);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(duration_is_short_and_exact),
         cmocka_unit_test(fail_names_the_thing_and_the_remedy),
-        cmocka_unit_test(colours_need_a_terminal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/ctl/table.h"
+#include "agent/base/table.h"
 
 #include <stdlib.h>
 #include <string.h>
