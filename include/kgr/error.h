@@ -39,7 +39,7 @@ enum kgr_error {
     KGR_ERR_SUPERSEDED = 26,     /* another exchange for this pair came first */
     KGR_ERR_EXISTS = 27,         /* it is there already */
     KGR_ERR_BUDGET = 28,         /* the key has processed all that it may: it sends no more */
-    KGR_ERR_ACCESS = 29,         /* the agent's configuration does not let this user do this (group access) */
+    KGR_ERR_ACCESS = 29,         /* the agent's group access does not let this user do this */
     KGR_ERR_COUNT                /* not an error: one more than the last */
 };
 
