@@ -5,11 +5,14 @@
 #include <stdint.h>
 
 #include "agent/base/diag.h"
+#include "agent/daemon/config.h"
 #include "agent/tpm/access.h"
 #include "agent/mqtt/broker.h"
 
 /* The configuration of kgr-ac (ac.conf). Texts are borrowed from it. */
-struct kgr_config;
+
+/* The keys of ac.conf. */
+extern const struct kgr_config_key kgr_ac_settings_keys[];
 
 struct kgr_ac_settings {
     struct kgr_config *config; /* owned */
@@ -28,4 +31,6 @@ struct kgr_ac_settings {
  */
 KGR_MUST_CHECK enum kgr_error kgr_ac_settings_load(struct kgr_ac_settings *out, const char *path,
                                                    struct kgr_diag *diag);
+/* kgr_ac_settings_check is --check: every mistake of the file, and of the files it names, on stderr. KGR_OK or KGR_ERR_CONFIG. */
+KGR_MUST_CHECK enum kgr_error kgr_ac_settings_check(const char *path);
 void kgr_ac_settings_deinit(struct kgr_ac_settings *settings);

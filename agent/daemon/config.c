@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "agent/daemon/config.h"
+#include "agent/daemon/config_parts.h"
 
-#include "agent/base/log.h"
+#include "agent/base/secret_file.h"
 #include "agent/daemon/config_text.h"
-
-#include <libconfig.h>
 
 #include <assert.h>
 #include <dirent.h>
@@ -13,33 +11,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define MAX_FILES        64u
-#define DEFAULT_TEXT_MAX 1023
-
-struct config_file {
-    config_t cfg;
-    char *path; /* owned */
-};
-
-struct kgr_config {
-    const struct kgr_config_key *schema;
-    char *path;                           /* as given; owned */
-    struct config_file *files[MAX_FILES]; /* owned; a later one counts more */
-    size_t num_files;
-};
+#define PATH_LEN 1200
 
 /* Where a setting stands */
 
-static const char *file_of(const struct kgr_config *config, const config_setting_t *setting)
+/* Versions of libconfig differ in whether they put the folder before the name of what is included. */
+static const char *included_path(char out[PATH_LEN], const struct kgr_config_file *file,
+                                 const char *source)
+{
+    if (source[0] == '/')
+        return source;
+    (void)snprintf(out, PATH_LEN, "%s%s", file->dir, source); /* cut to fit */
+    return out;
+}
+
+static const char *file_of(char out[PATH_LEN], const struct kgr_config *config,
+                           const config_setting_t *setting)
 {
     const char *source = setting != NULL ? config_setting_source_file(setting) : NULL;
 
-    if (source != NULL) /* an @include */
-        return source;
     for (size_t i = 0; setting != NULL && i < config->num_files; i++)
         if (setting->config == &config->files[i]->cfg)
-            return config->files[i]->path;
+            return source != NULL ? included_path(out, config->files[i], source)
+                                  : config->files[i]->path;
     return config->path;
 }
 
@@ -51,271 +47,145 @@ static unsigned line_of(const config_setting_t *setting)
                : config_setting_source_line(setting);
 }
 
-static KGR_PRINTF(5, 0) enum kgr_error
-    refuse(struct kgr_diag *diag, const struct kgr_config *config, const config_setting_t *setting,
-           const char *name, const char *fmt, va_list args)
+static KGR_PRINTF(4, 0) void note(const struct kgr_config *config, const config_setting_t *setting,
+                                  const char *name, const char *fmt, va_list args)
 {
-    char text[192];
+    char text[512], path[PATH_LEN];
+    int len = name == NULL ? 0 : snprintf(text, sizeof(text), "%s ", name);
 
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s:%u: %s%s%s", file_of(config, setting),
-                        line_of(setting), name != NULL ? name : "", name != NULL ? " " : "", text);
+    (void)vsnprintf(text + len, sizeof(text) - (size_t)len, fmt, args); /* cut to fit */
+    kgr_mistakes_add(config->mistakes, file_of(path, config, setting), line_of(setting), text);
 }
 
-static KGR_PRINTF(5, 6) enum kgr_error
-    wrong(struct kgr_diag *diag, const struct kgr_config *config, const config_setting_t *setting,
-          const char *name, const char *fmt, ...)
+void kgr_config_note(const struct kgr_config *config, const config_setting_t *setting,
+                     const char *name, const char *fmt, ...)
 {
-    enum kgr_error err;
     va_list args;
 
     va_start(args, fmt);
-    err = refuse(diag, config, setting, name, fmt, args);
+    note(config, setting, name, fmt, args);
     va_end(args);
-    return err;
-}
-
-/* Checking against the schema */
-
-static const struct kgr_config_key *find_key(const struct kgr_config_key *keys, const char *name)
-{
-    for (; keys->name != NULL; keys++)
-        if (strcmp(keys->name, name) == 0)
-            return keys;
-    return NULL;
-}
-
-static void list_names(char *out, size_t cap, const struct kgr_config_key *keys)
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (const struct kgr_config_key *key = keys; key->name != NULL; key++) {
-        int n = snprintf(out + len, cap - len, "%s%s", key == keys ? "" : ", ", key->name);
-
-        if (n < 0 || (size_t)n >= cap - len)
-            break;
-        len += (size_t)n;
-    }
-}
-
-static void list_choices(char *out, size_t cap, const char *const *choices)
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; choices[i] != NULL; i++) {
-        int n = snprintf(out + len, cap - len, "%s\"%s\"", i == 0 ? "" : ", ", choices[i]);
-
-        if (n < 0 || (size_t)n >= cap - len)
-            break;
-        len += (size_t)n;
-    }
-}
-
-static bool find_choice(size_t *out, const char *const *choices, const char *text)
-{
-    for (size_t i = 0; choices[i] != NULL; i++) {
-        if (strcmp(choices[i], text) == 0) {
-            *out = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_integer(const config_setting_t *setting)
-{
-    return config_setting_type(setting) == CONFIG_TYPE_INT ||
-           config_setting_type(setting) == CONFIG_TYPE_INT64;
-}
-
-static enum kgr_error check_text(const struct kgr_config *config, const config_setting_t *setting,
-                                 const struct kgr_config_key *key, struct kgr_diag *diag)
-{
-    bool unlimited = key->min == 0 && key->max == 0;
-    int64_t min = unlimited ? 1 : key->min, max = unlimited ? DEFAULT_TEXT_MAX : key->max, len;
-    char shown[64], choices[128];
-    const char *text;
-    size_t i;
-
-    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
-        return wrong(diag, config, setting, key->name, "must be a text in double quotes");
-    text = config_setting_get_string(setting);
-    len = (int64_t)strlen(text);
-    if (key->choices != NULL) {
-        if (find_choice(&i, key->choices, text))
-            return KGR_OK;
-        list_choices(choices, sizeof(choices), key->choices);
-        kgr_log_escape(shown, sizeof(shown), text, (size_t)len);
-        return wrong(diag, config, setting, key->name, "is \"%s\", must be one of %s", shown,
-                     choices);
-    }
-    if (len < min || len > max)
-        return wrong(diag, config, setting, key->name, "is %lld bytes long, must be %lld to %lld",
-                     (long long)len, (long long)min, (long long)max);
-    return KGR_OK;
-}
-
-static enum kgr_error check_int(const struct kgr_config *config, const config_setting_t *setting,
-                                const struct kgr_config_key *key, struct kgr_diag *diag)
-{
-    int64_t min = key->min, max = key->min == 0 && key->max == 0 ? INT64_MAX : key->max, value;
-
-    if (!is_integer(setting))
-        return wrong(diag, config, setting, key->name, "must be a whole number, without quotes");
-    value = config_setting_get_int64(setting);
-    if (value < min || value > max)
-        return wrong(diag, config, setting, key->name, "is %lld, must be %lld to %lld",
-                     (long long)value, (long long)min, (long long)max);
-    return KGR_OK;
-}
-
-static enum kgr_error check_group(const struct kgr_config *config, const config_setting_t *group,
-                                  const struct kgr_config_key *keys, struct kgr_diag *diag);
-
-static enum kgr_error check_several(const struct kgr_config *config,
-                                    const config_setting_t *setting,
-                                    const struct kgr_config_key *key, struct kgr_diag *diag)
-{
-    bool groups = key->type == KGR_CONFIG_GROUPS;
-    int num = config_setting_length(setting);
-    enum kgr_error err = KGR_OK;
-
-    if (num < 1)
-        return wrong(diag, config, setting, key->name, "is empty, leave it out or name one");
-    for (int i = 0; i < num && err == KGR_OK; i++) {
-        const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
-
-        if (!groups)
-            err = check_text(config, element, key, diag);
-        else if (!config_setting_is_group(element))
-            err = wrong(diag, config, element, key->name, "must hold groups { ... } only");
-        else
-            err = check_group(config, element, key->keys, diag);
-    }
-    return err;
-}
-
-static enum kgr_error check_value(const struct kgr_config *config, const config_setting_t *setting,
-                                  const struct kgr_config_key *key, struct kgr_diag *diag)
-{
-    int type = config_setting_type(setting);
-
-    switch (key->type) {
-    case KGR_CONFIG_BOOL:
-        if (type != CONFIG_TYPE_BOOL)
-            return wrong(diag, config, setting, key->name, "must be true or false");
-        return KGR_OK;
-    case KGR_CONFIG_INT:
-        return check_int(config, setting, key, diag);
-    case KGR_CONFIG_TEXT:
-        return check_text(config, setting, key, diag);
-    case KGR_CONFIG_TEXTS:
-        if (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST)
-            return check_several(config, setting, key, diag);
-        return check_text(config, setting, key, diag);
-    case KGR_CONFIG_GROUP:
-        if (type != CONFIG_TYPE_GROUP)
-            return wrong(diag, config, setting, key->name, "must be a group { ... }");
-        return check_group(config, setting, key->keys, diag);
-    case KGR_CONFIG_GROUPS:
-        if (type == CONFIG_TYPE_LIST)
-            return check_several(config, setting, key, diag);
-        if (type != CONFIG_TYPE_GROUP)
-            return wrong(diag, config, setting, key->name,
-                         "must be a group { ... } or a list ( { ... }, { ... } )");
-        return check_group(config, setting, key->keys, diag);
-    }
-    assert(false && "a type of the schema");
-    return KGR_ERR_FAILED;
-}
-
-/* Every setting of the group is known and right. */
-static enum kgr_error check_known(const struct kgr_config *config, const config_setting_t *group,
-                                  const struct kgr_config_key *keys, struct kgr_diag *diag)
-{
-    int num = config_setting_length(group);
-
-    for (int i = 0; i < num; i++) {
-        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        const char *name = config_setting_name(setting);
-        const struct kgr_config_key *key = find_key(keys, name);
-        char shown[64], names[128];
-        enum kgr_error err;
-
-        if (key == NULL) {
-            list_names(names, sizeof(names), keys);
-            kgr_log_escape(shown, sizeof(shown), name, strlen(name));
-            return wrong(diag, config, setting, shown, "is no known key, use one of %s", names);
-        }
-        err = check_value(config, setting, key, diag);
-        if (err != KGR_OK)
-            return err;
-    }
-    return KGR_OK;
-}
-
-static enum kgr_error check_group(const struct kgr_config *config, const config_setting_t *group,
-                                  const struct kgr_config_key *keys, struct kgr_diag *diag)
-{
-    enum kgr_error err = check_known(config, group, keys, diag);
-
-    if (err != KGR_OK)
-        return err;
-    for (; keys->name != NULL; keys++)
-        if (keys->required && config_setting_get_member(group, keys->name) == NULL)
-            return wrong(diag, config, group, keys->name, "is missing, it has no default");
-    return KGR_OK;
 }
 
 /* Reading */
 
-static void free_file(struct config_file *file)
+static void free_file(struct kgr_config_file *file)
 {
     if (file == NULL)
         return;
     config_destroy(&file->cfg);
     free(file->path);
+    free(file->dir);
     free(file);
 }
 
-static enum kgr_error load_file(struct kgr_config *config, const char *path, struct kgr_diag *diag)
+/* What is included stands beside the file that includes it, not wherever the program was started. */
+static char *folder_of(const char *path)
 {
-    struct config_file *file = NULL;
-    char *text = NULL;
-    enum kgr_error err;
+    const char *slash = strrchr(path, '/');
+    int len = slash == NULL ? 0 : (int)(slash - path) + 1;
+    char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0), *dir = NULL;
 
-    if (config->num_files == MAX_FILES)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: more than %u files", path, MAX_FILES);
-    err = kgr_config_text_read(&text, path, diag);
-    if (err != KGR_OK)
-        return err;
-    file = calloc(1, sizeof(*file));
-    if (file == NULL) {
-        err = KGR_ERR_NO_MEMORY;
-        goto out;
-    }
+    if ((path[0] != '/' && cwd == NULL) ||
+        asprintf(&dir, "%s%s%.*s", cwd == NULL ? "" : cwd, cwd == NULL ? "" : "/", len, path) < 0)
+        dir = NULL;
+    free(cwd);
+    return dir;
+}
+
+static struct kgr_config_file *new_file(const char *path)
+{
+    struct kgr_config_file *file = calloc(1, sizeof(*file));
+
+    if (file == NULL)
+        return NULL;
     config_init(&file->cfg);
     file->path = strdup(path);
-    if (file->path == NULL) {
-        err = KGR_ERR_NO_MEMORY;
-        goto out;
+    file->dir = folder_of(path);
+    if (file->path == NULL || file->dir == NULL) {
+        free_file(file);
+        return NULL;
     }
-    if (config_read_string(&file->cfg, text) != CONFIG_TRUE) {
-        const char *included = config_error_file(&file->cfg);
+    config_set_include_dir(&file->cfg, file->dir);
+    return file;
+}
 
-        err = kgr_diag_set(diag, KGR_ERR_CONFIG, "%s:%d: %s", included != NULL ? included : path,
-                           config_error_line(&file->cfg), config_error_text(&file->cfg));
-        goto out;
+/* check_included looks at the files that settings come from as at those that we open ourselves. */
+static void check_included(struct kgr_config *config, const struct kgr_config_file *file,
+                           const config_setting_t *group)
+{
+    for (int i = 0; i < config_setting_length(group); i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        const char *source = config_setting_source_file(setting);
+        char *text = NULL, path[PATH_LEN];
+
+        if (source != NULL && kgr_config_text_read(&text, included_path(path, file, source),
+                                                   config->mistakes) != KGR_OK)
+            config->unread = true;
+        free(text);
+        if (config_setting_is_aggregate(setting))
+            check_included(config, file, setting);
+    }
+}
+
+static void mark_seen(struct kgr_config *config, const config_setting_t *root)
+{
+    for (size_t i = 0; i < 64 && config->schema[i].name != NULL; i++)
+        if (config_setting_get_member(root, config->schema[i].name) != NULL)
+            config->seen |= UINT64_C(1) << i;
+}
+
+/* A key without a default stands in no file. */
+static void check_missing(const struct kgr_config *config)
+{
+    char text[96];
+
+    for (size_t i = 0; i < 64 && config->schema[i].name != NULL && !config->unread; i++) {
+        if (!config->schema[i].required || (config->seen >> i & 1) != 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "%s is missing, it has no default",
+                       config->schema[i].name);
+        kgr_mistakes_add(config->mistakes, config->path, KGR_MISTAKES_LAST, text);
+    }
+}
+
+static enum kgr_error load_file(struct kgr_config *config, const char *path)
+{
+    struct kgr_config_file *file;
+    char *text = NULL, name[PATH_LEN];
+    enum kgr_error err;
+
+    if (config->num_files == KGR_CONFIG_MAX_FILES) {
+        kgr_mistakes_add(config->mistakes, path, 0, "more than 64 files");
+        return KGR_OK;
+    }
+    err = kgr_config_text_read(&text, path, config->mistakes);
+    if (err == KGR_ERR_CONFIG) {
+        config->unread = true;
+        return KGR_OK;
+    }
+    if (err != KGR_OK)
+        return err;
+    file = new_file(path);
+    if (file == NULL) {
+        free(text);
+        return KGR_ERR_NO_MEMORY;
     }
     config->files[config->num_files++] = file;
-    err = check_known(config, config_root_setting(&file->cfg), config->schema, diag);
-    file = NULL; /* owned by config */
-out:
-    free_file(file);
+    if (config_read_string(&file->cfg, text) == CONFIG_TRUE) {
+        mark_seen(config, config_root_setting(&file->cfg));
+        check_included(config, file, config_root_setting(&file->cfg));
+        kgr_config_check(config, config_root_setting(&file->cfg), config->schema);
+    } else {
+        const char *included = config_error_file(&file->cfg);
+
+        kgr_mistakes_add(config->mistakes,
+                         included != NULL ? included_path(name, file, included) : path,
+                         (unsigned)config_error_line(&file->cfg), config_error_text(&file->cfg));
+        config->unread = true;
+    }
     free(text);
-    return err;
+    return KGR_OK;
 }
 
 static int is_drop_in(const struct dirent *entry)
@@ -330,7 +200,7 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static enum kgr_error load_drop_ins(struct kgr_config *config, struct kgr_diag *diag)
+static enum kgr_error load_drop_ins(struct kgr_config *config)
 {
     struct dirent **entries = NULL;
     enum kgr_error err = KGR_OK;
@@ -340,14 +210,18 @@ static enum kgr_error load_drop_ins(struct kgr_config *config, struct kgr_diag *
     if (asprintf(&dir, "%s.d", config->path) < 0)
         return KGR_ERR_NO_MEMORY;
     num = scandir(dir, &entries, is_drop_in, compare_names);
-    if (num < 0 && errno != ENOENT)
-        err = kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: %s", dir, strerror(errno));
+    if (num < 0 && errno != ENOENT) {
+        kgr_mistakes_add(config->mistakes, dir, 0, strerror(errno));
+        config->unread = true;
+    }
+    if (num >= 0 && !kgr_config_folder_check(dir, config->mistakes))
+        config->unread = true;
     for (int i = 0; i < num; i++) {
         if (err == KGR_OK) {
             if (asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0) {
                 err = KGR_ERR_NO_MEMORY;
             } else {
-                err = load_file(config, path, diag);
+                err = load_file(config, path);
                 free(path);
             }
         }
@@ -358,30 +232,74 @@ static enum kgr_error load_drop_ins(struct kgr_config *config, struct kgr_diag *
     return err;
 }
 
-enum kgr_error kgr_config_load(struct kgr_config **out, const char *path,
-                               const struct kgr_config_key *schema, struct kgr_diag *diag)
+enum kgr_error kgr_config_open(struct kgr_config **out, const char *path,
+                               const struct kgr_config_key *schema)
 {
     struct kgr_config *config = calloc(1, sizeof(*config));
     enum kgr_error err = KGR_ERR_NO_MEMORY;
 
     if (config == NULL)
-        goto out;
+        return err;
     config->schema = schema;
     config->path = strdup(path);
-    if (config->path == NULL)
-        goto out;
-    err = load_file(config, path, diag);
+    if (config->path != NULL)
+        err = kgr_mistakes_new(&config->mistakes);
     if (err == KGR_OK)
-        err = load_drop_ins(config, diag);
-    for (const struct kgr_config_key *key = schema; err == KGR_OK && key->name != NULL; key++)
-        if (key->required && !kgr_config_has(kgr_config_root(config), key->name))
-            err = wrong(diag, config, NULL, key->name, "is missing, it has no default");
-    if (err == KGR_OK) {
-        *out = config;
-        config = NULL;
+        err = load_file(config, path);
+    if (err == KGR_OK)
+        err = load_drop_ins(config);
+    if (err != KGR_OK) {
+        kgr_config_free(config);
+        return err;
     }
-out:
-    kgr_config_free(config);
+    check_missing(config);
+    *out = config;
+    return KGR_OK;
+}
+
+const struct kgr_mistakes *kgr_config_mistakes(const struct kgr_config *config)
+{
+    return config->mistakes;
+}
+
+enum kgr_error kgr_config_result(const struct kgr_config *config, struct kgr_diag *diag)
+{
+    size_t num = kgr_mistakes_num(config->mistakes);
+
+    if (!kgr_mistakes_any(config->mistakes))
+        return KGR_OK;
+    if (diag != NULL)
+        diag->text[0] = '\0'; /* the first one found need not be the first one in the file */
+    if (num == 0)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: wrong, and no memory to say how",
+                            config->path);
+    if (num == 1)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s", kgr_mistakes_line(config->mistakes, 0));
+    return kgr_diag_set(diag, KGR_ERR_CONFIG, "%.200s (1 of %zu mistakes: --check shows all)",
+                        kgr_mistakes_line(config->mistakes, 0), num);
+}
+
+enum kgr_error kgr_config_report(const struct kgr_config *config)
+{
+    for (size_t i = 0; i < kgr_mistakes_num(config->mistakes); i++)
+        (void)fprintf(stderr, "%s\n", kgr_mistakes_line(config->mistakes, i));
+    if (!kgr_mistakes_any(config->mistakes))
+        (void)printf("%s: no mistakes\n", config->path);
+    return kgr_config_result(config, NULL);
+}
+
+enum kgr_error kgr_config_load(struct kgr_config **out, const char *path,
+                               const struct kgr_config_key *schema, struct kgr_diag *diag)
+{
+    struct kgr_config *config = NULL;
+    enum kgr_error err = kgr_config_open(&config, path, schema);
+
+    if (err == KGR_OK)
+        err = kgr_config_result(config, diag);
+    if (err == KGR_OK)
+        *out = config;
+    else
+        kgr_config_free(config);
     return err;
 }
 
@@ -391,6 +309,7 @@ void kgr_config_free(struct kgr_config *config)
         return;
     for (size_t i = 0; i < config->num_files; i++)
         free_file(config->files[i]);
+    kgr_mistakes_free(config->mistakes);
     free(config->path);
     free(config);
 }
@@ -400,26 +319,36 @@ void kgr_config_free(struct kgr_config *config)
 struct kgr_config_group kgr_config_root(const struct kgr_config *config)
 {
     /* The root is no setting of one file: it is looked up in all of them. */
-    return (struct kgr_config_group){config, NULL, config->schema};
+    return (struct kgr_config_group){config, NULL, config->schema, NULL};
+}
+
+/* in_file finds name in the group of one file; the root's, or one at the top, whose keys are looked up in all files. */
+static const config_setting_t *in_file(struct kgr_config_group group, size_t file, const char *name)
+{
+    const config_setting_t *parent = config_root_setting(&group.config->files[file]->cfg);
+
+    if (group.top != NULL)
+        parent = config_setting_get_member(parent, group.top);
+    return parent == NULL ? NULL : config_setting_get_member(parent, name);
 }
 
 static const config_setting_t *member(struct kgr_config_group group, const char *name)
 {
     const config_setting_t *found = NULL;
 
-    if (group.setting != NULL)
+    if (group.top == NULL && group.setting != NULL)
         return config_setting_get_member(group.setting, name);
-    if (group.keys != group.config->schema)
+    if (group.top == NULL && group.keys != group.config->schema)
         return NULL;
     for (size_t i = group.config->num_files; i-- > 0 && found == NULL;)
-        found = config_setting_get_member(config_root_setting(&group.config->files[i]->cfg), name);
+        found = in_file(group, i, name);
     return found;
 }
 
 static const struct kgr_config_key *key_of(struct kgr_config_group group, const char *name,
                                            enum kgr_config_type type)
 {
-    const struct kgr_config_key *key = find_key(group.keys, name);
+    const struct kgr_config_key *key = kgr_config_find_key(group.keys, name);
 
     assert(key != NULL && key->type == type && "the schema has this key, of this type");
     (void)type;
@@ -428,7 +357,7 @@ static const struct kgr_config_key *key_of(struct kgr_config_group group, const 
 
 bool kgr_config_has(struct kgr_config_group group, const char *name)
 {
-    assert(find_key(group.keys, name) != NULL);
+    assert(kgr_config_find_key(group.keys, name) != NULL);
     return member(group, name) != NULL;
 }
 
@@ -461,7 +390,8 @@ size_t kgr_config_choice(struct kgr_config_group group, const char *name)
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_TEXT);
     const char *text = kgr_config_text(group, name);
     size_t i = 0;
-    bool found = text != NULL && key->choices != NULL && find_choice(&i, key->choices, text);
+    bool found =
+        text != NULL && key->choices != NULL && kgr_config_find_choice(&i, key->choices, text);
 
     assert(found && "a text with choices that is required or has a default");
     (void)found;
@@ -471,8 +401,10 @@ size_t kgr_config_choice(struct kgr_config_group group, const char *name)
 struct kgr_config_group kgr_config_group(struct kgr_config_group group, const char *name)
 {
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_GROUP);
+    bool at_top = group.setting == NULL && group.keys == group.config->schema;
 
-    return (struct kgr_config_group){group.config, member(group, name), key->keys};
+    return (struct kgr_config_group){group.config, member(group, name), key->keys,
+                                     at_top ? key->name : NULL};
 }
 
 size_t kgr_config_count(struct kgr_config_group group, const char *name)
@@ -507,20 +439,46 @@ struct kgr_config_group kgr_config_group_at(struct kgr_config_group group, const
 {
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_GROUPS);
 
-    return (struct kgr_config_group){group.config, element(group, name, i), key->keys};
+    return (struct kgr_config_group){group.config, element(group, name, i), key->keys, NULL};
 }
 
 enum kgr_error kgr_config_error(struct kgr_diag *diag, struct kgr_config_group group,
                                 const char *name, const char *fmt, ...)
 {
     const config_setting_t *setting = name != NULL ? member(group, name) : NULL;
-    enum kgr_error err;
+    char text[192], path[PATH_LEN];
     va_list args;
 
     if (setting == NULL)
         setting = group.setting;
     va_start(args, fmt);
-    err = refuse(diag, group.config, setting, name, fmt, args);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* cut to fit */
     va_end(args);
-    return err;
+    kgr_config_note(group.config, setting, name, "%s", text);
+    return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s:%u: %s%s%s", file_of(path, group.config, setting),
+                        line_of(setting), name != NULL ? name : "", name != NULL ? " " : "", text);
+}
+
+void kgr_config_check_path(struct kgr_config_group group, const char *name)
+{
+    const char *path = kgr_config_text(group, name);
+
+    if (path != NULL && path[0] != '\0' && path[0] != '/')
+        (void)kgr_config_error(NULL, group, name, "must be an absolute path");
+}
+
+void kgr_config_check_secret(struct kgr_config_group group, const char *name, bool open)
+{
+    const char *text = kgr_config_text(group, name);
+    struct kgr_diag why = {{0}};
+    int fd = -1;
+
+    if (text == NULL || text[0] == '\0')
+        return;
+    if (!kgr_secret_file_is_named(text))
+        (void)kgr_config_error(NULL, group, name, KGR_SECRET_FILE_RULE);
+    else if (open && kgr_secret_file_open(&fd, text, &why) != KGR_OK)
+        (void)kgr_config_error(NULL, group, name, "%s", why.text);
+    if (fd >= 0)
+        (void)close(fd); /* only looked at */
 }

@@ -10,7 +10,7 @@
 
 /*
  * Configuration files in libconfig's syntax, checked as a whole against a schema when they are read:
- * an unknown key, a wrong type, a value out of range or a missing key is KGR_ERR_CONFIG and a diag
+ * an unknown key, a wrong type, a value out of range or a missing key is a mistake
  * `FILE:LINE: what is wrong, and the remedy`. What was loaded is therefore right, and the getters
  * cannot fail.
  */
@@ -36,18 +36,40 @@ struct kgr_config_key {
 };
 
 struct kgr_config;
+struct kgr_mistakes;
 
 /* A group within a loaded configuration; small, passed by value, valid as long as the configuration. */
 struct kgr_config_group {
     const struct kgr_config *config;
     const void *setting; /* NULL: absent */
     const struct kgr_config_key *keys;
+    const char *top; /* name of a GROUP at the top level: its keys may come from several files */
 };
 
 /*
- * kgr_config_load reads path, then every *.conf of the folder path + ".d" in bytewise order, if there is
- * one; a top-level key of a later file replaces the whole of it. KGR_ERR_CONFIG with diag.
+ * kgr_config_open reads path, then every *.conf of the folder path + ".d" in bytewise order, if there is one. A key of a
+ * later file counts instead of the same key of an earlier one, key by key within a GROUP at the top level; lists and
+ * GROUPS are replaced as a whole. Files may include others (libconfig's @include, relative to their own folder). Files that
+ * belong to another user than root and ours, or that others may write, are mistakes.
+ *
+ * It succeeds with mistakes too: what is wrong is noted and left out, so that the checks beyond the schema can be made for the
+ * rest, and noted by kgr_config_error. Then kgr_config_result says whether there was any. KGR_ERR_NO_MEMORY.
  */
+KGR_MUST_CHECK enum kgr_error kgr_config_open(struct kgr_config **out, const char *path,
+                                              const struct kgr_config_key *schema);
+/* kgr_config_result: KGR_ERR_CONFIG with the first mistake in diag. */
+KGR_MUST_CHECK enum kgr_error kgr_config_result(const struct kgr_config *config,
+                                                struct kgr_diag *diag);
+const struct kgr_mistakes *kgr_config_mistakes(const struct kgr_config *config);
+/* kgr_config_report prints every mistake on stderr, a line each, or on stdout that there is none; result as above. */
+KGR_MUST_CHECK enum kgr_error kgr_config_report(const struct kgr_config *config);
+/*
+ * kgr_config_check_path notes a text that is no absolute path, kgr_config_check_secret one that names no file with a secret
+ * (agent/base/secret_file.h), and with open also a file that is not fit to hold one. Absent and empty texts are none.
+ */
+void kgr_config_check_path(struct kgr_config_group group, const char *name);
+void kgr_config_check_secret(struct kgr_config_group group, const char *name, bool open);
+/* kgr_config_load is both, for those who look no further. */
 KGR_MUST_CHECK enum kgr_error kgr_config_load(struct kgr_config **out, const char *path,
                                               const struct kgr_config_key *schema,
                                               struct kgr_diag *diag);
@@ -71,7 +93,7 @@ struct kgr_config_group kgr_config_group_at(struct kgr_config_group group, const
                                             size_t i);
 
 /*
- * kgr_config_error is for checks beyond the schema: it sets diag to `FILE:LINE: NAME ` and the text, where
+ * kgr_config_error is for checks beyond the schema: it notes a mistake, sets diag to `FILE:LINE: NAME ` and the text, where
  * name (or NULL for the group itself) stands, and returns KGR_ERR_CONFIG.
  */
 enum kgr_error kgr_config_error(struct kgr_diag *diag, struct kgr_config_group group,

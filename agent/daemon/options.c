@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NUM_COMMON 3
+#define NUM_COMMON 4
 /* What getopt_long returns for a long option: above every character. */
 #define OPT_BASE 0x100
 
-enum { COMMON_HELP, COMMON_VERSION, COMMON_CONFIG };
+enum { COMMON_HELP, COMMON_VERSION, COMMON_CONFIG, COMMON_CHECK };
 
-/* The three common options, then those of the command. */
+/* The common options, then those of the command. */
 struct table {
     struct option longs[NUM_COMMON + KGR_OPTIONS_MAX + 1];
     char shorts[2 + 2 * (3 + KGR_OPTIONS_MAX) + 1];
@@ -34,6 +34,7 @@ static void fill_table(struct table *table, const struct kgr_command *command)
         {"help", no_argument, NULL, OPT_BASE + COMMON_HELP},
         {"version", no_argument, NULL, OPT_BASE + COMMON_VERSION},
         {"config", required_argument, NULL, OPT_BASE + COMMON_CONFIG},
+        {"check", no_argument, NULL, OPT_BASE + COMMON_CHECK},
     };
     size_t len = 0, num = count_options(command);
 
@@ -72,6 +73,8 @@ static void print_option(const struct kgr_option *option)
 static void print_help(const struct kgr_program *program)
 {
     static const struct kgr_option help = {"help", 'h', NULL, "show this and exit"};
+    static const struct kgr_option check = {
+        "check", 0, NULL, "show every mistake in the configuration, and do nothing else"};
     static const struct kgr_option version = {"version", 0, NULL, "show the version and exit"};
 
     printf("Usage: %s [--config FILE] COMMAND [options]\n%s\n\nCommands:\n", program->name,
@@ -88,6 +91,7 @@ static void print_help(const struct kgr_program *program)
     }
     printf("\nOptions:\n      %-24s configuration (default: %s)\n", "    --config FILE",
            program->default_config);
+    print_option(&check);
     print_option(&help);
     print_option(&version);
 }
@@ -136,6 +140,8 @@ static enum kgr_options_result take_options(struct kgr_options *out,
         }
         if (got == OPT_BASE + COMMON_CONFIG)
             out->config = optarg;
+        else if (got == OPT_BASE + COMMON_CHECK)
+            out->check = true;
         else
             out->values[option_index(command, got)] = optarg != NULL ? optarg : "";
     }
@@ -182,6 +188,10 @@ enum kgr_options_result kgr_options_parse(struct kgr_options *out,
     result = take_options(&options, program, NULL, argc, argv);
     if (result != KGR_OPTIONS_RUN)
         return result;
+    if (options.check && optind >= argc) {
+        *out = options;
+        return KGR_OPTIONS_CHECK;
+    }
     if (optind >= argc)
         return usage_error(program, "a command is missing", NULL);
     argc -= optind;
@@ -204,5 +214,5 @@ enum kgr_options_result kgr_options_parse(struct kgr_options *out,
     options.operands = argv + optind;
     options.num_operands = words;
     *out = options;
-    return KGR_OPTIONS_RUN;
+    return options.check ? KGR_OPTIONS_CHECK : KGR_OPTIONS_RUN;
 }

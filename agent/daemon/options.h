@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/base/attr.h"
 
 /*
  * The command line of a daemon: PROGRAM [--config FILE] COMMAND [options] [operands], options anywhere,
- * with --help and --version. The tables are static const.
+ * with --help and --version; or PROGRAM [--config FILE] --check. The tables are static const.
  */
 #define KGR_OPTIONS_MAX 8
 
@@ -43,10 +44,12 @@ struct kgr_options {
         *values[KGR_OPTIONS_MAX]; /* by index in command->options; NULL: absent; "" for a flag */
     char *const *operands;
     int num_operands; /* how many were given */
+    bool check;
 };
 
 enum kgr_options_result {
     KGR_OPTIONS_RUN,   /* out is filled */
+    KGR_OPTIONS_CHECK, /* the configuration is only to be checked: config of out is filled */
     KGR_OPTIONS_DONE,  /* help or version was printed: exit 0 */
     KGR_OPTIONS_USAGE, /* one line on stderr says what is wrong: exit 2 */
 };

@@ -58,31 +58,31 @@ static enum kgr_error check_secret(const char *name, struct kgr_diag *diag)
     return err;
 }
 
-enum kgr_error kgr_broker_check(const struct kgr_broker *broker, struct kgr_diag *diag)
+enum kgr_error kgr_broker_check_keys(const struct kgr_broker *broker, struct kgr_diag *diag)
+{
+    const char *host = broker->host == NULL ? "" : broker->host;
+
+    if (strpbrk(host, "/@[] ") != NULL)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "broker host '%.80s': must be a name or an address alone", host);
+    if (!broker->tls && (broker->ca != NULL || broker->cert != NULL || broker->key != NULL))
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: ca, cert and key need tls = true",
+                            host);
+    if (broker->tls && broker->ca == NULL)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "broker %.80s: tls needs ca, the file of those who vouch for it", host);
+    if ((broker->cert == NULL) != (broker->key == NULL))
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: cert and key need each other",
+                            host);
+    if (broker->password_file != NULL && broker->user == NULL)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: password_file needs user", host);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_broker_check_files(const struct kgr_broker *broker, struct kgr_diag *diag)
 {
     enum kgr_error err = KGR_OK;
 
-    if (broker->host == NULL || broker->host[0] == '\0' ||
-        strnlen(broker->host, KGR_BROKER_HOST_MAX + 1) > KGR_BROKER_HOST_MAX)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "the broker's host must be 1 to %d bytes long",
-                            KGR_BROKER_HOST_MAX);
-    if (strpbrk(broker->host, "/@[] ") != NULL)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG,
-                            "broker host '%.80s': must be a name or an address alone",
-                            broker->host);
-    if (!broker->tls && (broker->ca != NULL || broker->cert != NULL || broker->key != NULL))
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: ca, cert and key need tls = true",
-                            broker->host);
-    if (broker->tls && broker->ca == NULL)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG,
-                            "broker %.80s: tls needs ca, the file of those who vouch for it",
-                            broker->host);
-    if ((broker->cert == NULL) != (broker->key == NULL))
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: cert and key need each other",
-                            broker->host);
-    if (broker->password_file != NULL && broker->user == NULL)
-        return kgr_diag_set(diag, KGR_ERR_CONFIG, "broker %.80s: password_file needs user",
-                            broker->host);
     if (broker->ca != NULL)
         err = check_public(broker->ca, diag);
     if (err == KGR_OK && broker->cert != NULL)
@@ -92,6 +92,18 @@ enum kgr_error kgr_broker_check(const struct kgr_broker *broker, struct kgr_diag
     if (err == KGR_OK && broker->password_file != NULL)
         err = check_secret(broker->password_file, diag);
     return err;
+}
+
+enum kgr_error kgr_broker_check(const struct kgr_broker *broker, struct kgr_diag *diag)
+{
+    enum kgr_error err;
+
+    if (broker->host == NULL || broker->host[0] == '\0' ||
+        strnlen(broker->host, KGR_BROKER_HOST_MAX + 1) > KGR_BROKER_HOST_MAX)
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "the broker's host must be 1 to %d bytes long",
+                            KGR_BROKER_HOST_MAX);
+    err = kgr_broker_check_keys(broker, diag);
+    return err == KGR_OK ? kgr_broker_check_files(broker, diag) : err;
 }
 
 /* Reads to the end of the file or of room, and returns how much; -1 with errno. */

@@ -46,6 +46,11 @@ const char *kgr_broker_text(char out[KGR_BROKER_TEXT_MAX + 1], const struct kgr_
  */
 KGR_MUST_CHECK enum kgr_error kgr_broker_check(const struct kgr_broker *broker,
                                                struct kgr_diag *diag);
+/* kgr_broker_check_keys and kgr_broker_check_files are its halves; the host may be missing. */
+KGR_MUST_CHECK enum kgr_error kgr_broker_check_keys(const struct kgr_broker *broker,
+                                                    struct kgr_diag *diag);
+KGR_MUST_CHECK enum kgr_error kgr_broker_check_files(const struct kgr_broker *broker,
+                                                     struct kgr_diag *diag);
 /*
  * kgr_broker_password reads the password into the arena; the caller frees it with kgr_secret_free. *out is NULL
  * without a password_file. KGR_ERR_CONFIG with diag as in kgr_broker_check, KGR_ERR_NO_MEMORY.

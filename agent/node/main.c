@@ -97,6 +97,8 @@ int main(int argc, char **argv)
         return 0;
     case KGR_OPTIONS_USAGE:
         return 2;
+    case KGR_OPTIONS_CHECK:
+        return kgr_exit_code(kgr_settings_check(options.config));
     case KGR_OPTIONS_RUN:
         break;
     }

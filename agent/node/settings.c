@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/node/settings.h"
 
-#include "agent/base/secret_file.h"
 #include "agent/daemon/config.h"
 #include "agent/daemon/config_tpm.h"
 #include "agent/mqtt/broker_config.h"
 #include "agent/socket/access_config.h"
 #include "agent/socket/policy.h"
+#include "agent/wire/common.h"
 
 #include <string.h>
 
@@ -40,7 +40,7 @@ static const struct kgr_config_key log_keys[] = {
     {.name = NULL},
 };
 
-static const struct kgr_config_key schema[] = {
+const struct kgr_config_key kgr_settings_keys[] = {
     {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/agent"},
     {.name = "socket",
      .type = KGR_CONFIG_TEXT,
@@ -74,14 +74,6 @@ static const struct kgr_config_key schema[] = {
     {.name = NULL},
 };
 
-static enum kgr_error check_path(struct kgr_config_group root, const char *name,
-                                 struct kgr_diag *diag)
-{
-    if (kgr_config_text(root, name)[0] == '/')
-        return KGR_OK;
-    return kgr_config_error(diag, root, name, "must be an absolute path");
-}
-
 /* Bit (suite - 1) for each that is named. */
 static uint8_t read_suites(struct kgr_config_group root)
 {
@@ -92,43 +84,27 @@ static uint8_t read_suites(struct kgr_config_group root)
     return mask;
 }
 
-enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
+static struct kgr_account_limits read_user_limits(struct kgr_config_group limits)
 {
-    struct kgr_config *config = NULL;
-    struct kgr_config_group root, tpm;
-    struct kgr_config_group limits;
-    size_t custody;
-    size_t min_custody;
-    struct kgr_brokers brokers;
-    struct kgr_policy *policy = NULL;
-    size_t level;
-    size_t establish;
-    enum kgr_error err = kgr_config_load(&config, path, schema, diag);
+    return (struct kgr_account_limits){
+        .connections = (uint32_t)kgr_config_int(limits, "connections"),
+        .in_flight = (uint32_t)kgr_config_int(limits, "in_flight"),
+        .rate = (uint32_t)kgr_config_int(limits, "rate"),
+        .burst = (uint32_t)kgr_config_int(limits, "burst"),
+    };
+}
 
-    if (err != KGR_OK)
-        return err;
-    root = kgr_config_root(config);
-    tpm = kgr_config_group(root, "tpm");
-    err = check_path(root, "state", diag);
-    if (err == KGR_OK)
-        err = check_path(root, "socket", diag);
-    if (err == KGR_OK && kgr_config_text(root, "pin_file")[0] != '\0' &&
-        !kgr_secret_file_is_named(kgr_config_text(root, "pin_file")))
-        err = kgr_config_error(diag, root, "pin_file", KGR_SECRET_FILE_RULE);
-    if (err == KGR_OK)
-        err = kgr_brokers_load(&brokers, root, diag);
-    if (err == KGR_OK)
-        err = kgr_access_load(&policy, root, diag);
-    if (err != KGR_OK) {
-        kgr_config_free(config);
-        return err;
-    }
-    limits = kgr_config_group(root, "limits");
-    establish = kgr_config_choice(root, "establish");
-    custody = kgr_config_choice(root, "custody");
-    min_custody = kgr_config_choice(root, "min_custody");
-    level = kgr_config_choice(kgr_config_group(root, "log"), "level");
-    *out = (struct kgr_settings){
+static struct kgr_settings read_settings(struct kgr_config *config)
+{
+    struct kgr_config_group root = kgr_config_root(config);
+    struct kgr_config_group tpm = kgr_config_group(root, "tpm");
+    struct kgr_config_group limits = kgr_config_group(root, "limits");
+    size_t establish = kgr_config_choice(root, "establish");
+    size_t custody = kgr_config_choice(root, "custody");
+    size_t min_custody = kgr_config_choice(root, "min_custody");
+    size_t level = kgr_config_choice(kgr_config_group(root, "log"), "level");
+
+    return (struct kgr_settings){
         .config = config,
         .state = kgr_config_text(root, "state"),
         .socket = kgr_config_text(root, "socket"),
@@ -150,14 +126,7 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .overlap_s = (uint32_t)kgr_config_int(root, "overlap"),
         .budget = (uint64_t)kgr_config_int(root, "budget"),
         .request_timeout_s = (uint32_t)kgr_config_int(root, "request_timeout"),
-        .policy = policy,
-        .user_limits =
-            {
-                .connections = (uint32_t)kgr_config_int(limits, "connections"),
-                .in_flight = (uint32_t)kgr_config_int(limits, "in_flight"),
-                .rate = (uint32_t)kgr_config_int(limits, "rate"),
-                .burst = (uint32_t)kgr_config_int(limits, "burst"),
-            },
+        .user_limits = read_user_limits(limits),
         .connections_total = (uint32_t)kgr_config_int(limits, "connections_total"),
         .mac_streams = (uint32_t)kgr_config_int(limits, "mac_streams"),
         .first_use_wait_ms = (uint32_t)kgr_config_int(limits, "first_use_wait_ms"),
@@ -168,10 +137,82 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
         .inbox_total = (uint32_t)kgr_config_int(limits, "inbox_total"),
         .events = (uint32_t)kgr_config_int(limits, "events"),
         .subscribers = (uint32_t)kgr_config_int(limits, "subscribers"),
-        .brokers = brokers,
         .log_level = (enum kgr_log_level)level,
     };
-    return KGR_OK;
+}
+
+/* What each key alone may say, and both together not. */
+static void check_together(const struct kgr_settings *s, struct kgr_config_group root)
+{
+    struct kgr_config_group limits = kgr_config_group(root, "limits");
+
+    if (s->custody == KGR_CUSTODY_WANT_SEALED && s->min_custody == KGR_WIRE_RESIDENT)
+        (void)kgr_config_error(NULL, root, "min_custody",
+                               "is \"resident\", but custody is \"sealed\": no pair could have a "
+                               "key");
+    if (s->inbox_bytes > s->inbox_total)
+        (void)kgr_config_error(NULL, limits, "inbox_bytes",
+                               "is %lu for one peer, more than inbox_total, %lu, for all",
+                               (unsigned long)s->inbox_bytes, (unsigned long)s->inbox_total);
+    if (s->user_limits.connections > s->connections_total)
+        (void)kgr_config_error(
+            NULL, limits, "connections", "is %lu for one user, more than connections_total, %lu",
+            (unsigned long)s->user_limits.connections, (unsigned long)s->connections_total);
+    if (s->user_limits.burst != 0 && s->user_limits.rate == 0)
+        (void)kgr_config_error(NULL, limits, "burst", "needs rate: without one it bounds nothing");
+}
+
+/* open_settings leaves mistakes in the configuration; files: those that it names are looked at too. */
+static enum kgr_error open_settings(struct kgr_settings *out, const char *path, bool files)
+{
+    struct kgr_config *config = NULL;
+    struct kgr_config_group root;
+    struct kgr_brokers brokers;
+    struct kgr_policy *policy = NULL;
+    bool brokers_right;
+    enum kgr_error err = kgr_config_open(&config, path, kgr_settings_keys);
+
+    if (err != KGR_OK)
+        return err;
+    *out = read_settings(config);
+    root = kgr_config_root(config);
+    kgr_config_check_path(root, "state");
+    kgr_config_check_path(root, "socket");
+    kgr_config_check_secret(root, "pin_file", files);
+    kgr_config_tpm_check(root, files);
+    brokers_right = kgr_brokers_load(&brokers, root, NULL) == KGR_OK;
+    out->brokers = brokers;
+    if (files && brokers_right)
+        kgr_brokers_check_files(&brokers, root);
+    check_together(out, root);
+    err = kgr_access_load(&policy, root, NULL);
+    out->policy = policy;
+    return err == KGR_ERR_CONFIG ? KGR_OK : err; /* noted */
+}
+
+enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
+{
+    struct kgr_settings settings = {0};
+    enum kgr_error err = open_settings(&settings, path, false);
+
+    if (err == KGR_OK)
+        err = kgr_config_result(settings.config, diag);
+    if (err == KGR_OK)
+        *out = settings;
+    else
+        kgr_settings_deinit(&settings);
+    return err;
+}
+
+enum kgr_error kgr_settings_check(const char *path)
+{
+    struct kgr_settings settings = {0};
+    enum kgr_error err = open_settings(&settings, path, true);
+
+    if (err == KGR_OK)
+        err = kgr_config_report(settings.config);
+    kgr_settings_deinit(&settings);
+    return err;
 }
 
 void kgr_settings_deinit(struct kgr_settings *settings)

@@ -6,12 +6,12 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/log.h"
+#include "agent/daemon/config.h"
 #include "agent/tpm/access.h"
 #include "agent/node/custody.h"
 #include "agent/mqtt/broker.h"
 #include "agent/socket/account.h"
 
-struct kgr_config;
 struct kgr_policy;
 
 /* Who asks for the first key of a pair. */
@@ -54,7 +54,12 @@ struct kgr_settings {
     enum kgr_log_level log_level;
 };
 
+/* The keys of agent.conf. */
+extern const struct kgr_config_key kgr_settings_keys[];
+
 /* kgr_settings_load: KGR_ERR_CONFIG with `FILE:LINE: ...`. Free with kgr_settings_deinit. */
 KGR_MUST_CHECK enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path,
                                                 struct kgr_diag *diag);
+/* kgr_settings_check is --check: every mistake of the file, and of the files it names, on stderr. KGR_OK or KGR_ERR_CONFIG. */
+KGR_MUST_CHECK enum kgr_error kgr_settings_check(const char *path);
 void kgr_settings_deinit(struct kgr_settings *settings);

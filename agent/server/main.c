@@ -10,16 +10,14 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/base/text.h"
-#include "agent/daemon/config.h"
-#include "agent/daemon/config_tpm.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
 #include "agent/daemon/sandbox.h"
 #include "agent/daemon/wipe.h"
-#include "agent/mqtt/broker_config.h"
 #include "agent/server/store/identity.h"
 #include "agent/server/orders/replace.h"
 #include "agent/server/service.h"
+#include "agent/server/settings.h"
 #include "agent/server/store/store.h"
 #include "agent/server/wipe.h"
 #include "agent/tpm/template.h"
@@ -28,49 +26,6 @@
 #include "agent/wire/credential.h"
 
 /* Authorisation values, one NTAG and its keys at a time, and two keys a registered node. */
-
-static const struct kgr_config_key entropy_keys[] = {
-    {.name = "path", .type = KGR_CONFIG_TEXT, .required = true},
-    {.name = "min_entropy",
-     .type = KGR_CONFIG_INT,
-     .min = KGR_ENTROPY_MIN,
-     .max = KGR_ENTROPY_MAX,
-     .def = 100},
-    {0},
-};
-
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
-
-static const struct kgr_config_key log_keys[] = {
-    {.name = "level", .type = KGR_CONFIG_TEXT, .choices = levels, .def_text = "info"},
-    {0},
-};
-
-static const char *const custodies[] = {"auto", "resident", "sealed", NULL};
-static const char *const suites[] = {"AES-128-CBC-HMAC-SHA256", "AES-256-CBC-HMAC-SHA384", NULL};
-
-static const struct kgr_config_key schema[] = {
-    {.name = "state", .type = KGR_CONFIG_TEXT, .def_text = "/var/lib/kgr/ks"},
-    {.name = "socket", .type = KGR_CONFIG_TEXT, .def_text = "/run/kgr/ks.sock"},
-    {.name = "tpm", .type = KGR_CONFIG_GROUP, .keys = kgr_config_tpm_keys},
-    {.name = "broker", .type = KGR_CONFIG_GROUPS, .required = true, .keys = kgr_broker_keys},
-    {.name = "lifetime",
-     .type = KGR_CONFIG_INT,
-     .min = 4,
-     .max = 10 * 366 * 86400,
-     .def = 30 * 86400},
-    {.name = "lease", .type = KGR_CONFIG_INT, .min = 3, .max = 366 * 86400, .def = 86400},
-    {.name = "advert_keep", .type = KGR_CONFIG_INT, .min = 1, .max = 366 * 86400, .def = 86400},
-    {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
-    {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
-    {.name = "entropy", .type = KGR_CONFIG_GROUPS, .keys = entropy_keys},
-    {.name = "entropy_required", .type = KGR_CONFIG_BOOL},
-    {.name = "ek_ca", .type = KGR_CONFIG_TEXT, .min = 1, .max = 900},
-    {.name = "require_proven_ek", .type = KGR_CONFIG_BOOL},
-    {.name = "sandbox", .type = KGR_CONFIG_BOOL, .def = 1},
-    {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
-    {0},
-};
 
 enum { INIT, IDENTITY, REPLACE, RUN, WIPE };
 enum { INIT_AC, INIT_OUT };
@@ -154,20 +109,17 @@ static enum kgr_error write_file(const char *path, const uint8_t *p, size_t len,
 
 struct app {
     struct kgr_options options;
-    struct kgr_config *config;
-    struct kgr_brokers brokers;
-    const char *state;
-    struct kgr_tpm_access tpm;
+    struct kgr_ks_conf conf;
 };
 
 static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identity *id,
                                     struct kgr_diag *diag)
 {
     struct kgr_tpm *tpm = NULL;
-    enum kgr_error err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
+    enum kgr_error err = kgr_tpm_open_as(&tpm, &app->conf.tpm, diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_identity_open(id, tpm, app->state, diag);
+        err = kgr_ks_identity_open(id, tpm, app->conf.state, diag);
     kgr_tpm_close(tpm);
     return err;
 }
@@ -176,7 +128,7 @@ static enum kgr_error load_identity(const struct app *app, struct kgr_ks_identit
 static enum kgr_error export_identity(const struct app *app, const char *path,
                                       struct kgr_diag *diag)
 {
-    const struct kgr_broker *broker = &app->brokers.list[0];
+    const struct kgr_broker *broker = &app->conf.ks.brokers.list[0];
     struct kgr_ks_identity *id = calloc(1, sizeof *id);
     uint8_t *file = malloc(KGR_KS_PUB_MAX);
     size_t len = 0;
@@ -194,28 +146,15 @@ static enum kgr_error export_identity(const struct app *app, const char *path,
     return err;
 }
 
-/* Bit (suite - 1) for each that is named. */
-static uint8_t read_suites(struct kgr_config_group root)
-{
-    uint8_t mask = 0;
-
-    for (size_t i = 0; i < kgr_config_count(root, "suites"); i++)
-        mask |= strcmp(kgr_config_text_at(root, "suites", i), suites[0]) == 0 ? 1 : 2;
-    return mask;
-}
-
 static enum kgr_error create_identity(const struct app *app, struct kgr_tpm *tpm,
                                       struct kgr_slice ac, struct kgr_diag *diag)
 {
-    struct kgr_config_group root = kgr_config_root(app->config);
     struct kgr_ks_custody custody;
-    size_t wish = kgr_config_choice(root, "custody");
-    enum kgr_error err =
-        kgr_ks_custody_choose(&custody, (enum kgr_ks_custody_wish)wish, read_suites(root),
-                              kgr_tpm_capability(tpm), NULL, diag);
+    enum kgr_error err = kgr_ks_custody_choose(&custody, app->conf.ks.custody, app->conf.ks.suites,
+                                               kgr_tpm_capability(tpm), NULL, diag);
 
     return err == KGR_OK
-               ? kgr_ks_identity_create(tpm, app->state, ac,
+               ? kgr_ks_identity_create(tpm, app->conf.state, ac,
                                         (custody.suites & 2u) != 0 ? KGR_SUITE_AES256_SHA384
                                                                    : KGR_SUITE_AES128_SHA256,
                                         diag)
@@ -236,14 +175,14 @@ static enum kgr_error do_init(const struct app *app, struct kgr_diag *diag)
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
     err = read_file(ac, bytes, sizeof bytes, &len, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
+        err = kgr_tpm_open_as(&tpm, &app->conf.tpm, diag);
     if (err == KGR_OK)
         err = create_identity(app, tpm, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
     if (err == KGR_OK)
         err = export_identity(app, out, diag);
     if (err == KGR_OK)
-        kgr_info("init", "state=%s identity=%s", app->state, out);
+        kgr_info("init", "state=%s identity=%s", app->conf.state, out);
     return err;
 }
 
@@ -261,9 +200,9 @@ static enum kgr_error do_replace(const struct app *app, struct kgr_diag *diag)
         return kgr_diag_set(diag, KGR_ERR_EXISTS, "%s: it is there already", out);
     err = read_file(ac, bytes, sizeof bytes, &len, diag);
     if (err == KGR_OK)
-        err = kgr_tpm_open_as(&tpm, &app->tpm, diag);
+        err = kgr_tpm_open_as(&tpm, &app->conf.tpm, diag);
     if (err == KGR_OK)
-        err = kgr_ks_replace_ac(tpm, app->state, kgr_slice(bytes, len), diag);
+        err = kgr_ks_replace_ac(tpm, app->conf.state, kgr_slice(bytes, len), diag);
     kgr_tpm_close(tpm);
     if (err == KGR_OK)
         err = export_identity(app, out, diag);
@@ -302,78 +241,24 @@ static enum kgr_error do_wipe(const struct app *app, struct kgr_diag *diag)
         "every key of this KS, in the TPM and on disk: no node can talk to it again", diag);
 
     if (err == KGR_OK)
-        err = kgr_ks_wipe(app->state, &app->tpm, diag);
+        err = kgr_ks_wipe(app->conf.state, &app->conf.tpm, diag);
     if (err == KGR_OK)
-        (void)printf("wiped: nothing of this KS is left in %s or in the TPM\n", app->state);
+        (void)printf("wiped: nothing of this KS is left in %s or in the TPM\n", app->conf.state);
     return err;
-}
-
-/* The sources of randomness beside the TPM. */
-static enum kgr_error read_entropy(struct kgr_ks_settings *settings, struct kgr_config_group root,
-                                   struct kgr_diag *diag)
-{
-    settings->num_entropy = kgr_config_count(root, "entropy");
-    settings->entropy_required = kgr_config_bool(root, "entropy_required");
-    if (settings->num_entropy > KGR_ENTROPY_SOURCES_MAX)
-        return kgr_config_error(diag, root, "entropy", "has more than %u sources",
-                                KGR_ENTROPY_SOURCES_MAX);
-    if (settings->entropy_required && settings->num_entropy == 0)
-        return kgr_config_error(diag, root, "entropy_required",
-                                "is set, but entropy names no source");
-    for (size_t i = 0; i < settings->num_entropy; i++) {
-        struct kgr_config_group source = kgr_config_group_at(root, "entropy", i);
-        const char *path = kgr_config_text(source, "path");
-
-        if (path[0] != '/')
-            return kgr_config_error(diag, source, "path", "must be an absolute path");
-        settings->entropy[i].path = path;
-        settings->entropy[i].centibits = (uint32_t)kgr_config_int(source, "min_entropy");
-    }
-    return KGR_OK;
 }
 
 static enum kgr_error do_run(const struct app *app, struct kgr_diag *diag)
 {
-    struct kgr_config_group root = kgr_config_root(app->config);
-    size_t custody = kgr_config_choice(root, "custody");
-    struct kgr_ks_settings settings = {
-        .brokers = app->brokers,
-        .socket = kgr_config_text(root, "socket"),
-        .lifetime_s = (uint32_t)kgr_config_int(root, "lifetime"),
-        .lease_s = (uint32_t)kgr_config_int(root, "lease"),
-        .advert_keep_s = (uint32_t)kgr_config_int(root, "advert_keep"),
-        .custody = (enum kgr_ks_custody_wish)custody,
-        .suites = read_suites(root),
-        .ek_ca = kgr_config_has(root, "ek_ca") ? kgr_config_text(root, "ek_ca") : NULL,
-        .only_proven = kgr_config_bool(root, "require_proven_ek"),
-    };
-    enum kgr_error err = read_entropy(&settings, root, diag);
-
-    return err == KGR_OK ? kgr_ks_service_run(app->state, &app->tpm, &settings, diag) : err;
+    return kgr_ks_service_run(app->conf.state, &app->conf.tpm, &app->conf.ks, diag);
 }
 
 static enum kgr_error run_command(struct app *app, struct kgr_diag *diag)
 {
-    struct kgr_config_group root = kgr_config_root(app->config);
-    struct kgr_config_group tpm = kgr_config_group(root, "tpm");
     struct kgr_lockfile lock = {.fd = -1};
-    size_t level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     enum kgr_error err;
 
-    kgr_log_set_level((enum kgr_log_level)level);
-    app->state = kgr_config_text(root, "state");
-    app->tpm = (struct kgr_tpm_access){
-        .tcti = kgr_config_text(tpm, "tcti"),
-        .owner_auth_file = kgr_config_text(tpm, "owner_auth_file"),
-        .endorsement_auth_file = kgr_config_text(tpm, "endorsement_auth_file"),
-        .handles = kgr_config_text(tpm, "handles"),
-    };
-    err = kgr_brokers_load(&app->brokers, root, diag);
-    if (err == KGR_OK && app->brokers.list[0].host == NULL)
-        err = kgr_config_error(diag, root, "broker", "needs a host");
-    if (err != KGR_OK)
-        return err;
-    err = kgr_lockfile_take(&lock, app->state, app->options.command_index == INIT, diag);
+    kgr_log_set_level(app->conf.log_level);
+    err = kgr_lockfile_take(&lock, app->conf.state, app->options.command_index == INIT, diag);
     if (err == KGR_ERR_STATE)
         return KGR_ERR_CONFIG; /* a KS that nobody initialised */
     if (err != KGR_OK)
@@ -413,11 +298,13 @@ int main(int argc, char **argv)
         return 0;
     case KGR_OPTIONS_USAGE:
         return 2;
+    case KGR_OPTIONS_CHECK:
+        return kgr_exit_code(kgr_ks_settings_check(app.options.config));
     }
     err = kgr_arena_init(KGR_ARENA_SERVICE_BYTES);
     if (err == KGR_OK)
-        err = kgr_config_load(&app.config, app.options.config, schema, &diag);
-    if (err == KGR_OK && kgr_config_bool(kgr_config_root(app.config), "sandbox"))
+        err = kgr_ks_settings_load(&app.conf, app.options.config, &diag);
+    if (err == KGR_OK && app.conf.sandbox)
         err = kgr_sandbox_enter(&diag);
     if (err == KGR_OK)
         err = run_command(&app, &diag);
@@ -425,7 +312,7 @@ int main(int argc, char **argv)
         err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
     if (err != KGR_OK)
         (void)fprintf(stderr, "kgr-ks: %s\n", kgr_diag_text(&diag, err));
-    kgr_config_free(app.config);
+    kgr_ks_settings_deinit(&app.conf);
     kgr_arena_deinit();
     /* For a service a state of a newer version is a matter of its set-up. */
     return kgr_exit_code(err == KGR_ERR_VERSION ? KGR_ERR_CONFIG : err);

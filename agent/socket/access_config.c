@@ -37,6 +37,7 @@ static enum kgr_error load_users(struct rule *out, struct kgr_config_group group
                                  struct kgr_diag *diag)
 {
     size_t num = kgr_config_count(group, "users");
+    enum kgr_error result = KGR_OK;
 
     out->uids = calloc(num + 1, sizeof(*out->uids));
     if (out->uids == NULL)
@@ -46,20 +47,21 @@ static enum kgr_error load_users(struct rule *out, struct kgr_config_group group
         enum kgr_error err = kgr_access_user(&out->uids[i], name);
 
         if (err == KGR_ERR_UNKNOWN_PEER)
-            return kgr_config_error(diag, group, "users",
-                                    "names %s, but this host has no such user", name);
-        if (err != KGR_OK)
+            result = kgr_config_error(diag, group, "users",
+                                      "names %s, but this host has no such user", name);
+        else if (err != KGR_OK)
             return err;
     }
     out->rule.uids = out->uids;
     out->rule.num_uids = num;
-    return KGR_OK;
+    return result;
 }
 
 static enum kgr_error load_groups(struct rule *out, struct kgr_config_group group,
                                   struct kgr_diag *diag)
 {
     size_t num = kgr_config_count(group, "groups");
+    enum kgr_error result = KGR_OK;
 
     out->gids = calloc(num + 1, sizeof(*out->gids));
     if (out->gids == NULL)
@@ -69,14 +71,14 @@ static enum kgr_error load_groups(struct rule *out, struct kgr_config_group grou
         enum kgr_error err = kgr_access_group(&out->gids[i], name);
 
         if (err == KGR_ERR_UNKNOWN_PEER)
-            return kgr_config_error(diag, group, "groups",
-                                    "names %s, but this host has no such group", name);
-        if (err != KGR_OK)
+            result = kgr_config_error(diag, group, "groups",
+                                      "names %s, but this host has no such group", name);
+        else if (err != KGR_OK)
             return err;
     }
     out->rule.gids = out->gids;
     out->rule.num_gids = num;
-    return KGR_OK;
+    return result;
 }
 
 static enum kgr_error load_peers(struct rule *out, struct kgr_config_group group,
@@ -122,19 +124,24 @@ static enum kgr_error load_rights(struct rule *out, struct kgr_config_group grou
     return KGR_OK;
 }
 
+/* All of a rule's mistakes are noted. */
 static enum kgr_error load_rule(struct rule *out, struct kgr_config_group group,
                                 struct kgr_diag *diag)
 {
-    enum kgr_error err;
+    enum kgr_error (*const parts[])(struct rule *, struct kgr_config_group, struct kgr_diag *) = {
+        load_users, load_groups, load_peers, load_rights};
+    enum kgr_error result = KGR_OK;
 
     if (!kgr_config_has(group, "users") && !kgr_config_has(group, "groups"))
-        return kgr_config_error(diag, group, NULL, "access names neither users nor groups");
-    err = load_users(out, group, diag);
-    if (err == KGR_OK)
-        err = load_groups(out, group, diag);
-    if (err == KGR_OK)
-        err = load_peers(out, group, diag);
-    return err == KGR_OK ? load_rights(out, group, diag) : err;
+        result = kgr_config_error(diag, group, NULL, "access names neither users nor groups");
+    for (size_t i = 0; i < KGR_ARRAY_LEN(parts); i++) {
+        enum kgr_error err = parts[i](out, group, diag);
+
+        if (err != KGR_OK && err != KGR_ERR_CONFIG)
+            return err;
+        result = result == KGR_OK ? err : result;
+    }
+    return result;
 }
 
 enum kgr_error kgr_access_load(struct kgr_policy **out, struct kgr_config_group root,
@@ -151,9 +158,11 @@ enum kgr_error kgr_access_load(struct kgr_policy **out, struct kgr_config_group 
     plain = calloc(num, sizeof(*plain));
     if (rules == NULL || plain == NULL)
         err = KGR_ERR_NO_MEMORY;
-    for (size_t i = 0; i < num && err == KGR_OK; i++) {
-        err = load_rule(&rules[i], kgr_config_group_at(root, "access", i), diag);
+    for (size_t i = 0; i < num && (err == KGR_OK || err == KGR_ERR_CONFIG); i++) {
+        enum kgr_error one = load_rule(&rules[i], kgr_config_group_at(root, "access", i), diag);
+
         plain[i] = rules[i].rule;
+        err = one == KGR_OK ? err : one;
     }
     if (err == KGR_OK)
         err = kgr_policy_new(out, plain, num, geteuid());

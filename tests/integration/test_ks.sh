@@ -26,7 +26,7 @@ ks=("$LAB_BIN/kgr-ks" --config "$ks_conf")
 ac=("$LAB_BIN/kgr-ac" --config "$LAB/ac/ac.conf")
 
 # Before init nothing can be run; usage errors are 2.
-expect 1 'not initialised|no such|state' "${ks[@]}" run
+expect 9 'run the command init first' "${ks[@]}" run
 expect 2 '' "${ks[@]}" frobnicate
 expect 2 '' "${ks[@]}" init
 

@@ -4,6 +4,9 @@
 # scripts/demo and integration tests. Every process is started by its own pid and recorded in
 # LAB/pids; nothing else on the host is touched.
 
+# A configuration that others may write is refused.
+umask go-w
+
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
 LAB_BIN=$LAB_BUILD/bin

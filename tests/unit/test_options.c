@@ -110,6 +110,19 @@ static void options_optional_operands_may_be_left_out(void **state)
     assert_int_equal(PARSE(&out, A("again"), A("a"), A("b"), A("c")), KGR_OPTIONS_USAGE);
 }
 
+static void options_check_needs_no_command(void **state)
+{
+    struct kgr_options out;
+
+    (void)state;
+    assert_int_equal(PARSE(&out, A("--check")), KGR_OPTIONS_CHECK);
+    assert_string_equal(out.config, "/etc/kgr/test.conf");
+    assert_int_equal(PARSE(&out, A("--check"), A("--config"), A("/x")), KGR_OPTIONS_CHECK);
+    assert_string_equal(out.config, "/x");
+    assert_int_equal(PARSE(&out, A("run"), A("--check")), KGR_OPTIONS_CHECK);
+    assert_int_equal(PARSE(&out, A("--check"), A("nonsense")), KGR_OPTIONS_USAGE);
+}
+
 static void options_commands_of_two_words_are_found(void **state)
 {
     struct kgr_options out;
@@ -157,6 +170,7 @@ int main(void)
         cmocka_unit_test(options_stand_before_and_behind_the_command),
         cmocka_unit_test(options_operands_are_counted),
         cmocka_unit_test(options_optional_operands_may_be_left_out),
+        cmocka_unit_test(options_check_needs_no_command),
         cmocka_unit_test(options_commands_of_two_words_are_found),
         cmocka_unit_test(options_wrong_lines_are_usage_errors),
         cmocka_unit_test(options_help_and_version_end_the_program),
