@@ -10,11 +10,12 @@
 #include "agent/store/db.h"
 #include "agent/wire/order.h"
 
+/* Steps that are here stay as they are: states that they made are out there. What changes is another step. */
 static const char *const migrations[] = {
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
 };
 
-static const struct kgr_db_schema schema = {
+const struct kgr_db_schema kgr_ac_schema = {
     .application_id = 0x4b475241, /* "KGRA" */
     .migrations = migrations,
     .num_migrations = KGR_ARRAY_LEN(migrations),
@@ -124,7 +125,8 @@ enum kgr_error kgr_ac_state_open(struct kgr_ac_state **out, const char *folder,
     if (state == NULL)
         return kgr_diag_set(diag, KGR_ERR_NO_MEMORY, "out of memory");
     snprintf(path, sizeof path, "%s/ac.db", folder);
-    enum kgr_error err = kgr_state_open(&state->sealed, path, &schema, keys, counter, create, diag);
+    enum kgr_error err =
+        kgr_state_open(&state->sealed, path, &kgr_ac_schema, keys, counter, create, diag);
     state->db = state->sealed.db;
     if (err == KGR_OK)
         err = kgr_ac_rows_exists(state, KGR_AC_ROWS_NEXT "nksk", &state->next, diag);

@@ -16,6 +16,10 @@
  * KS that it has pinned.
  */
 struct kgr_ac_state;
+struct kgr_db_schema;
+
+/* The tables of ac.db. */
+extern const struct kgr_db_schema kgr_ac_schema;
 
 /* A key or counter of the AC's TPM. */
 struct kgr_ac_anchor {

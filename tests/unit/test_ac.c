@@ -17,6 +17,7 @@
 #include "agent/base/secret.h"
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
+#include "tests/support/schema.h"
 #include "tests/support/swtpm.h"
 
 struct fixture {
@@ -286,9 +287,18 @@ static void close_of_an_ac_never_opened_closes_no_descriptor(void **state)
     assert_int_equal(fstat(STDIN_FILENO, &st), 0);
 }
 
+static void schema_of_older_states_stands(void **state)
+{
+    static const uint64_t known[] = {0xe74a2cabd76e20a2};
+
+    (void)state;
+    assert_schema_steps(&kgr_ac_schema, known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schema_of_older_states_stands),
         cmocka_unit_test_setup_teardown(open_finds_the_keys_that_found_made, setup, teardown),
         cmocka_unit_test_setup_teardown(open_with_another_tpm_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(disk_holds_no_authorisation_value, setup, teardown),

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/schema.h"
 #include "tests/support/toy_cipher.h"
 
 static char folder[64];
@@ -255,9 +256,33 @@ static void damaged_rows_are_corrupt(void **state)
     }
 }
 
+static void state_of_a_newer_program_is_refused(void **state)
+{
+    struct kgr_diag diag = {{0}};
+    struct kgr_page_keys keys = toy_keys();
+
+    (void)state;
+    assert_int_equal(kgr_db_exec(db, "PRAGMA user_version = 99", NULL), KGR_OK);
+    kgr_state_close(&opened);
+    assert_int_equal(kgr_node_store_open(&opened, folder, &keys, 1, false, &diag), KGR_ERR_VERSION);
+    assert_non_null(strstr(diag.text, "agent.db: version 99 was written by a newer program"));
+    /* Nor by init. */
+    assert_int_equal(kgr_node_store_open(&opened, folder, &keys, 1, true, NULL), KGR_ERR_VERSION);
+}
+
+static void schema_of_older_states_stands(void **state)
+{
+    static const uint64_t known[] = {0xcbda11c71dd8dd7e};
+
+    (void)state;
+    assert_schema_steps(&kgr_node_schema, known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(state_of_a_newer_program_is_refused, setup, teardown),
+        cmocka_unit_test(schema_of_older_states_stands),
         cmocka_unit_test_setup_teardown(open_without_create_finds_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(meta_set_get_erase, setup, teardown),
         cmocka_unit_test_setup_teardown(window_round_trip, setup, teardown),

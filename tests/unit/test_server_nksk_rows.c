@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/server/store/pairs.h"
+#include "tests/support/schema.h"
 #include "tests/support/toy_cipher.h"
 
 static char folder[64];
@@ -159,9 +160,18 @@ static void sequences_of_the_old_key_are_forgotten(void **state)
     free(s);
 }
 
+static void schema_of_older_states_stands(void **state)
+{
+    static const uint64_t known[] = {0xa1b83ed83df64545};
+
+    (void)state;
+    assert_schema_steps(&kgr_ks_schema, known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schema_of_older_states_stands),
         cmocka_unit_test_setup_teardown(challenge_comes_back_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_are_gone_once_it_is_done, setup, teardown),
         cmocka_unit_test_setup_teardown(sequences_of_the_old_key_are_forgotten, setup, teardown),

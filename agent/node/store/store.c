@@ -10,6 +10,7 @@
 
 #define APPLICATION_ID 0x4b475241u /* KGRA */
 
+/* Steps that are here stay as they are: states that they made are out there. What changes is another step. */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE nksk (key_id BLOB PRIMARY KEY, suite INTEGER NOT NULL,"
@@ -29,7 +30,7 @@ static const char *const migrations[] = {
     "ROWID;" KGR_AUDIT_TABLE,
 };
 
-static const struct kgr_db_schema schema = {
+const struct kgr_db_schema kgr_node_schema = {
     .application_id = APPLICATION_ID,
     .migrations = migrations,
     .num_migrations = KGR_ARRAY_LEN(migrations),
@@ -44,7 +45,7 @@ enum kgr_error kgr_node_store_open(struct kgr_state *out, const char *dir,
 
     if (n < 0 || (size_t)n >= sizeof(path))
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "state: the path is too long");
-    return kgr_state_open(out, path, &schema, keys, counter, create, diag);
+    return kgr_state_open(out, path, &kgr_node_schema, keys, counter, create, diag);
 }
 
 /* Meta */

@@ -19,6 +19,8 @@
  * transaction. A row that does not decode is KGR_ERR_CORRUPT, with a diag that names it.
  */
 
+/* The tables of agent.db. */
+extern const struct kgr_db_schema kgr_node_schema;
 /*
  * kgr_node_store_open opens the sealed database in the state folder dir, creating it with create. KGR_ERR_NO_KEY if it is not
  * there (agent/store/state.h).

@@ -6,6 +6,7 @@
 
 #include "agent/audit/log.h"
 
+/* Steps that are here stay as they are: states that they made are out there. What changes is another step. */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE windows (key_id BLOB PRIMARY KEY, epoch INTEGER NOT NULL,"
@@ -63,7 +64,7 @@ static const char *const migrations[] = {
     " WITHOUT ROWID;",
 };
 
-static const struct kgr_db_schema schema = {
+const struct kgr_db_schema kgr_ks_schema = {
     .application_id = 0x4b47526b, /* KGRk */
     .migrations = migrations,
     .num_migrations = KGR_ARRAY_LEN(migrations),
@@ -78,7 +79,7 @@ enum kgr_error kgr_ks_store_open(struct kgr_state *out, const char *dir,
 
     if (n < 0 || (size_t)n >= sizeof path)
         return kgr_diag_set(diag, KGR_ERR_CONFIG, "the path of the state folder is too long");
-    return kgr_state_open(out, path, &schema, keys, counter, create, diag);
+    return kgr_state_open(out, path, &kgr_ks_schema, keys, counter, create, diag);
 }
 
 enum kgr_error kgr_ks_meta_get(struct kgr_db *db, const char *name, void *out, size_t cap,

@@ -14,6 +14,8 @@
  * are in nodes.h, pairs in pairs.h. Everything here is for the thread that owns the database.
  */
 
+/* The tables of ks.db. */
+extern const struct kgr_db_schema kgr_ks_schema;
 /* kgr_ks_store_open opens the sealed database DIR/ks.db (agent/store/state.h). */
 KGR_MUST_CHECK enum kgr_error kgr_ks_store_open(struct kgr_state *out, const char *dir,
                                                 const struct kgr_page_keys *keys, uint64_t counter,
