@@ -26,8 +26,8 @@ static const char *const migrations[] = {
     "  enc_private BLOB NOT NULL, mac_public BLOB NOT NULL, mac_private BLOB NOT NULL,"
     "  send_ceiling INTEGER NOT NULL, recv_ceiling INTEGER NOT NULL, seen BLOB,"
     "  blocks INTEGER NOT NULL,"
-    "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT "
-    "ROWID;" KGR_AUDIT_TABLE,
+    "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT ROWID;",
+    KGR_AUDIT_TABLE,
 };
 
 const struct kgr_db_schema kgr_node_schema = {
