@@ -44,6 +44,7 @@ enum kgr_ipc_op {
     KGR_IPC_REKEY = 23,
     KGR_IPC_KEYS = 25,
     KGR_IPC_PIN = 26,
+    KGR_IPC_RING = 27,
     KGR_IPC_METRICS = 30,
     KGR_IPC_AUDIT = 31,
     KGR_IPC_ORDER = 256,

@@ -18,6 +18,7 @@
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_data.h"
 #include "agent/wire/ipc_status.h"
+#include "agent/wire/lane.h"
 #include "agent/wire/body_audit.h"
 #include "agent/wire/order.h"
 #include "agent/wire/record.h"
@@ -26,7 +27,8 @@ static const char *folder;
 static uint8_t bytes[80000];
 static struct kgr_wr wr;
 
-static const uint8_t filler[64] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
+static const uint8_t filler[128] =
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
 
 static struct kgr_slice some(size_t len)
 {
@@ -450,6 +452,26 @@ static void files(void)
     save("credential", "ks_pub");
 }
 
+/* Two messages, the first of which goes on at the start of the ring. */
+static void lane(void)
+{
+    const uint32_t start[3] = {KGR_SHM_RING - 64, KGR_SHM_RING + 128, 0};
+    const uint32_t frame[2] = {100, 0};
+
+    begin();
+    kgr_wr_bytes(&wr, start, sizeof(start));
+    for (int i = 0; i < 2; i++) {
+        struct kgr_ipc_header header = {.op = KGR_IPC_SEAL, .id = (uint32_t)i};
+
+        kgr_wr_bytes(&wr, frame, sizeof(frame));
+        kgr_ipc_header_encode(&wr, &header);
+        kgr_wr_bytes(&wr, filler, 64);
+        kgr_wr_bytes(&wr, filler, 20);
+        kgr_wr_zero(&wr, 20);
+    }
+    save("lane", "two");
+}
+
 static void faults(void)
 {
     begin();
@@ -479,6 +501,7 @@ int main(int argc, char **argv)
     orders();
     results();
     files();
+    lane();
     faults();
     return 0;
 }
