@@ -17,11 +17,13 @@ struct pending {
     uint64_t call; /* 0: free */
     uint32_t id;   /* the client's */
     uint16_t op;
-    bool lent; /* to another thread, with its count in the user's account */
+    bool lent;    /* to another thread, with its count in the user's account */
+    bool by_ring; /* it came through the ring, and so goes its reply */
 };
 
 struct packet {
     struct packet *next;
+    int fd; /* owned, goes with it; -1: none */
     size_t len;
     uint8_t bytes[];
 };
@@ -36,9 +38,10 @@ struct kgr_connection {
     bool broken; /* nothing more can be sent or read */
     bool malformed;
     uint64_t last_call;
-    struct pending *pending; /* max_in_flight of them */
-    uint32_t num_pending;
-    struct packet *first, *last; /* replies that the client has not taken */
+    struct pending *pending;      /* of the socket and of the ring, max_in_flight of each */
+    uint32_t num_pending;         /* of the socket */
+    struct kgr_served_ring *ring; /* NULL: none */
+    struct packet *first, *last;  /* replies that the client has not taken */
     uint32_t num_packets;
 };
 
@@ -72,16 +75,30 @@ static void drop_packet(struct kgr_connection *c)
     if (c->first == NULL)
         c->last = NULL;
     c->num_packets--;
+    if (p->fd >= 0)
+        close(p->fd);
     kgr_cleanse(p->bytes, p->len);
     free(p);
 }
 
-/* Sends bytes at once: 1 sent, 0 not now, -1 never. */
-static int try_send(struct kgr_connection *c, const uint8_t *bytes, size_t len)
+/* Sends a packet at once: 1 sent, 0 not now, -1 never. */
+static int try_send(struct kgr_connection *c, struct packet *p)
 {
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof p->fd)] = {0};
+    struct iovec bytes = {p->bytes, p->len};
+    struct msghdr msg = {.msg_iov = &bytes, .msg_iovlen = 1};
     ssize_t n;
+    if (p->fd >= 0) {
+        msg.msg_control = control;
+        msg.msg_controllen = sizeof control;
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&msg);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof p->fd);
+        memcpy(CMSG_DATA(rights), &p->fd, sizeof p->fd);
+    }
     do {
-        n = send(c->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     if (n >= 0)
         return 1;
@@ -91,7 +108,7 @@ static int try_send(struct kgr_connection *c, const uint8_t *bytes, size_t len)
 static void flush_packets(struct kgr_connection *c)
 {
     while (c->first != NULL) {
-        int sent = try_send(c, c->first->bytes, c->first->len);
+        int sent = try_send(c, c->first);
         if (sent < 0)
             break_off(c, false);
         if (sent != 1)
@@ -112,20 +129,28 @@ static void send_packet(struct kgr_connection *c, struct packet *p)
     flush_packets(c);
 }
 
-static void send_reply(struct kgr_connection *c, const struct kgr_ipc_header *header,
-                       struct kgr_slice body)
+/* What the protocol allows as a reply: at most a packet, and no error without a text. */
+static struct kgr_slice make_reply(struct kgr_ipc_header *h, struct kgr_slice body)
 {
     static const uint8_t no_text[1] = {0};
-    struct kgr_ipc_header h = *header;
-    h.reply = true;
+    h->reply = true;
     if (body.len > KGR_IPC_PACKET_MAX - KGR_IPC_HEADER_LEN) {
-        h.status = KGR_ERR_TOO_LARGE;
+        h->status = KGR_ERR_TOO_LARGE;
         body.len = 0;
     }
-    if (h.status != KGR_OK && body.len == 0)
-        body = kgr_slice(no_text, sizeof no_text);
+    return h->status != KGR_OK && body.len == 0 ? kgr_slice(no_text, sizeof no_text) : body;
+}
+
+/* Takes fd, unless it is -1. */
+static void send_reply_with(struct kgr_connection *c, const struct kgr_ipc_header *header,
+                            struct kgr_slice body, int fd)
+{
+    struct kgr_ipc_header h = *header;
+    body = make_reply(&h, body);
     struct packet *p = malloc(sizeof *p + KGR_IPC_HEADER_LEN + body.len);
     if (p == NULL) {
+        if (fd >= 0)
+            close(fd);
         break_off(c, false);
         return;
     }
@@ -134,7 +159,14 @@ static void send_reply(struct kgr_connection *c, const struct kgr_ipc_header *he
     kgr_ipc_header_encode(&wr, &h);
     kgr_wr_bytes(&wr, body.p, body.len);
     p->len = wr.len;
+    p->fd = fd;
     send_packet(c, p);
+}
+
+static void send_reply(struct kgr_connection *c, const struct kgr_ipc_header *header,
+                       struct kgr_slice body)
+{
+    send_reply_with(c, header, body, -1);
 }
 
 static void send_error(struct kgr_connection *c, const struct kgr_ipc_header *request,
@@ -182,20 +214,78 @@ static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, stru
     send_reply(c, h, kgr_wr_slice(&wr));
 }
 
-static void start_call(struct kgr_connection *c, const struct kgr_ipc_header *h,
-                       struct kgr_slice body)
+/* false: there is no place for it. */
+static bool start_call(struct kgr_connection *c, const struct kgr_ipc_header *h,
+                       struct kgr_slice body, bool by_ring)
 {
-    for (uint32_t i = 0; i < c->options.max_in_flight; i++) {
+    for (uint32_t i = 0; i < 2 * c->options.max_in_flight; i++) {
         struct pending *p = &c->pending[i];
         if (p->call != 0)
             continue;
         p->call = ++c->last_call;
         p->id = h->id;
         p->op = h->op;
-        c->num_pending++;
-        c->options.request(c->options.arg, p->call, h->op, body);
-        return;
+        p->by_ring = by_ring;
+        p->lent = false;
+        c->num_pending += by_ring ? 0 : 1;
+        c->options.request(c->options.arg, p->call, h->op, body, by_ring);
+        return true;
     }
+    return false;
+}
+
+static bool on_ring_request(void *arg, const struct kgr_ipc_header *h, struct kgr_slice body)
+{
+    struct kgr_connection *c = arg;
+    return !c->broken && start_call(c, h, body, true);
+}
+
+static void end_ring(struct kgr_connection *c)
+{
+    kgr_served_ring_end(c->ring);
+    c->ring = NULL;
+}
+
+static void on_ring_breached(void *arg)
+{
+    struct kgr_connection *c = arg;
+    end_ring(c);
+    if (!c->broken)
+        break_off(c, true);
+}
+
+static void make_ring(struct kgr_connection *c, const struct kgr_ipc_header *h,
+                      struct kgr_slice body)
+{
+    const struct kgr_served_ring_options options = {
+        .peer = c->options.peer,
+        .slot = c->options.slot,
+        .generation = c->options.generation,
+        .max_in_flight = c->options.max_in_flight,
+        .request = on_ring_request,
+        .breached = on_ring_breached,
+        .arg = c,
+    };
+    const struct kgr_ipc_ring_reply reply = {KGR_LANE_VERSION, KGR_SHM_LEN};
+    struct kgr_ipc_ring asked;
+    uint8_t buf[16];
+    struct kgr_wr wr;
+    int fd = -1;
+    enum kgr_error err = kgr_ipc_ring_decode(&asked, body);
+    kgr_wr_init(&wr, buf, sizeof buf);
+    if (err == KGR_OK && c->ring != NULL)
+        err = KGR_ERR_STATE;
+    if (err == KGR_OK && (c->options.workers == NULL || asked.lowest > KGR_LANE_VERSION ||
+                          asked.highest < KGR_LANE_VERSION))
+        err = KGR_ERR_UNSUPPORTED;
+    if (err == KGR_OK)
+        err = kgr_ipc_ring_reply_encode(&wr, &reply);
+    if (err == KGR_OK)
+        err = kgr_served_ring_new(&c->ring, c->options.workers, &options, &fd);
+    if (err == KGR_OK)
+        send_reply_with(c, h, kgr_wr_slice(&wr), fd);
+    else
+        send_error(c, h, err, kgr_strerror(err));
 }
 
 static void take_packet(struct kgr_connection *c, size_t len)
@@ -215,8 +305,10 @@ static void take_packet(struct kgr_connection *c, size_t len)
         break_off(c, true);
     } else if (h.op == KGR_IPC_HELLO) {
         send_error(c, &h, KGR_ERR_STATE, "hello was said before");
+    } else if (h.op == KGR_IPC_RING) {
+        make_ring(c, &h, body);
     } else {
-        start_call(c, &h, body);
+        (void)start_call(c, &h, body, false);
     }
 }
 
@@ -283,14 +375,14 @@ static void on_timer(void *arg)
 uint32_t kgr_connection_num_pending(const struct kgr_connection *conn)
 {
     uint32_t num = 0;
-    for (uint32_t i = 0; i < conn->options.max_in_flight; i++)
+    for (uint32_t i = 0; i < 2 * conn->options.max_in_flight; i++)
         num += conn->pending[i].call != 0 && !conn->pending[i].lent;
     return num;
 }
 
 static struct pending *find_pending(struct kgr_connection *c, uint64_t call)
 {
-    for (uint32_t i = 0; call != 0 && i < c->options.max_in_flight; i++)
+    for (uint32_t i = 0; call != 0 && i < 2 * c->options.max_in_flight; i++)
         if (c->pending[i].call == call)
             return &c->pending[i];
     return NULL;
@@ -300,7 +392,7 @@ static void end_call(struct kgr_connection *c, struct pending *p)
 {
     p->call = 0;
     p->lent = false;
-    c->num_pending--;
+    c->num_pending -= p->by_ring ? 0 : 1;
 }
 
 bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
@@ -309,11 +401,16 @@ bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_e
     struct pending *p = find_pending(conn, call);
     if (p == NULL)
         return false;
-    const struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
-    bool counted = !p->lent;
+    struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
+    bool counted = !p->lent, by_ring = p->by_ring;
     end_call(conn, p);
     if (conn->broken)
         return counted;
+    if (by_ring) {
+        body = make_reply(&h, body);
+        kgr_served_ring_reply(conn->ring, &h, body);
+        return counted;
+    }
     send_reply(conn, &h, body);
     if (!conn->broken)
         update_watch(conn);
@@ -321,7 +418,7 @@ bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_e
 }
 
 bool kgr_connection_lend(struct kgr_connection *conn, uint64_t call, struct kgr_outlet **out_outlet,
-                         struct kgr_ipc_header *out_header)
+                         struct kgr_served_ring **out_ring, struct kgr_ipc_header *out_header)
 {
     struct pending *p = find_pending(conn, call);
     if (p == NULL || conn->broken)
@@ -329,6 +426,9 @@ bool kgr_connection_lend(struct kgr_connection *conn, uint64_t call, struct kgr_
     p->lent = true;
     *out_header = (struct kgr_ipc_header){p->op, true, p->id, KGR_OK};
     *out_outlet = kgr_outlet_hold(conn->outlet);
+    *out_ring = p->by_ring ? conn->ring : NULL;
+    if (*out_ring != NULL)
+        kgr_served_ring_ref(*out_ring);
     return true;
 }
 
@@ -351,7 +451,7 @@ enum kgr_error kgr_connection_new(struct kgr_connection **out, struct kgr_loop *
         return err;
     c->fd = -1;
     c->options = *options;
-    c->pending = calloc(options->max_in_flight, sizeof *c->pending);
+    c->pending = calloc(2 * (size_t)options->max_in_flight, sizeof *c->pending);
     if (c->pending == NULL)
         goto out;
     err = kgr_timer_new(&c->timer, loop, on_timer, c);
@@ -391,6 +491,7 @@ void kgr_connection_free(struct kgr_connection *conn)
 {
     if (conn == NULL)
         return;
+    end_ring(conn);
     kgr_watch_free(conn->watch);
     kgr_timer_free(conn->timer);
     while (conn->first != NULL)

@@ -8,6 +8,8 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/socket/outlet.h"
+#include "agent/socket/ring.h"
+#include "agent/socket/workers.h"
 
 /*
  * One client: its packets, its hello, what it has asked and what it has not yet taken. Reading stops while
@@ -24,8 +26,16 @@ struct kgr_connection_options {
     const char *node; /* N_ID told in the hello, may be empty; borrowed */
     uint8_t
         *scratch; /* KGR_IPC_PACKET_MAX + 1 bytes, borrowed, shared by connections of one thread */
-    /* body is borrowed for the call. Answer by kgr_connection_reply with call, now or later. */
-    void (*request)(void *arg, uint64_t call, uint16_t op, struct kgr_slice body);
+    /* For the rings of the client (agent/socket/ring.h), which it may ask for. */
+    struct kgr_workers *workers; /* NULL: there are none; borrowed */
+    struct kgr_peercred peer;
+    uint32_t slot;
+    uint32_t generation;
+    /*
+     * body is borrowed for the call. Answer by kgr_connection_reply with call, now or later. counted: it came through the ring,
+     * and stands in the account of its user already.
+     */
+    void (*request)(void *arg, uint64_t call, uint16_t op, struct kgr_slice body, bool counted);
     /* The client is gone, or was sent away as malformed. The owner frees the connection in this call. */
     void (*ended)(void *arg, bool malformed);
     void *arg;
@@ -48,11 +58,12 @@ uint32_t kgr_connection_num_pending(const struct kgr_connection *conn);
 bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body);
 /*
- * kgr_connection_lend is for a call that another thread may answer: it tells the header of the reply, and what to send it by,
- * which the caller releases. The call counts no more here (kgr_connection_num_pending, and what kgr_connection_reply returns);
+ * kgr_connection_lend is for a call that another thread may answer: it tells the header of the reply, and what to send it by (the ring
+ * if out_ring is not NULL, else the outlet), both of which the caller releases. The call counts no more here (kgr_connection_num_pending, and what kgr_connection_reply returns);
  * kgr_connection_answered or a reply ends it. false: it was answered, or nothing can be sent.
  */
 KGR_MUST_CHECK bool kgr_connection_lend(struct kgr_connection *conn, uint64_t call,
                                         struct kgr_outlet **out_outlet,
+                                        struct kgr_served_ring **out_ring,
                                         struct kgr_ipc_header *out_header);
 void kgr_connection_answered(struct kgr_connection *conn, uint64_t call);

@@ -76,21 +76,22 @@ static void refuse_call(struct slot *s, uint64_t call, enum kgr_error err,
     (void)kgr_connection_reply(s->conn, call, err, text_of(body, kgr_diag_text(why, err)));
 }
 
-static void on_request(void *arg, uint64_t call, uint16_t op, struct kgr_slice body)
+static void on_request(void *arg, uint64_t call, uint16_t op, struct kgr_slice body, bool counted)
 {
     struct slot *s = arg;
     const struct kgr_server_request request = {{s->index, s->generation, call}, s->peer, op, body};
     struct kgr_account *account = kgr_principal_account(s->peer.principal);
     struct kgr_diag why = {{0}};
-    enum kgr_error err;
+    enum kgr_error err = KGR_OK;
     s->server->stats.requests++;
-    err = kgr_account_begin(account, 1, &why);
+    if (!counted)
+        err = kgr_account_begin(account, 1, &why);
     if (err != KGR_OK) {
         s->server->stats.refused_quota++;
         refuse_call(s, call, err, &why);
         return;
     }
-    if (kgr_account_is_rated(account))
+    if (!counted && kgr_account_is_rated(account))
         err = kgr_account_take(account, 1, kgr_clock_boot_ns(), &why);
     if (err != KGR_OK) {
         s->server->stats.refused_quota++;
@@ -192,6 +193,10 @@ static bool start(struct kgr_server *server, struct slot *s, const struct kgr_pe
         .why = *why,
         .node = server->options.node,
         .scratch = server->scratch,
+        .workers = server->options.workers,
+        .peer = {peer->uid, peer->gid, peer->pid, -1, peer->principal},
+        .slot = s->index,
+        .generation = s->generation,
         .request = on_request,
         .ended = on_ended,
         .arg = s,
@@ -426,7 +431,8 @@ bool kgr_server_ticket(struct kgr_server *server, struct kgr_call call, struct k
 {
     struct slot *s = slot_of(server, call);
     struct kgr_ticket ticket = {.counted = true};
-    if (s == NULL || !kgr_connection_lend(s->conn, call.id, &ticket.outlet, &ticket.header))
+    if (s == NULL ||
+        !kgr_connection_lend(s->conn, call.id, &ticket.outlet, &ticket.ring, &ticket.header))
         return false;
     ticket.principal = kgr_principal_ref(s->peer.principal);
     *out = ticket;

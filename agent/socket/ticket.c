@@ -11,6 +11,10 @@ static void end_count(struct kgr_ticket *ticket)
 bool kgr_ticket_answer(struct kgr_ticket *ticket, struct kgr_slice body)
 {
     end_count(ticket);
+    if (ticket->ring != NULL) {
+        kgr_served_ring_reply(ticket->ring, &ticket->header, body);
+        return true;
+    }
     return kgr_outlet_send(ticket->outlet, &ticket->header, body) == KGR_OUTLET_SENT;
 }
 
@@ -20,6 +24,8 @@ void kgr_ticket_drop(struct kgr_ticket *ticket)
         return;
     end_count(ticket);
     kgr_outlet_release(ticket->outlet);
+    if (ticket->ring != NULL)
+        kgr_served_ring_unref(ticket->ring);
     kgr_principal_unref(ticket->principal);
     *ticket = (struct kgr_ticket){.outlet = NULL};
 }

@@ -6,6 +6,7 @@
 #include "agent/base/buf.h"
 #include "agent/socket/outlet.h"
 #include "agent/socket/principal.h"
+#include "agent/socket/ring.h"
 #include "agent/wire/ipc.h"
 
 /*
@@ -15,6 +16,7 @@
  */
 struct kgr_ticket {
     struct kgr_outlet *outlet;       /* held; NULL: no ticket */
+    struct kgr_served_ring *ring;    /* held; not NULL: the answer goes there */
     struct kgr_principal *principal; /* held */
     struct kgr_ipc_header header;    /* of the answer */
     bool counted;

@@ -83,7 +83,7 @@ unsigned int kgr_workers_num(const struct kgr_workers *workers);
  * handlers could find until now, and those that begin from now on cannot, may be freed there. In the order of the calls, within
  * this call if nobody is in one. KGR_ERR_NO_MEMORY: fn will not be called.
  *
- *     publish the new snapshot (atomic_store_explicit(&p, new, memory_order_release)); handlers load it once, with acquire
+ *     publish the new snapshot by atomic_store; handlers atomic_load it, once
  *     kgr_workers_retire(workers, free_snapshot, old);
  */
 KGR_MUST_CHECK enum kgr_error kgr_workers_retire(struct kgr_workers *workers, kgr_loop_fn *fn,
