@@ -2,7 +2,6 @@
 #include "agent/client/channel.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,62 +11,15 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
+#include "agent/client/link.h"
 #include "agent/client/reason.h"
 
 /* Buffers that are kept for the next request. */
 #define SPARE_MAX 4
-/* So many requests timed out on a connection without a late reply: a new connection is better. */
-#define LOST_MAX (KGR_IPC_IN_FLIGHT / 2)
+/* After so many requests that suit a ring a client will go on: then it is worth its price. */
+#define RING_AFTER 8
 
-enum entry_state {
-    ENTRY_QUEUED,
-    ENTRY_SENT,
-    ENTRY_ANSWERED,
-    ENTRY_UNSENT, /* the connection broke first: it may be sent on another */
-    ENTRY_LOST,   /* the connection broke, nobody knows whether the request was done */
-};
-
-/* A request on a link. Lives on its thread's stack for as long as it is in the link's list. */
-struct entry {
-    struct entry *next;
-    struct kgr_exchange *exchange; /* borrowed */
-    enum entry_state state;
-    enum kgr_error err; /* why it is lost */
-    uint32_t id;
-    pthread_cond_t wake;
-};
-
-/* A connection and the requests on it. Freed when it is no longer the channel's and nobody is on it. */
-struct link {
-    struct kgr_connection connection;
-    uint32_t serial;
-    uint32_t next_id;
-    unsigned int refs; /* the channel's and one for each request */
-    bool broken;
-    bool reading;          /* one of the requests' threads is outside of the lock, reading */
-    unsigned int num_sent; /* entries in state ENTRY_SENT */
-    unsigned int num_lost; /* requests that timed out and were not answered since */
-    struct entry *entries; /* in the order they came */
-    struct kgr_packet *in; /* owned: what the next reply is read into */
-};
-
-struct kgr_channel {
-    pid_t pid; /* of the process that made it */
-    struct kgr_endpoint endpoint;
-    pthread_mutex_t lock; /* of all below */
-    pthread_cond_t opened;
-    bool opening;
-    uint32_t next_serial;
-    struct link *link; /* the present one, or NULL; holds one of its refs */
-    struct kgr_packet *spare;
-    unsigned int num_spare;
-    /* A copy of link's connection that a forked child can read without the lock; fd -1: none. */
-    _Atomic int fork_fd;
-    dev_t fork_dev;
-    ino_t fork_ino;
-};
-
-static enum kgr_error cond_init(pthread_cond_t *cond)
+enum kgr_error kgr_channel_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;
     int rc = pthread_condattr_init(&attr);
@@ -81,8 +33,7 @@ static enum kgr_error cond_init(pthread_cond_t *cond)
     return rc == 0 ? KGR_OK : KGR_ERR_NO_MEMORY;
 }
 
-/* Waits until cond is signalled, or deadline_ms, or for no reason; the caller looks. */
-static void cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
+void kgr_channel_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
 {
     uint64_t now = kgr_clock_boot_ms();
     uint64_t left = deadline_ms > now ? deadline_ms - now : 0;
@@ -99,16 +50,15 @@ static void cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_
     (void)pthread_cond_timedwait(cond, lock, &until);
 }
 
-static void wipe_packet(struct kgr_packet *packet)
+void kgr_channel_wipe(struct kgr_packet *packet)
 {
     kgr_cleanse(packet->bytes, packet->len);
     packet->len = 0;
 }
 
-/* With the lock held. */
-static void give_packet(struct kgr_channel *channel, struct kgr_packet *packet)
+void kgr_channel_give_locked(struct kgr_channel *channel, struct kgr_packet *packet)
 {
-    wipe_packet(packet);
+    kgr_channel_wipe(packet);
     if (channel->num_spare == SPARE_MAX) {
         free(packet);
         return;
@@ -118,8 +68,7 @@ static void give_packet(struct kgr_channel *channel, struct kgr_packet *packet)
     channel->num_spare++;
 }
 
-/* With the lock held. */
-static struct kgr_packet *take_packet(struct kgr_channel *channel)
+struct kgr_packet *kgr_channel_take_locked(struct kgr_channel *channel)
 {
     struct kgr_packet *packet = channel->spare;
 
@@ -141,7 +90,7 @@ struct kgr_packet *kgr_channel_take_packet(struct kgr_channel *channel)
     struct kgr_packet *packet;
 
     (void)pthread_mutex_lock(&channel->lock);
-    packet = take_packet(channel);
+    packet = kgr_channel_take_locked(channel);
     (void)pthread_mutex_unlock(&channel->lock);
     return packet;
 }
@@ -149,7 +98,7 @@ struct kgr_packet *kgr_channel_take_packet(struct kgr_channel *channel)
 void kgr_channel_give_packet(struct kgr_channel *channel, struct kgr_packet *packet)
 {
     (void)pthread_mutex_lock(&channel->lock);
-    give_packet(channel, packet);
+    kgr_channel_give_locked(channel, packet);
     (void)pthread_mutex_unlock(&channel->lock);
 }
 
@@ -163,7 +112,7 @@ enum kgr_error kgr_channel_new(struct kgr_channel **out, const struct kgr_endpoi
     channel->endpoint = *endpoint;
     channel->next_serial = 1;
     atomic_init(&channel->fork_fd, -1);
-    if (cond_init(&channel->opened) != KGR_OK) {
+    if (kgr_channel_cond_init(&channel->opened) != KGR_OK) {
         free(channel);
         return KGR_ERR_NO_MEMORY;
     }
@@ -191,31 +140,6 @@ void kgr_channel_disown(struct kgr_channel *channel)
     kgr_connection_close(&connection);
 }
 
-static void link_free(struct kgr_channel *channel, struct link *link)
-{
-    kgr_connection_close(&link->connection);
-    give_packet(channel, link->in);
-    free(link);
-}
-
-static void link_unref(struct kgr_channel *channel, struct link *link)
-{
-    link->refs--;
-    if (link->refs == 0)
-        link_free(channel, link);
-}
-
-/* New requests open another connection; those on this one stay there. */
-static void link_detach(struct kgr_channel *channel, struct link *link)
-{
-    if (channel->link != link)
-        return;
-    channel->link = NULL;
-    /* Before the descriptor can be closed: a child forked in between must not close another's. */
-    atomic_store(&channel->fork_fd, -1);
-    link_unref(channel, link);
-}
-
 void kgr_channel_free(struct kgr_channel *channel)
 {
     bool ours;
@@ -232,12 +156,14 @@ void kgr_channel_free(struct kgr_channel *channel)
         /* The requests on it were those of threads that do not exist here. */
         if (channel->link != NULL) {
             channel->link->connection.fd = -1;
+            kgr_client_ring_free(channel->link->ring, true);
+            channel->link->ring = NULL;
             channel->link->refs = 1;
         }
     }
     if (channel->link != NULL) {
         assert(channel->link->refs == 1);
-        link_detach(channel, channel->link);
+        kgr_link_detach(channel, channel->link);
     }
     while (channel->spare != NULL) {
         struct kgr_packet *packet = channel->spare;
@@ -255,12 +181,12 @@ void kgr_channel_free(struct kgr_channel *channel)
 /* Opens a connection for the channel. Called with the lock held, which is free while it connects. */
 static enum kgr_error open_link(struct kgr_channel *channel, uint64_t deadline_ms)
 {
-    struct link *link = calloc(1, sizeof(*link));
+    struct kgr_link *link = calloc(1, sizeof(*link));
     enum kgr_error err;
 
     if (link == NULL)
         return kgr_reason_set(KGR_ERR_NO_MEMORY, "out of memory");
-    link->in = take_packet(channel);
+    link->in = kgr_channel_take_locked(channel);
     if (link->in == NULL) {
         free(link);
         return kgr_reason_set(KGR_ERR_NO_MEMORY, "out of memory");
@@ -272,12 +198,13 @@ static enum kgr_error open_link(struct kgr_channel *channel, uint64_t deadline_m
     channel->opening = false;
     (void)pthread_cond_broadcast(&channel->opened);
     if (err != KGR_OK) {
-        give_packet(channel, link->in);
+        kgr_channel_give_locked(channel, link->in);
         free(link);
         return err;
     }
     link->refs = 1;
     link->next_id = 1;
+    link->in_fd = -1;
     link->serial = channel->next_serial;
     channel->next_serial++;
     if (channel->next_serial == 0)
@@ -290,7 +217,7 @@ static enum kgr_error open_link(struct kgr_channel *channel, uint64_t deadline_m
 }
 
 /* The channel's connection, with a ref for the caller. With the lock held. */
-static enum kgr_error acquire_link(struct link **out, struct kgr_channel *channel,
+static enum kgr_error acquire_link(struct kgr_link **out, struct kgr_channel *channel,
                                    uint64_t deadline_ms)
 {
     while (channel->link == NULL) {
@@ -298,7 +225,7 @@ static enum kgr_error acquire_link(struct link **out, struct kgr_channel *channe
             if (kgr_clock_boot_ms() >= deadline_ms)
                 return kgr_reason_set(KGR_ERR_TIMEOUT, "no connection to the agent at %s in time",
                                       channel->endpoint.path);
-            cond_wait_until(&channel->opened, &channel->lock, deadline_ms);
+            kgr_channel_cond_wait(&channel->opened, &channel->lock, deadline_ms);
         } else {
             enum kgr_error err = open_link(channel, deadline_ms);
 
@@ -311,183 +238,20 @@ static enum kgr_error acquire_link(struct link **out, struct kgr_channel *channe
     return KGR_OK;
 }
 
-/* The connection is of no more use: everyone on it learns so. */
-static void link_break(struct kgr_channel *channel, struct link *link, enum kgr_error err)
-{
-    if (link->broken)
-        return;
-    link->broken = true;
-    for (struct entry *e = link->entries; e != NULL; e = e->next) {
-        if (e->state == ENTRY_SENT) {
-            e->state = ENTRY_LOST;
-            e->err = err;
-        } else if (e->state == ENTRY_QUEUED) {
-            e->state = ENTRY_UNSENT;
-        }
-        (void)pthread_cond_signal(&e->wake);
-    }
-    link_detach(channel, link);
-}
-
-/* Sends what is queued, as far as it goes without waiting. */
-static void link_flush(struct kgr_channel *channel, struct link *link)
-{
-    for (struct entry *e = link->entries; e != NULL && !link->broken; e = e->next) {
-        struct kgr_packet *packet = e->exchange->packet;
-        struct kgr_ipc_header header = {.op = e->exchange->op, .id = link->next_id};
-        struct kgr_wr wr;
-        enum kgr_error err;
-
-        if (e->state != ENTRY_QUEUED)
-            continue;
-        if (link->num_sent + link->num_lost >= KGR_IPC_IN_FLIGHT)
-            return;
-        kgr_wr_init(&wr, packet->bytes, KGR_IPC_HEADER_LEN);
-        kgr_ipc_header_encode(&wr, &header);
-        err = kgr_connection_send(&link->connection, packet->bytes, packet->len);
-        if (err == KGR_ERR_BUSY)
-            return;
-        if (err != KGR_OK) {
-            link_break(channel, link, err);
-            return;
-        }
-        e->id = link->next_id;
-        e->state = ENTRY_SENT;
-        link->next_id++;
-        link->num_sent++;
-    }
-}
-
-static bool link_has_queued(const struct link *link)
-{
-    if (link->num_sent + link->num_lost >= KGR_IPC_IN_FLIGHT)
-        return false;
-    for (const struct entry *e = link->entries; e != NULL; e = e->next)
-        if (e->state == ENTRY_QUEUED)
-            return true;
-    return false;
-}
-
-/* Gives the packet in link->in to the request that it answers. */
-static void link_deliver(struct kgr_channel *channel, struct link *link)
-{
-    struct kgr_packet *packet = link->in;
-    struct kgr_ipc_header header;
-    struct kgr_slice body;
-
-    if (kgr_ipc_header_decode(&header, &body, kgr_slice(packet->bytes, packet->len)) != KGR_OK ||
-        !header.reply) {
-        link_break(channel, link, KGR_ERR_CORRUPT);
-        return;
-    }
-    for (struct entry *e = link->entries; e != NULL; e = e->next) {
-        if (e->state != ENTRY_SENT || e->id != header.id)
-            continue;
-        if (e->exchange->op != header.op) {
-            link_break(channel, link, KGR_ERR_CORRUPT);
-            return;
-        }
-        /* The buffer of the request, no longer needed, takes the next reply. */
-        link->in = e->exchange->packet;
-        wipe_packet(link->in);
-        e->exchange->packet = packet;
-        e->exchange->reply = body;
-        e->exchange->status = header.status;
-        e->state = ENTRY_ANSWERED;
-        link->num_sent--;
-        (void)pthread_cond_signal(&e->wake);
-        return;
-    }
-    /* Its request timed out, or never was. */
-    if (link->num_lost == 0) {
-        link_break(channel, link, KGR_ERR_CORRUPT);
-        return;
-    }
-    link->num_lost--;
-    wipe_packet(packet);
-}
-
-/* Waits for something to read or, if requests are queued, to write, and does it. With the lock held. */
-static void link_serve(struct kgr_channel *channel, struct link *link, uint64_t deadline_ms)
-{
-    short events = link_has_queued(link) ? POLLIN | POLLOUT : POLLIN;
-    enum kgr_error err = KGR_ERR_BUSY;
-
-    link->reading = true;
-    (void)pthread_mutex_unlock(&channel->lock);
-    if (kgr_connection_poll(&link->connection, events, deadline_ms))
-        err = kgr_connection_receive(&link->connection, link->in->bytes, sizeof(link->in->bytes),
-                                     &link->in->len);
-    if (err == KGR_ERR_CORRUPT)
-        link->in->len = sizeof(link->in->bytes); /* all of it is to be wiped */
-    (void)pthread_mutex_lock(&channel->lock);
-    link->reading = false;
-    if (err == KGR_OK)
-        link_deliver(channel, link);
-    else if (err != KGR_ERR_BUSY)
-        link_break(channel, link, err);
-    link_flush(channel, link);
-}
-
-static void link_append(struct link *link, struct entry *entry)
-{
-    struct entry **at = &link->entries;
-
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = entry;
-}
-
-/* Takes entry off the link, and finds a reader for those that stay. */
-static void link_remove(struct kgr_channel *channel, struct link *link, struct entry *entry)
-{
-    struct entry **at = &link->entries;
-
-    while (*at != entry)
-        at = &(*at)->next;
-    *at = entry->next;
-    if (entry->state == ENTRY_SENT && !link->broken) {
-        link->num_sent--;
-        link->num_lost++;
-        if (link->num_lost >= LOST_MAX)
-            link_detach(channel, link);
-    }
-    if (!link->reading && link->entries != NULL)
-        (void)pthread_cond_signal(&link->entries->wake);
-    link_unref(channel, link);
-}
-
-/* Puts the request on link and waits until it is answered, lost, unsent or out of time. */
-static void link_run(struct kgr_channel *channel, struct link *link, struct entry *entry)
-{
-    uint64_t deadline_ms = entry->exchange->deadline_ms;
-
-    link_append(link, entry);
-    link_flush(channel, link);
-    while (entry->state == ENTRY_QUEUED || entry->state == ENTRY_SENT) {
-        if (kgr_clock_boot_ms() >= deadline_ms)
-            break;
-        if (link->reading)
-            cond_wait_until(&entry->wake, &channel->lock, deadline_ms);
-        else
-            link_serve(channel, link, deadline_ms);
-    }
-    link_remove(channel, link, entry);
-}
-
-static enum kgr_error entry_result(const struct entry *entry, const struct kgr_endpoint *endpoint)
+static enum kgr_error entry_result(const struct kgr_entry *entry,
+                                   const struct kgr_endpoint *endpoint)
 {
     switch (entry->state) {
-    case ENTRY_ANSWERED:
+    case KGR_ENTRY_ANSWERED:
         return KGR_OK;
-    case ENTRY_QUEUED:
-    case ENTRY_SENT:
+    case KGR_ENTRY_QUEUED:
+    case KGR_ENTRY_SENT:
         return kgr_reason_set(KGR_ERR_TIMEOUT, "the agent at %s did not answer in time",
                               endpoint->path);
-    case ENTRY_UNSENT:
+    case KGR_ENTRY_UNSENT:
         return kgr_reason_set(KGR_ERR_NO_AGENT, "the agent at %s closes every connection",
                               endpoint->path);
-    case ENTRY_LOST:
+    case KGR_ENTRY_LOST:
     default:
         if (entry->err == KGR_ERR_CORRUPT)
             return kgr_reason_set(KGR_ERR_CORRUPT, "what the agent at %s sent is no reply",
@@ -497,21 +261,70 @@ static enum kgr_error entry_result(const struct entry *entry, const struct kgr_e
     }
 }
 
+/* Asks the agent for a ring, once. With the lock held and a ref of link's, which stays the caller's. */
+static void open_ring(struct kgr_channel *channel, struct kgr_link *link, uint64_t deadline_ms)
+{
+    const struct kgr_ipc_ring spoken = {KGR_LANE_VERSION, KGR_LANE_VERSION};
+    struct kgr_exchange exchange = {.op = KGR_IPC_RING, .deadline_ms = deadline_ms};
+    struct kgr_entry entry;
+    struct kgr_wr wr;
+
+    link->ring_state = KGR_RING_ASKED;
+    exchange.packet = kgr_channel_take_locked(channel);
+    if (exchange.packet == NULL || kgr_entry_init(&entry, &exchange) != KGR_OK) {
+        if (exchange.packet != NULL)
+            kgr_channel_give_locked(channel, exchange.packet);
+        link->ring_state = KGR_RING_REFUSED;
+        return;
+    }
+    kgr_wr_init(&wr, exchange.packet->bytes, sizeof(exchange.packet->bytes));
+    kgr_wr_zero(&wr, KGR_IPC_HEADER_LEN);
+    if (kgr_ipc_ring_encode(&wr, &spoken) == KGR_OK) {
+        exchange.packet->len = wr.len;
+        link->refs++;
+        kgr_link_run(channel, link, &entry);
+    }
+    link->ring_state = KGR_RING_REFUSED;
+    if (entry.state == KGR_ENTRY_ANSWERED && exchange.status == KGR_OK && entry.fd >= 0 &&
+        kgr_client_ring_map(&link->ring, entry.fd, exchange.reply) == KGR_OK)
+        link->ring_state = KGR_RING_OPEN;
+    kgr_channel_give_locked(channel, exchange.packet);
+    kgr_entry_deinit(&entry);
+}
+
+/* Which way the request is to go. With the lock held and a ref of link's. */
+static enum kgr_way choose_way(struct kgr_channel *channel, struct kgr_link *link,
+                               struct kgr_entry *entry)
+{
+    const struct kgr_exchange *exchange = entry->exchange;
+    struct kgr_slice body = kgr_slice(exchange->packet->bytes + KGR_IPC_HEADER_LEN,
+                                      exchange->packet->len - KGR_IPC_HEADER_LEN);
+
+    if (!kgr_client_ring_suits(exchange->op))
+        return KGR_BY_SOCKET;
+    if (link->ring_state == KGR_RING_NONE && link->num_suited++ >= RING_AFTER)
+        open_ring(channel, link, exchange->deadline_ms);
+    if (link->ring_state != KGR_RING_OPEN)
+        return KGR_BY_SOCKET;
+    entry->route = kgr_client_ring_route(link->ring, exchange->op, body);
+    return kgr_client_route_skips(entry->route) ? KGR_BY_SOCKET : KGR_BY_RING;
+}
+
 enum kgr_error kgr_channel_exchange(struct kgr_channel *channel, struct kgr_exchange *exchange)
 {
-    struct entry entry = {.exchange = exchange, .state = ENTRY_UNSENT};
+    struct kgr_entry entry;
     uint32_t wanted = exchange->serial;
     enum kgr_error err = KGR_OK;
     int cancel = PTHREAD_CANCEL_ENABLE;
 
-    if (cond_init(&entry.wake) != KGR_OK)
+    if (kgr_entry_init(&entry, exchange) != KGR_OK)
         return kgr_reason_set(KGR_ERR_NO_MEMORY, "out of memory");
     /* Others' lists point to our stack, and may wait for us to read: no leaving in between. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     (void)pthread_mutex_lock(&channel->lock);
     /* A connection that died while it was idle shows only when something is sent: hence twice. */
-    for (int tries = 0; tries < 2 && entry.state == ENTRY_UNSENT; tries++) {
-        struct link *link = NULL;
+    for (int tries = 0; tries < 2 && entry.state == KGR_ENTRY_UNSENT; tries++) {
+        struct kgr_link *link = NULL;
 
         if (wanted != 0 && (channel->link == NULL || channel->link->serial != wanted)) {
             err = kgr_reason_set(KGR_ERR_STATE, "the connection it was begun on is gone");
@@ -520,13 +333,12 @@ enum kgr_error kgr_channel_exchange(struct kgr_channel *channel, struct kgr_exch
         err = acquire_link(&link, channel, exchange->deadline_ms);
         if (err != KGR_OK)
             break;
-        entry.next = NULL;
-        entry.state = ENTRY_QUEUED;
+        entry.way = choose_way(channel, link, &entry);
         exchange->serial = link->serial;
-        link_run(channel, link, &entry);
+        kgr_link_run(channel, link, &entry);
     }
     (void)pthread_mutex_unlock(&channel->lock);
     (void)pthread_setcancelstate(cancel, &cancel);
-    (void)pthread_cond_destroy(&entry.wake);
+    kgr_entry_deinit(&entry);
     return err != KGR_OK ? err : entry_result(&entry, &channel->endpoint);
 }

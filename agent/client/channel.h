@@ -11,7 +11,8 @@
 #include "agent/wire/ipc.h"
 
 /*
- * Requests of many threads over one connection. Each thread queues its request and waits; one of those that
+ * Requests of many threads over one connection and, for those that suit it, the ring beside it (agent/client/ring.h), which the
+ * channel asks for once there have been some. Each thread queues its request and waits; one of those that
  * wait reads for all of them, hands replies to their owners, and passes the job on when it leaves. At
  * most KGR_IPC_IN_FLIGHT requests are unanswered at a time, the others wait their turn.
  *

@@ -79,18 +79,40 @@ enum kgr_error kgr_connection_send(const struct kgr_connection *connection, cons
     }
 }
 
-enum kgr_error kgr_connection_receive(const struct kgr_connection *connection, void *out,
-                                      size_t cap, size_t *out_len)
+/* The descriptor that came with a packet, or -1. The kernel takes no more than the one that there is room for. */
+static int take_fd(struct msghdr *msg)
 {
+    struct cmsghdr *rights = CMSG_FIRSTHDR(msg);
+    int fd = -1;
+
+    if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS &&
+        rights->cmsg_len == CMSG_LEN(sizeof(fd)))
+        memcpy(&fd, CMSG_DATA(rights), sizeof(fd));
+    return fd;
+}
+
+enum kgr_error kgr_connection_receive(const struct kgr_connection *connection, void *out,
+                                      size_t cap, size_t *out_len, int *out_fd)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    struct iovec bytes = {out, cap};
+    struct msghdr msg = {.msg_iov = &bytes, .msg_iovlen = 1};
     ssize_t n;
 
     if (!kgr_connection_is_ours(connection))
         return KGR_ERR_NO_AGENT;
+    if (out_fd != NULL) {
+        msg.msg_control = control;
+        msg.msg_controllen = sizeof(control);
+        *out_fd = -1;
+    }
     do
-        n = recv(connection->fd, out, cap, MSG_DONTWAIT | MSG_TRUNC);
+        n = recvmsg(connection->fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == ENOMEM ? KGR_ERR_BUSY : KGR_ERR_NO_AGENT;
+    if (out_fd != NULL)
+        *out_fd = take_fd(&msg);
     /* An empty packet cannot be told from the end, and neither is a message. */
     if (n == 0)
         return KGR_ERR_NO_AGENT;
@@ -98,6 +120,12 @@ enum kgr_error kgr_connection_receive(const struct kgr_connection *connection, v
         return KGR_ERR_CORRUPT;
     *out_len = (size_t)n;
     return KGR_OK;
+}
+
+void kgr_connection_hang_up(const struct kgr_connection *connection)
+{
+    if (kgr_connection_is_ours(connection))
+        (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
 bool kgr_connection_poll(const struct kgr_connection *connection, short events,
@@ -237,7 +265,7 @@ static enum kgr_error greet(const struct kgr_connection *connection,
         do {
             err = KGR_ERR_TIMEOUT;
             if (kgr_connection_poll(connection, POLLIN, deadline_ms))
-                err = kgr_connection_receive(connection, buf, sizeof(buf), &len);
+                err = kgr_connection_receive(connection, buf, sizeof(buf), &len, NULL);
         } while (err == KGR_ERR_BUSY);
     }
     switch (err) {

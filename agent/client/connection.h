@@ -55,8 +55,13 @@ bool kgr_connection_owner_trusted(uid_t uid);
  */
 KGR_MUST_CHECK enum kgr_error kgr_connection_send(const struct kgr_connection *connection,
                                                   const void *packet, size_t len);
+/* out_fd (may be NULL: closed) gets the descriptor that came with the packet, the caller's then, or -1. */
 KGR_MUST_CHECK enum kgr_error kgr_connection_receive(const struct kgr_connection *connection,
-                                                     void *out, size_t cap, size_t *out_len);
+                                                     void *out, size_t cap, size_t *out_len,
+                                                     int *out_fd);
+
+/* kgr_connection_hang_up ends what the socket is waited for; it is still to be closed. */
+void kgr_connection_hang_up(const struct kgr_connection *connection);
 
 /* kgr_connection_poll waits for events (of poll) until deadline_ms; true if there is something to do. */
 bool kgr_connection_poll(const struct kgr_connection *connection, short events,

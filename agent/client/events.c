@@ -61,7 +61,7 @@ static enum kgr_error await_reply(struct kgr_events *events, uint8_t *packet, ui
     do {
         if (!kgr_connection_poll(&events->connection, POLLIN, deadline_ms))
             return kgr_reason_set(KGR_ERR_TIMEOUT, "no event in time");
-        err = kgr_connection_receive(&events->connection, packet, PACKET_MAX, &len);
+        err = kgr_connection_receive(&events->connection, packet, PACKET_MAX, &len, NULL);
     } while (err == KGR_ERR_BUSY);
     if (err == KGR_ERR_NO_AGENT)
         return kgr_reason_set(err, "the agent went away");

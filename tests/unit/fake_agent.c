@@ -137,6 +137,11 @@ static void serve(struct fake_agent *agent, size_t conn)
         answer_hello(request);
         return;
     }
+    if (header.op == KGR_IPC_RING) {
+        /* As an agent of before there were rings. */
+        fake_agent_refuse(request, KGR_ERR_UNSUPPORTED, "this agent knows no such operation");
+        return;
+    }
     (void)pthread_mutex_lock(&agent->lock);
     agent->num_requests++;
     (void)pthread_cond_broadcast(&agent->changed);

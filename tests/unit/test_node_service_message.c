@@ -322,7 +322,8 @@ static uint32_t ask(const struct kgr_connection *connection, uint16_t op, struct
     kgr_wr_bytes(&wr, body.p, body.len);
     assert_int_equal(kgr_connection_send(connection, packet, wr.len), KGR_OK);
     assert_true(kgr_connection_poll(connection, POLLIN, kgr_clock_boot_ms() + GIVE_UP_MS));
-    assert_int_equal(kgr_connection_receive(connection, packet, sizeof(packet), &len), KGR_OK);
+    assert_int_equal(kgr_connection_receive(connection, packet, sizeof(packet), &len, NULL),
+                     KGR_OK);
     assert_int_equal(kgr_ipc_header_decode(&header, &body, kgr_slice(packet, len)), KGR_OK);
     assert_int_equal(header.id, op);
     return header.status;
