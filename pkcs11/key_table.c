@@ -56,6 +56,14 @@ void kgr_p11_key_table_deinit(struct kgr_p11_key_table *table)
     memset(table, 0, sizeof(*table));
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int64_t now_s(void)
 {
     struct timespec now = {0, 0};
@@ -174,6 +182,7 @@ static enum kgr_error put(struct kgr_p11_key_table *table, const char *node,
         entry->used = true;
         entry->uses++;
         entry->listed = 0;
+        entry->asked_ms = 0;
         kgr_p11_key_id(entry->id[KGR_P11_CIPHER_KEY], node, info->peer, info->generation,
                        KGR_P11_CIPHER_KEY);
         kgr_p11_key_id(entry->id[KGR_P11_MAC_KEY], node, info->peer, info->generation,
@@ -219,6 +228,7 @@ static enum kgr_error recheck(struct kgr_p11_module *module, const char *node,
                               const struct kgr_key *key)
 {
     struct kgr_p11_key_table *table = &module->keys;
+    int64_t asked_ms = now_ms();
     struct kgr_peer info;
     enum kgr_error err = kgr_get_key(module->client, key, &info);
 
@@ -229,6 +239,9 @@ static enum kgr_error recheck(struct kgr_p11_module *module, const char *node,
     (void)pthread_mutex_lock(&table->lock);
     if (err == KGR_OK) {
         err = put(table, node, &info, table->num_refreshes);
+        if (err == KGR_OK) {
+            find(table, info.peer, info.generation)->asked_ms = asked_ms;
+        }
     } else if (says_gone(err) && key->generation != 0) {
         drop(table, key->peer, key->generation);
     }
@@ -416,6 +429,28 @@ enum kgr_error kgr_p11_key_get_fresh(struct kgr_p11_module *module, CK_OBJECT_HA
     key.generation = object.info.generation;
     err = recheck(module, token.node, &key);
     return err == KGR_OK ? kgr_p11_key_get(module, handle, out) : err;
+}
+
+static bool is_recent(struct kgr_p11_module *module, const struct kgr_p11_object *object)
+{
+    struct kgr_p11_key_table *table = &module->keys;
+    const struct kgr_p11_key_entry *entry;
+    bool recent;
+
+    (void)pthread_mutex_lock(&table->lock);
+    entry = find(table, object->info.peer, object->info.generation);
+    recent = entry != NULL && now_ms() - entry->asked_ms < KGR_P11_RECENT_MS;
+    (void)pthread_mutex_unlock(&table->lock);
+    return recent;
+}
+
+enum kgr_error kgr_p11_key_get_recent(struct kgr_p11_module *module, CK_OBJECT_HANDLE handle,
+                                      struct kgr_p11_object *out)
+{
+    enum kgr_error err = kgr_p11_key_get(module, handle, out);
+
+    return err == KGR_OK && is_recent(module, out) ? KGR_OK
+                                                   : kgr_p11_key_get_fresh(module, handle, out);
 }
 
 void kgr_p11_keys_forget(struct kgr_p11_module *module)

@@ -33,6 +33,7 @@ struct kgr_p11_key_entry {
     uint64_t listed; /* the refresh that last saw it */
     uint8_t id[2][KGR_P11_ID_LEN];
     int64_t read_at;
+    int64_t asked_ms; /* CLOCK_MONOTONIC, before the agent told info */
     struct kgr_peer info;
 };
 
@@ -73,6 +74,13 @@ enum kgr_error kgr_p11_key_get(struct kgr_p11_module *module, CK_OBJECT_HANDLE h
  */
 enum kgr_error kgr_p11_key_get_fresh(struct kgr_p11_module *module, CK_OBJECT_HANDLE handle,
                                      struct kgr_p11_object *out);
+/*
+ * kgr_p11_key_get_recent is kgr_p11_key_get_fresh, but takes what the agent told of the key within the last
+ * KGR_P11_RECENT_MS: for operations, which the agent refuses itself when that has changed meanwhile.
+ */
+#define KGR_P11_RECENT_MS 20
+enum kgr_error kgr_p11_key_get_recent(struct kgr_p11_module *module, CK_OBJECT_HANDLE handle,
+                                      struct kgr_p11_object *out);
 /* kgr_p11_keys_forget makes every handle invalid, for good. */
 void kgr_p11_keys_forget(struct kgr_p11_module *module);
 /* kgr_p11_keys_find_id copies the peer's name of the key with this CKA_ID, if it is known. */

@@ -56,7 +56,7 @@ CK_RV kgr_p11_operation_key(struct kgr_p11_object *out_object,
         !kgr_p11_mechanism_works(session->module, mech, token.modes)) {
         return CKR_MECHANISM_INVALID;
     }
-    err = kgr_p11_key_get_fresh(session->module, key, &object);
+    err = kgr_p11_key_get_recent(session->module, key, &object);
     if (err != KGR_OK) {
         return kgr_p11_rv_key(err);
     }

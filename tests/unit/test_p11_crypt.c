@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/support/p11-fixture.h"
 
+#include "pkcs11/key_table.h"
+
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #define MAX_LEN 200000
 
@@ -36,6 +39,12 @@ static const struct way ways[] = {
 };
 
 #define NUM_WAYS (sizeof(ways) / sizeof(ways[0]))
+
+/* What the agent told of a key is asked for anew after that. */
+static void outlast_recent(void)
+{
+    usleep((KGR_P11_RECENT_MS + 5) * 1000);
+}
 
 static CK_MECHANISM mechanism(CK_MECHANISM_TYPE type)
 {
@@ -294,10 +303,13 @@ static void init_bad_mechanisms_and_keys_are_refused(void **state)
     assert_int_equal(C_EncryptInit(session, &ctr, key), CKR_MECHANISM_PARAM_INVALID);
     cbc = mechanism(CKM_AES_CBC);
     fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, false, true);
+    outlast_recent();
     assert_int_equal(C_EncryptInit(session, &cbc, key), CKR_KEY_FUNCTION_NOT_PERMITTED);
     fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, false, false);
+    outlast_recent();
     assert_int_equal(C_EncryptInit(session, &cbc, key), CKR_FUNCTION_FAILED);
     fake_put(PEER_1, 1, KGR_SUITE_AES_128_CBC_HMAC_SHA256, KGR_CUSTODY_RESIDENT, true, true);
+    outlast_recent();
     fake_set_modes(1U << KGR_MODE_CTR);
     assert_int_equal(C_CloseSession(session), CKR_OK);
     assert_int_equal(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_OK);
@@ -399,7 +411,31 @@ static void failures_of_the_agent_end_the_operation(void **state)
         assert_int_equal(C_Encrypt(session, plain, 16, got, &len), CKR_OPERATION_NOT_INITIALIZED);
     }
     fake_fail(KGR_ERR_NOT_AUTHORIZED, 0);
+    outlast_recent();
     assert_int_equal(C_EncryptInit(session, &mech, key), CKR_KEY_FUNCTION_NOT_PERMITTED);
+}
+
+/* Of many operations in a row only the first asks the agent what it may. */
+static void init_in_a_row_asks_once(void **state)
+{
+    CK_MECHANISM mech = mechanism(CKM_AES_CBC);
+    CK_OBJECT_HANDLE key = p11_key(PEER_1);
+    unsigned asked;
+    CK_ULONG len;
+
+    (void)state;
+    outlast_recent();
+    assert_int_equal(C_EncryptInit(session, &mech, key), CKR_OK);
+    asked = fake_num_requests();
+    for (int i = 0; i < 3; i++) {
+        len = sizeof(got);
+        assert_int_equal(C_Encrypt(session, plain, 16, got, &len), CKR_OK);
+        assert_int_equal(C_EncryptInit(session, &mech, key), CKR_OK);
+    }
+    /* Three to encrypt; on a slow machine what was told may grow old meanwhile. */
+    assert_in_range(fake_num_requests() - asked, 3, 5);
+    len = sizeof(got);
+    assert_int_equal(C_Encrypt(session, plain, 16, got, &len), CKR_OK);
 }
 
 static void renewal_leaves_running_operations_their_key(void **state)
@@ -434,6 +470,7 @@ int main(void)
                                         p11_teardown),
         cmocka_unit_test_setup_teardown(failures_of_the_agent_end_the_operation, setup,
                                         p11_teardown),
+        cmocka_unit_test_setup_teardown(init_in_a_row_asks_once, setup, p11_teardown),
         cmocka_unit_test_setup_teardown(renewal_leaves_running_operations_their_key, setup,
                                         p11_teardown),
     };
