@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "agent/base/secret.h"
+#include "agent/tpm/capability.h"
 #include "agent/tpm/template.h"
+#include "agent/tpm/tpm.h"
 
 /* One of the two objects. */
 struct half {
@@ -118,26 +120,45 @@ static enum kgr_error do_cipher(struct kgr_tpm *tpm, const struct kgr_tpm_object
                           diag);
 }
 
+/* A few commands' worth; the key is in its slot while they run. */
+static enum kgr_error cipher_step(struct kgr_resident_use *use, struct cipher_op *op, uint8_t *copy)
+{
+    struct kgr_tpm_loadable key = loadable(use->key, &use->key->enc);
+
+    /* A second attempt after a reset needs the input that the first one overwrote. */
+    if (copy != NULL) {
+        memcpy(copy, op->in, op->len);
+        op->in = copy;
+    }
+    return kgr_tpm_use_key(use->tpm, &key, do_cipher, op, use->diag);
+}
+
 enum kgr_error kgr_resident_cipher(struct kgr_resident_use *use, enum kgr_tpm_mode mode,
                                    enum kgr_tpm_direction direction, uint8_t iv[KGR_IV_LEN],
                                    const uint8_t *in, size_t len, uint8_t *out)
 {
-    struct kgr_tpm_loadable key = loadable(use->key, &use->key->enc);
-    struct cipher_op op = {mode, direction, iv, in, len, out};
+    size_t most = (size_t)(kgr_tpm_capability(use->tpm)->max_buffer / KGR_BLOCK_LEN) *
+                  KGR_BLOCK_LEN * KGR_TPM_STEP;
+    size_t first = len < most ? len : most;
     uint8_t *copy = NULL;
-    enum kgr_error err;
+    enum kgr_error err = KGR_OK;
 
-    /* A second attempt after a reset needs the input that the first one overwrote. */
     if (in == out && len != 0) {
-        copy = malloc(len);
+        copy = malloc(first);
         if (copy == NULL)
             return KGR_ERR_NO_MEMORY;
-        memcpy(copy, in, len);
-        op.in = copy;
     }
-    err = kgr_tpm_use_key(use->tpm, &key, do_cipher, &op, use->diag);
+    for (size_t done = 0; err == KGR_OK && done < len;) {
+        size_t now = len - done < most ? len - done : most;
+        struct cipher_op op = {mode, direction, iv, in + done, now, out + done};
+
+        if (done > 0)
+            kgr_tpm_let_others(use->tpm);
+        err = cipher_step(use, &op, copy);
+        done += now;
+    }
     if (copy != NULL)
-        kgr_cleanse(copy, len);
+        kgr_cleanse(copy, first);
     free(copy);
     return err;
 }

@@ -180,16 +180,19 @@ static void on_mqtt_wakeup(void *arg)
     kgr_node_reschedule(arg); /* which drains */
 }
 
-static void on_tpm_wakeup(void *arg)
+void kgr_node_drain_tpm(struct kgr_node *node)
 {
-    struct kgr_node *node = arg;
-
     size_t num;
 
     node->num_plain = 0;
     num = kgr_tpm_worker_drain(node->worker);
     kgr_exchange_bury_again(node);
     kgr_node_served(node, num == node->num_plain);
+}
+
+static void on_tpm_wakeup(void *arg)
+{
+    kgr_node_drain_tpm(arg);
 }
 
 static enum kgr_error publish(void *arg, const uint8_t topic[KGR_TOPIC_LEN], struct kgr_slice frame)

@@ -143,6 +143,8 @@ void kgr_node_rollback(struct kgr_node *node, const char *what, enum kgr_error e
  */
 void kgr_node_reschedule(struct kgr_node *node);
 void kgr_node_served(struct kgr_node *node, bool plain);
+/* kgr_node_drain_tpm takes back what the worker has ended, of which some comes without a wakeup. */
+void kgr_node_drain_tpm(struct kgr_node *node);
 /* kgr_node_alarm logs, and keeps a line for status; the oldest is forgotten. */
 void kgr_node_alarm(struct kgr_node *node, const char *fmt, ...) KGR_PRINTF(2, 3);
 

@@ -296,7 +296,7 @@ static void unload_done(void *ctx, enum kgr_error err, const struct kgr_diag *di
 
 void kgr_ks_key_release(struct kgr_ks *ks, struct kgr_ks_key *key)
 {
-    struct kgr_tpm_job job = {run_unload, unload_done, key};
+    struct kgr_tpm_job job = {.run = run_unload, .done = unload_done, .ctx = key};
 
     if (!kgr_ks_key_unref(key))
         return;

@@ -71,6 +71,7 @@ struct kgr_tpm {
     struct kgr_tpm_capability capability;
     unsigned int resets;
     bool connected;
+    struct kgr_tpm_others others;
     union kgr_tpm_scratch scratch;
 };
 

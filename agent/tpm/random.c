@@ -28,6 +28,9 @@ enum kgr_error kgr_tpm_random(struct kgr_tpm *tpm, uint8_t *out, size_t len, str
         size_t want = len - done < CHUNK_OUT ? len - done : CHUNK_OUT;
         TSS2_RC rc;
 
+        if (done > 0 && done % (KGR_TPM_STEP * CHUNK_OUT) == 0)
+            kgr_tpm_let_others(tpm);
+
         do {
             rc = Tss2_Sys_GetRandom_Prepare(tpm->sys, (UINT16)want);
         } while (kgr_tpm_again(tpm, &cmd, rc, diag));

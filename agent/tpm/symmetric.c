@@ -232,7 +232,30 @@ static enum kgr_error sequence_complete(struct kgr_tpm *tpm, const struct kgr_tp
     return err == KGR_OK ? take_digest(out, out_len, &digest, diag) : err;
 }
 
-/* As few commands as hold the input: the last of it goes with the one that ends the sequence. */
+/* Lets others in, if somebody waits, with the sequence out of the TPM. sequence->handle is 0 when it is lost. */
+static enum kgr_error step_aside(struct kgr_tpm *tpm, struct kgr_tpm_object *sequence,
+                                 struct kgr_diag *diag)
+{
+    struct kgr_tpm_context context = {.bytes = NULL};
+    enum kgr_error err;
+
+    if (!kgr_tpm_others_wait(tpm))
+        return KGR_OK;
+    err = kgr_tpm_context_save(tpm, &context, sequence->handle, diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_tpm_flush(tpm, sequence->handle);
+    sequence->handle = 0;
+    kgr_tpm_let_others(tpm);
+    err = kgr_tpm_context_load(tpm, &sequence->handle, &context, diag);
+    kgr_tpm_context_clear(&context);
+    return err;
+}
+
+/*
+ * As few commands as hold the input: the last of it goes with the one that ends the sequence. When others wait, the sequence makes
+ * room for them now and then.
+ */
 static enum kgr_error hmac_in_sequence(struct kgr_tpm *tpm, const struct kgr_tpm_object *key,
                                        const struct kgr_slice *parts, size_t len, uint8_t *out,
                                        size_t out_len, struct kgr_diag *diag)
@@ -244,11 +267,15 @@ static enum kgr_error hmac_in_sequence(struct kgr_tpm *tpm, const struct kgr_tpm
 
     if (err != KGR_OK)
         return err;
-    for (; err == KGR_OK && len - done > most; done += most)
-        err = sequence_update(tpm, &sequence, parts, done, most, diag);
+    for (; err == KGR_OK && len - done > most; done += most) {
+        if (done % (KGR_TPM_STEP * most) == KGR_TPM_STEP * most - most)
+            err = step_aside(tpm, &sequence, diag);
+        if (err == KGR_OK)
+            err = sequence_update(tpm, &sequence, parts, done, most, diag);
+    }
     if (err == KGR_OK)
         err = sequence_complete(tpm, &sequence, parts, done, len - done, out, out_len, diag);
-    if (err != KGR_OK)
+    if (err != KGR_OK && sequence.handle != 0)
         kgr_tpm_flush(tpm, sequence.handle);
     return err;
 }
@@ -318,12 +345,16 @@ enum kgr_error kgr_tpm_hmac_update(struct kgr_tpm *tpm, struct kgr_tpm_hmac_stre
 
     if (err != KGR_OK)
         return err;
-    for (size_t done = 0; err == KGR_OK && done < data.len; done += most)
-        err = sequence_update(tpm, &sequence, &data, done,
-                              data.len - done < most ? data.len - done : most, diag);
+    for (size_t done = 0; err == KGR_OK && done < data.len; done += most) {
+        if (done % (KGR_TPM_STEP * most) == KGR_TPM_STEP * most - most)
+            err = step_aside(tpm, &sequence, diag);
+        if (err == KGR_OK)
+            err = sequence_update(tpm, &sequence, &data, done,
+                                  data.len - done < most ? data.len - done : most, diag);
+    }
     if (err == KGR_OK)
         err = put_away(tpm, stream, &sequence, diag);
-    else
+    else if (sequence.handle != 0)
         kgr_tpm_flush(tpm, sequence.handle);
     stream->ended = err != KGR_OK;
     return err;

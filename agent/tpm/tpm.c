@@ -194,3 +194,19 @@ void kgr_tpm_flush(struct kgr_tpm *tpm, TPM2_HANDLE handle)
     if (cmd.err != KGR_OK)
         kgr_debug("tpm_flush_failed", "handle=0x%x rc=0x%x", handle, cmd.rc);
 }
+
+void kgr_tpm_set_others(struct kgr_tpm *tpm, const struct kgr_tpm_others *others)
+{
+    tpm->others = *others;
+}
+
+bool kgr_tpm_others_wait(const struct kgr_tpm *tpm)
+{
+    return tpm->others.wait != NULL && tpm->others.wait(tpm->others.ctx);
+}
+
+void kgr_tpm_let_others(struct kgr_tpm *tpm)
+{
+    if (kgr_tpm_others_wait(tpm))
+        tpm->others.run(tpm->others.ctx);
+}

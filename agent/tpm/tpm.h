@@ -50,3 +50,21 @@ void kgr_tpm_set_hierarchy_auth(struct kgr_tpm *tpm, enum kgr_tpm_hierarchy hier
  * opened: whoever keeps something of it compares.
  */
 unsigned int kgr_tpm_resets(const struct kgr_tpm *tpm);
+
+/*
+ * Who else wants the TPM, while a long operation has it: the worker sets that. wait tells whether somebody does, run lets them;
+ * both NULL: nobody ever does.
+ */
+struct kgr_tpm_others {
+    bool (*wait)(void *ctx);
+    void (*run)(void *ctx);
+    void *ctx;
+};
+void kgr_tpm_set_others(struct kgr_tpm *tpm, const struct kgr_tpm_others *others);
+/*
+ * kgr_tpm_others_wait and kgr_tpm_let_others are for operations of many commands, between two of them. Others may use every key
+ * and end the session: across the call the caller keeps no handle and nothing in the scratch space.
+ */
+#define KGR_TPM_STEP 4 /* commands between two looks */
+bool kgr_tpm_others_wait(const struct kgr_tpm *tpm);
+void kgr_tpm_let_others(struct kgr_tpm *tpm);

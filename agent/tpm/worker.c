@@ -22,6 +22,8 @@ struct item {
     struct item *next;
     struct kgr_tpm_job job;
     enum kgr_tpm_priority priority;
+    uint64_t number; /* of those submitted */
+    uint64_t turn;   /* of bulk: in which round its lane comes to it */
     enum kgr_error err;
     struct kgr_diag diag;
 };
@@ -41,6 +43,12 @@ struct kgr_tpm_worker {
     pthread_cond_t wake;
     struct list waiting[KGR_TPM_NUM_PRIORITIES];
     struct list ended;
+    uint64_t turn;                           /* of the bulk job that runs, or ran last */
+    uint32_t lane;                           /* likewise */
+    uint64_t rounds;                         /* for which the bulk job that runs let others in */
+    uint64_t last;                           /* number of the job submitted last */
+    bool is_bulk;                            /* a bulk job runs; others may be let in */
+    bool is_untold;                          /* something ended that notify was not called for */
     size_t num_jobs[KGR_TPM_NUM_PRIORITIES]; /* accepted and not drained */
     uint64_t failing_ms;                     /* since then jobs fail; 0: they do not */
     uint64_t begun_ms;                       /* of the job that runs; 0: none */
@@ -70,6 +78,28 @@ static struct item *take_first(struct list *list)
     return item;
 }
 
+/*
+ * Bulk waits in the order of its turns, and in one turn in that of its arrival. The first job of a lane comes in the present turn,
+ * each other one in the turn after that before it.
+ */
+static void insert(struct kgr_tpm_worker *worker, struct item *item)
+{
+    struct list *list = &worker->waiting[KGR_TPM_BULK];
+    uint32_t lane = item->job.lane;
+    struct item **link = &list->first;
+
+    item->turn = worker->turn + (lane == worker->lane ? 1 : 0);
+    for (const struct item *i = list->first; i != NULL; i = i->next)
+        if ((lane == 0 && i->turn > item->turn) || (i->job.lane == lane && i->turn >= item->turn))
+            item->turn = i->turn + (lane == 0 ? 0 : 1);
+    while (*link != NULL && (*link)->turn <= item->turn)
+        link = &(*link)->next;
+    item->next = *link;
+    *link = item;
+    if (item->next == NULL)
+        list->last = item;
+}
+
 /* How a job ended says whether the TPM is there. Called with the lock. */
 static void note_end(struct kgr_tpm_worker *worker, enum kgr_error err, const struct kgr_diag *diag)
 {
@@ -96,15 +126,38 @@ static void ping(struct kgr_tpm_worker *worker)
     note_end(worker, err, &diag);
 }
 
-/* Waits for a job, at most until the TPM is to be asked again. Called with the lock. */
+/* Called with the lock, which it leaves meanwhile. */
+static void tell(struct kgr_tpm_worker *worker)
+{
+    worker->is_untold = false;
+    (void)pthread_mutex_unlock(&worker->lock);
+    worker->notify(worker->notify_ctx);
+    (void)pthread_mutex_lock(&worker->lock);
+}
+
+/*
+ * Waits for a job, at most until somebody is to be told of what ended, or the TPM is to be asked again. Called with the
+ * lock.
+ */
 static void wait_for_job(struct kgr_tpm_worker *worker)
 {
-    uint32_t ms = worker->failing_ms != 0 ? PING_FAILING_MS : PING_MS;
+    uint32_t ms = worker->is_untold         ? KGR_TPM_LAZY_MS
+                  : worker->failing_ms != 0 ? PING_FAILING_MS
+                                            : PING_MS;
     struct timespec until;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(ms / 1000);
-    if (pthread_cond_timedwait(&worker->wake, &worker->lock, &until) == ETIMEDOUT)
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    if (pthread_cond_timedwait(&worker->wake, &worker->lock, &until) != ETIMEDOUT)
+        return;
+    if (worker->is_untold)
+        tell(worker);
+    else
         ping(worker);
 }
 
@@ -112,7 +165,6 @@ static void wait_for_job(struct kgr_tpm_worker *worker)
 static struct item *next_job(struct kgr_tpm_worker *worker)
 {
     while (!worker->stopping) {
-        worker->seen_ms = kgr_clock_boot_ms();
         for (size_t i = 0; i < KGR_TPM_NUM_PRIORITIES; i++) {
             struct item *item = take_first(&worker->waiting[i]);
 
@@ -124,6 +176,88 @@ static struct item *next_job(struct kgr_tpm_worker *worker)
     return NULL;
 }
 
+/* Called with the lock, which it leaves meanwhile. */
+static void run_one(struct kgr_tpm_worker *worker, struct item *item)
+{
+    bool lazy;
+
+    worker->begun_ms = kgr_clock_boot_ms();
+    (void)pthread_mutex_unlock(&worker->lock);
+    item->err = item->job.run(worker->tpm, item->job.ctx, &item->diag);
+    lazy = item->err == KGR_OK && item->job.is_lazy != NULL && item->job.is_lazy(item->job.ctx);
+    (void)pthread_mutex_lock(&worker->lock);
+    note_end(worker, item->err, &item->diag);
+    append(&worker->ended, item);
+    worker->is_untold = worker->is_untold || lazy;
+    if (!lazy)
+        tell(worker);
+}
+
+/*
+ * A small job of another lane, submitted up to last, whose turn has come in these rounds; NULL: none. Called with the lock.
+ */
+static struct item **find_small(struct kgr_tpm_worker *worker, uint64_t last)
+{
+    struct item **link = &worker->waiting[KGR_TPM_BULK].first;
+
+    while (*link != NULL && (*link)->turn <= worker->turn + worker->rounds) {
+        const struct kgr_tpm_job *job = &(*link)->job;
+
+        if (job->small && job->lane != 0 && job->lane != worker->lane && (*link)->number <= last)
+            return link;
+        link = &(*link)->next;
+    }
+    return NULL;
+}
+
+static struct item *take_small(struct kgr_tpm_worker *worker, uint64_t last)
+{
+    struct list *list = &worker->waiting[KGR_TPM_BULK];
+    struct item **link = find_small(worker, last);
+    struct item *item = link == NULL ? NULL : *link;
+
+    if (item == NULL)
+        return NULL;
+    *link = item->next;
+    if (list->last == item) {
+        list->last = NULL;
+        for (struct item *i = list->first; i != NULL; i = i->next)
+            list->last = i;
+    }
+    return item;
+}
+
+static bool others_wait(void *ctx)
+{
+    struct kgr_tpm_worker *worker = ctx;
+    bool yes;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    yes = worker->is_bulk && !worker->stopping &&
+          (worker->waiting[KGR_TPM_CONTROL].first != NULL ||
+           find_small(worker, worker->last) != NULL);
+    (void)pthread_mutex_unlock(&worker->lock);
+    return yes;
+}
+
+static void run_others(void *ctx)
+{
+    struct kgr_tpm_worker *worker = ctx;
+    uint64_t last;
+    struct item *item;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    last = worker->last;     /* who comes back at once waits for the next round */
+    worker->is_bulk = false; /* who is let in lets nobody in */
+    while (!worker->stopping && ((item = take_first(&worker->waiting[KGR_TPM_CONTROL])) != NULL ||
+                                 (item = take_small(worker, last)) != NULL))
+        run_one(worker, item);
+    worker->rounds++;
+    worker->is_bulk = true;
+    worker->begun_ms = kgr_clock_boot_ms();
+    (void)pthread_mutex_unlock(&worker->lock);
+}
+
 static void *run(void *arg)
 {
     struct kgr_tpm_worker *worker = arg;
@@ -131,15 +265,13 @@ static void *run(void *arg)
 
     (void)pthread_mutex_lock(&worker->lock);
     while ((item = next_job(worker)) != NULL) {
-        worker->begun_ms = kgr_clock_boot_ms();
-        (void)pthread_mutex_unlock(&worker->lock);
-        item->err = item->job.run(worker->tpm, item->job.ctx, &item->diag);
-        (void)pthread_mutex_lock(&worker->lock);
-        note_end(worker, item->err, &item->diag);
-        append(&worker->ended, item);
-        (void)pthread_mutex_unlock(&worker->lock);
-        worker->notify(worker->notify_ctx);
-        (void)pthread_mutex_lock(&worker->lock);
+        worker->is_bulk = item->priority == KGR_TPM_BULK;
+        if (worker->is_bulk) {
+            worker->turn = item->turn;
+            worker->lane = item->job.lane;
+            worker->rounds = 0;
+        }
+        run_one(worker, item);
     }
     (void)pthread_mutex_unlock(&worker->lock);
     return NULL;
@@ -170,6 +302,7 @@ enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm 
     worker->max_jobs = max_jobs;
     worker->tpm = tpm;
     worker->seen_ms = kgr_clock_boot_ms();
+    kgr_tpm_set_others(tpm, &(struct kgr_tpm_others){others_wait, run_others, worker});
     if (pthread_mutex_init(&worker->lock, NULL) != 0)
         goto no_lock;
     if (!init_wake(&worker->wake))
@@ -183,6 +316,7 @@ no_thread:
 no_cond:
     (void)pthread_mutex_destroy(&worker->lock);
 no_lock:
+    kgr_tpm_set_others(tpm, &(struct kgr_tpm_others){NULL, NULL, NULL});
     free(worker);
     return KGR_ERR_FAILED;
 }
@@ -204,7 +338,11 @@ enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worker, enum kgr_tpm
         err = KGR_ERR_BUSY;
     } else {
         worker->num_jobs[priority]++;
-        append(&worker->waiting[priority], item);
+        item->number = ++worker->last;
+        if (priority == KGR_TPM_BULK)
+            insert(worker, item);
+        else
+            append(&worker->waiting[priority], item);
         item = NULL;
     }
     (void)pthread_mutex_unlock(&worker->lock);
@@ -223,8 +361,8 @@ size_t kgr_tpm_worker_drain(struct kgr_tpm_worker *worker)
 
     (void)pthread_mutex_lock(&worker->lock);
     ended = worker->ended;
-    worker->ended.first = NULL;
-    worker->ended.last = NULL;
+    worker->ended = (struct list){NULL, NULL};
+    worker->is_untold = false;
     for (item = ended.first; item != NULL; item = item->next)
         worker->num_jobs[item->priority]--;
     (void)pthread_mutex_unlock(&worker->lock);

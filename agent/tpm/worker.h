@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,8 +11,14 @@
 struct kgr_tpm;
 
 /*
- * The one thread that talks to the TPM. Jobs run there in order, control before bulk; what they
- * return comes back on the thread that drains. One thread submits and drains: the event loop.
+ * The one thread that talks to the TPM. Jobs run there, control before bulk; what they return comes back on the
+ * thread that drains. One thread submits and drains: the event loop.
+ *
+ * Control runs in order. Bulk is fair between lanes: of those that wait each has one job in its turn, in order within a
+ * lane. A job of lane 0 runs after every bulk job submitted before it: so it may end what those use.
+ *
+ * A job that is long lets others in between its commands (kgr_tpm_let_others): control, and small jobs of other lanes,
+ * one of each.
  */
 struct kgr_tpm_worker;
 
@@ -27,12 +34,21 @@ struct kgr_tpm_job {
     /* Later on the draining thread, exactly once for every job accepted; may submit. */
     void (*done)(void *ctx, enum kgr_error err, const struct kgr_diag *diag);
     void *ctx;
+    uint32_t lane; /* of bulk: who asks; 0: nobody in particular */
+    bool small;    /* of bulk: takes few commands, and needs nothing but what its ctx holds */
+    /*
+     * After run, on the worker, when it succeeded (may be NULL): nothing waits for done. It comes then with the next drain, at
+     * the latest when the worker has had nothing to do for KGR_TPM_LAZY_MS.
+     */
+    bool (*is_lazy)(void *ctx);
 };
+
+#define KGR_TPM_LAZY_MS 2
 
 /*
  * kgr_tpm_worker_start takes tpm over when it succeeds, and starts the thread. At most max_jobs
  * jobs of each priority wait, run or stand undrained. notify is called on the worker thread
- * whenever something can be drained (uv_async_send).
+ * whenever something is to be drained (uv_async_send).
  */
 KGR_MUST_CHECK enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm *tpm,
                                                    size_t max_jobs, void (*notify)(void *ctx),

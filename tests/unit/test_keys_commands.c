@@ -166,6 +166,53 @@ static void keys_commands_between_peers(void **state)
     }
 }
 
+static unsigned int num_let_in;
+
+static bool somebody_waits(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static void use_the_other(void *ctx)
+{
+    (void)ctx;
+    num_let_in++;
+    seal(1, 1);
+}
+
+/* Long operations let others use other keys in between, and come to the same result. */
+static void keys_commands_with_others_in_between(void **state)
+{
+    static const struct kgr_tpm_others nobody = {NULL, NULL, NULL};
+    static const struct kgr_tpm_others others = {somebody_waits, use_the_other, NULL};
+    static uint8_t data[12288], alone[12288];
+    struct kgr_keyset_use use = {.tpm = node.tpm, .key = keys[0], .diag = &diag};
+    struct kgr_slice part = kgr_slice(data, sizeof(data));
+    uint8_t iv[2][KGR_IV_LEN] = {{3}, {3}};
+    uint8_t mac[2][32];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 >> 3);
+    assert_int_equal(
+        kgr_keyset_cipher(&use, KGR_TPM_CBC, KGR_TPM_ENCRYPT, iv[0], data, sizeof(data), alone),
+        KGR_OK);
+    assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac[0]), KGR_OK);
+    kgr_tpm_set_others(node.tpm, &others);
+    assert_int_equal(kgr_keyset_hmac(&use, &part, 1, mac[1]), KGR_OK);
+    assert_int_equal(num_let_in, 2); /* twelve commands */
+    assert_int_equal(
+        kgr_keyset_cipher(&use, KGR_TPM_CBC, KGR_TPM_ENCRYPT, iv[1], data, sizeof(data), data),
+        KGR_OK);
+    assert_int_equal(num_let_in, 4);
+    kgr_tpm_set_others(node.tpm, &nobody);
+    assert_memory_equal(mac[0], mac[1], sizeof(mac[0]));
+    assert_memory_equal(data, alone, sizeof(data));
+    assert_memory_equal(iv[0], iv[1], KGR_IV_LEN);
+    tpm_tap_reset();
+}
+
 /* Contexts die with a reset: then the blob is loaded, and the session begins anew, once. */
 static void keys_commands_after_a_reset(void **state)
 {
@@ -187,6 +234,7 @@ int main(void)
         cmocka_unit_test(keys_commands_of_a_record),
         cmocka_unit_test(keys_commands_of_the_raw_doors),
         cmocka_unit_test(keys_commands_between_peers),
+        cmocka_unit_test(keys_commands_with_others_in_between),
         cmocka_unit_test(keys_commands_after_a_reset),
     };
 

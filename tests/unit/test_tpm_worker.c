@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +19,7 @@
 #include "tests/support/swtpm.h"
 #include "tests/support/tpm_tap.h"
 
-#define MAX_JOBS 4
+#define MAX_JOBS 8
 
 static struct swtpm swtpm;
 static struct kgr_tpm_worker *worker;
@@ -26,6 +27,7 @@ static struct kgr_diag diag;
 static sem_t notified;
 static sem_t gate; /* holds the job "wait" */
 static sem_t running;
+static atomic_uint num_notified;
 
 /* What came back, in its order. */
 static int order[32];
@@ -36,6 +38,7 @@ static char last_text[sizeof(diag.text)];
 static void notify(void *ctx)
 {
     (void)ctx;
+    atomic_fetch_add(&num_notified, 1);
     (void)sem_post(&notified);
 }
 
@@ -46,6 +49,7 @@ static int begin(void **state)
     (void)state;
     tpm_tap_reset();
     num_done = 0;
+    atomic_store(&num_notified, 0);
     last_err = KGR_OK;
     if (kgr_arena_init(262144) != KGR_OK || sem_init(&notified, 0, 0) != 0 ||
         sem_init(&gate, 0, 0) != 0 || sem_init(&running, 0, 0) != 0)
@@ -163,6 +167,106 @@ static void worker_prefers_control_and_keeps_the_order(void **state)
     assert_memory_equal(order, expected, sizeof(expected));
 }
 
+static enum kgr_error submit_in(uint32_t lane, bool small, struct job *job,
+                                enum kgr_error (*run)(struct kgr_tpm *, void *, struct kgr_diag *))
+{
+    const struct kgr_tpm_job j = {
+        .run = run, .done = done, .ctx = job, .lane = lane, .small = small};
+
+    return kgr_tpm_worker_submit(worker, KGR_TPM_BULK, &j);
+}
+
+/* Who asks for much waits for who asks for little; what ends keys (lane 0) waits for all before it. */
+static void worker_serves_lanes_by_turns(void **state)
+{
+    static const uint32_t lanes[] = {9, 1, 1, 1, 2, 2, 0, 3};
+    static const int expected[] = {0, 1, 4, 7, 2, 5, 3, 6};
+    struct job jobs[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        jobs[i].number = i;
+        assert_int_equal(submit_in(lanes[i], false, &jobs[i], i == 0 ? run_wait : run_random),
+                         KGR_OK);
+        if (i == 0)
+            assert_int_equal(sem_wait(&running), 0);
+    }
+    (void)sem_post(&gate);
+    drain_until(8);
+    assert_memory_equal(order, expected, sizeof(expected));
+}
+
+static enum kgr_error run_long(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *d)
+{
+    enum kgr_error err = run_wait(tpm, ctx, d);
+
+    kgr_tpm_let_others(tpm);
+    return err;
+}
+
+/*
+ * A long job of lane 1 (0) lets control (5) in, and of each other lane one small job (1): not the second (2), not what is
+ * not small (3), nor what follows in its own lane (4), nor what ends keys (6).
+ */
+static void worker_lets_others_into_a_long_job(void **state)
+{
+    static const uint32_t lanes[] = {1, 2, 2, 3, 1, 0, 0};
+    static const bool small[] = {false, true, true, false, true, false, true};
+    static const int expected[] = {5, 1, 0, 3, 2, 4, 6};
+    struct job jobs[7];
+
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        jobs[i].number = i;
+        if (i == 5)
+            assert_int_equal(submit(&jobs[i], KGR_TPM_CONTROL, run_random), KGR_OK);
+        else
+            assert_int_equal(
+                submit_in(lanes[i], small[i], &jobs[i], i == 0 ? run_long : run_random), KGR_OK);
+        if (i == 0)
+            assert_int_equal(sem_wait(&running), 0);
+    }
+    (void)sem_post(&gate);
+    drain_until(7);
+    assert_memory_equal(order, expected, sizeof(expected));
+}
+
+static bool yes(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static enum kgr_error submit_lazy(struct job *job)
+{
+    const struct kgr_tpm_job j = {.run = run_random, .done = done, .ctx = job, .is_lazy = yes};
+
+    return kgr_tpm_worker_submit(worker, KGR_TPM_BULK, &j);
+}
+
+/* It comes with the next that is told of, and when there is none it is told of by itself. */
+static void worker_tells_late_of_what_is_lazy(void **state)
+{
+    struct job jobs[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        jobs[i].number = i;
+    assert_int_equal(submit(&jobs[0], KGR_TPM_BULK, run_wait), KGR_OK);
+    assert_int_equal(submit_lazy(&jobs[1]), KGR_OK);
+    assert_int_equal(submit(&jobs[2], KGR_TPM_BULK, run_random), KGR_OK);
+    (void)sem_post(&gate);
+    drain_until(3);
+    assert_int_equal(submit_lazy(&jobs[3]), KGR_OK);
+    while (num_done < 4) {
+        (void)sem_wait(&notified);
+        (void)kgr_tpm_worker_drain(worker);
+    }
+    kgr_tpm_worker_stop(worker);
+    worker = NULL;
+    assert_int_equal(atomic_load(&num_notified), 3);
+}
+
 static void worker_full_is_busy_until_drained(void **state)
 {
     struct job jobs[MAX_JOBS + 1];
@@ -216,7 +320,7 @@ static void worker_stopped_ends_what_waits(void **state)
 static void failing_is_told_until_the_tpm_is_back(void **state)
 {
     struct job job = {.number = 1};
-    struct kgr_tpm_job submitted = {run_random, done, &job};
+    struct kgr_tpm_job submitted = {.run = run_random, .done = done, .ctx = &job};
 
     (void)state;
     assert_int_equal(kgr_tpm_worker_failing(worker), 0);
@@ -241,6 +345,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(worker_runs_a_job_and_hands_back_its_result, begin, end),
         cmocka_unit_test_setup_teardown(worker_hands_back_an_error_with_its_text, begin, end),
         cmocka_unit_test_setup_teardown(worker_prefers_control_and_keeps_the_order, begin, end),
+        cmocka_unit_test_setup_teardown(worker_serves_lanes_by_turns, begin, end),
+        cmocka_unit_test_setup_teardown(worker_lets_others_into_a_long_job, begin, end),
+        cmocka_unit_test_setup_teardown(worker_tells_late_of_what_is_lazy, begin, end),
         cmocka_unit_test_setup_teardown(worker_full_is_busy_until_drained, begin, end),
         cmocka_unit_test_setup_teardown(worker_stopped_ends_what_waits, begin, end),
         cmocka_unit_test_setup_teardown(failing_is_told_until_the_tpm_is_back, begin, end),

@@ -215,8 +215,9 @@ enum kgr_error kgr_challenge_work(struct kgr_node *node, const struct kgr_challe
     memcpy(job->req_hash, args->req_hash, KGR_DIGEST_LEN);
     err = prepare(job);
     if (err == KGR_OK)
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_challenge, done_challenge, job});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_challenge, .done = done_challenge, .ctx = job});
     if (err != KGR_OK) {
         kgr_warn("challenge_refused", "reason=\"%s\"", kgr_strerror(err));
         job_free(job);

@@ -147,8 +147,9 @@ void kgr_exchange_import(struct kgr_node *node, struct kgr_pair *pair,
         err = kgr_pair_auths(&node->anchor, &pair->ex.s.peer, job->generation, &job->auth[0],
                              &job->auth[1]);
     if (err == KGR_OK)
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_import, done_import, job});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_import, .done = done_import, .ctx = job});
     if (err == KGR_OK) {
         pair->jobs++;
         return;
@@ -249,8 +250,9 @@ void kgr_exchange_confirm(struct kgr_node *node, struct kgr_pair *pair)
     if (err == KGR_OK)
         err = kc_input(job, &pair->ex, 1);
     if (err == KGR_OK)
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_kc, done_kc, job});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_kc, .done = done_kc, .ctx = job});
     if (err == KGR_OK) {
         pair->jobs++;
         return;
@@ -295,8 +297,9 @@ static void keep(struct kgr_node *node, struct kgr_ring_key *key)
 static bool bury(struct kgr_node *node, struct kgr_ring_key *key)
 {
     /* Bulk runs after all control, and in order: who uses the key was submitted before. */
-    return kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
-                                 &(struct kgr_tpm_job){run_bury, done_bury, key}) == KGR_OK;
+    return kgr_tpm_worker_submit(
+               node->worker, KGR_TPM_BULK,
+               &(struct kgr_tpm_job){.run = run_bury, .done = done_bury, .ctx = key}) == KGR_OK;
 }
 
 void kgr_exchange_bury(struct kgr_node *node, struct kgr_ring_key *key)

@@ -60,7 +60,7 @@ static void done_unload(void *ctx, enum kgr_error err, const struct kgr_diag *di
 
 static void key_unref(struct kgr_frames *frames, struct kgr_frame_key *key)
 {
-    struct kgr_tpm_job job = {run_unload, done_unload, key};
+    struct kgr_tpm_job job = {.run = run_unload, .done = done_unload, .ctx = key};
 
     if (key == NULL || --key->refs > 0)
         return;
@@ -254,7 +254,8 @@ void kgr_frames_receive(struct kgr_frames *frames, struct kgr_slice payload, uin
     fault = kgr_frame_parse(&job->frame, job->bytes, payload.len);
     if (fault != KGR_FRAME_FINE ||
         kgr_tpm_worker_submit(frames->owner.worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){run_in, done_in, job}) != KGR_OK) {
+                              &(struct kgr_tpm_job){.run = run_in, .done = done_in, .ctx = job}) !=
+            KGR_OK) {
         refuse(frames, KGR_REFUSED_RATE);
         key_unref(frames, job->key);
         free(job);
@@ -356,8 +357,9 @@ enum kgr_error kgr_frames_send(struct kgr_frames *frames, enum kgr_frame_set set
     if (err == KGR_OK) {
         kgr_random(job->layout.iv, KGR_IV_LEN);
         job->frame_len = kgr_wr_slice(&wr).len;
-        err = kgr_tpm_worker_submit(frames->owner.worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_out, done_out, job});
+        err = kgr_tpm_worker_submit(
+            frames->owner.worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_out, .done = done_out, .ctx = job});
     }
     if (err != KGR_OK) {
         key_unref(frames, key);

@@ -82,9 +82,11 @@ void kgr_nksk_prepare(struct kgr_node *node, bool storage)
     if (err == KGR_OK) {
         making->node = node;
         making->storage = storage;
-        err = storage ? kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
-                                              &(struct kgr_tpm_job){run_make, done_make, making})
-                      : finish(making);
+        err = storage
+                  ? kgr_tpm_worker_submit(
+                        node->worker, KGR_TPM_CONTROL,
+                        &(struct kgr_tpm_job){.run = run_make, .done = done_make, .ctx = making})
+                  : finish(making);
     }
     if (err != KGR_OK) {
         free(making);
@@ -119,9 +121,9 @@ static void done_place(void *ctx, enum kgr_error err, const struct kgr_diag *dia
 
 void kgr_nksk_place(struct kgr_nksk_making *making)
 {
-    enum kgr_error err =
-        kgr_tpm_worker_submit(making->node->worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){run_place, done_place, making});
+    enum kgr_error err = kgr_tpm_worker_submit(
+        making->node->worker, KGR_TPM_CONTROL,
+        &(struct kgr_tpm_job){.run = run_place, .done = done_place, .ctx = making});
 
     if (err != KGR_OK)
         done_place(making, err, NULL);
@@ -175,8 +177,9 @@ void kgr_nksk_evict(struct kgr_node *node)
     }
     /* Bulk runs after all control, and in order: the keys below it are out of the TPM by then. */
     if (err == KGR_OK)
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
-                                    &(struct kgr_tpm_job){run_evict, done_evict, job});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_BULK,
+            &(struct kgr_tpm_job){.run = run_evict, .done = done_evict, .ctx = job});
     node->anchor.evicting = err == KGR_OK;
     if (err != KGR_OK) {
         free(job);

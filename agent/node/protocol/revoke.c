@@ -275,8 +275,9 @@ static enum kgr_error evict(struct kgr_node *node, struct kgr_diag *diag)
         err = kgr_anchor_remains(job->remains, &job->num, node->db, diag);
     }
     if (err == KGR_OK)
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_BULK,
-                                    &(struct kgr_tpm_job){run_evict, done_evict, job});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_BULK,
+            &(struct kgr_tpm_job){.run = run_evict, .done = done_evict, .ctx = job});
     if (err != KGR_OK)
         free(job);
     return err;

@@ -23,6 +23,11 @@ void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_
 
 /* Jobs */
 
+/* Each connection is a lane of the TPM's worker; all messages that come from peers are one. */
+#define LANE_OF_NOBODY UINT32_MAX
+/* What holds no more bytes than that needs few commands. */
+#define SMALL_JOB 8192
+
 void *kgr_service_job_new(struct kgr_service *service, struct kgr_call call, size_t size)
 {
     struct kgr_service_job *job = calloc(1, size);
@@ -112,15 +117,29 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
     job_end(job);
 }
 
-static enum kgr_error submit(struct kgr_service_job *job)
+/* When the client has its answer, the rest can wait. */
+static bool is_lazy(void *ctx)
 {
-    return kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK,
-                                 &(struct kgr_tpm_job){run, done, job});
+    return ((const struct kgr_service_job *)ctx)->sent;
+}
+
+static enum kgr_error submit(struct kgr_service_job *job, uint32_t lane)
+{
+    const struct kgr_tpm_job tpm_job = {
+        .run = run,
+        .done = done,
+        .ctx = job,
+        .lane = lane,
+        .small = job->plain && job->size <= SMALL_JOB,
+        .is_lazy = is_lazy,
+    };
+
+    return kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK, &tpm_job);
 }
 
 bool kgr_service_job_try(struct kgr_service_job *job)
 {
-    if (submit(job) == KGR_OK)
+    if (submit(job, LANE_OF_NOBODY) == KGR_OK)
         return true;
     job->release = NULL;
     job_end(job);
@@ -142,7 +161,7 @@ void kgr_service_job_start(struct kgr_service_job *job)
         job_end(job); /* nobody is there to be answered */
         return;
     }
-    err = submit(job);
+    err = submit(job, job->call.slot + 1);
     if (err != KGR_OK)
         kgr_service_job_fail(job, err, NULL);
 }
@@ -195,6 +214,7 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 {
     struct kgr_service *service = arg;
 
+    kgr_node_drain_tpm(service->node);
     service->plain = false;
     kgr_service_handle_request(service, request);
     kgr_node_served(service->node, service->plain);

@@ -88,7 +88,7 @@ void kgr_ks_command_sign(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct kgr_ks_command *c = (struct kgr_ks_command *)self;
     enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){run_signing, signing_done, c});
+                                               &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = c});
 
     if (err != KGR_OK)
         signing_done(c, err, NULL);

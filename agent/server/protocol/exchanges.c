@@ -91,7 +91,7 @@ static void start_bearing(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct bearing *b = (struct bearing *)self;
     enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){run_bearing, bearing_done, b});
+                                               &(struct kgr_tpm_job){.run = run_bearing, .done = bearing_done, .ctx = b});
 
     if (err != KGR_OK)
         bearing_done(b, err, NULL);

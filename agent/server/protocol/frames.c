@@ -185,7 +185,7 @@ static void submit_receipt(struct kgr_ks *ks, struct kgr_ks_key *key, struct kgr
     if (kgr_frame_parse(&r->frame, r->bytes, payload.len) != KGR_FRAME_FINE ||
         ks->receiving >= RECEIVING_MAX ||
         kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){run_receipt, receipt_done, r}) != KGR_OK) {
+                              &(struct kgr_tpm_job){.run = run_receipt, .done = receipt_done, .ctx = r}) != KGR_OK) {
         refuse(ks, KGR_KS_QUEUE, key->node);
         free_receipt(r);
         return;
@@ -314,7 +314,7 @@ static void start_dispatch(struct kgr_ks *ks, struct kgr_ks_after *self)
 
     if (kgr_mqtt_is_ready(ks->mqtt) &&
         kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){run_dispatch, dispatch_done, d}) == KGR_OK)
+                              &(struct kgr_tpm_job){.run = run_dispatch, .done = dispatch_done, .ctx = d}) == KGR_OK)
         return;
     kgr_ks_key_release(ks, d->key);
     free_dispatch(d);
