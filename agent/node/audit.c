@@ -322,8 +322,9 @@ static void sign(struct kgr_node *node, uint64_t now_ms)
 
     if (err == KGR_OK) {
         s->node = node;
-        err = kgr_tpm_worker_submit(node->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_signing, signing_done, s});
+        err = kgr_tpm_worker_submit(
+            node->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = s});
     }
     if (err == KGR_OK) {
         audit->schedule.busy = true;

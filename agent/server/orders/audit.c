@@ -200,7 +200,7 @@ void kgr_ks_audit_timer(struct kgr_ks *ks)
     if (err == KGR_OK) {
         s->ks = ks;
         err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){run_signing, signing_done, s});
+                                    &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = s});
     }
     if (err == KGR_OK) {
         ks->audit.busy = true;
