@@ -88,9 +88,9 @@ int main(int argc, char **argv)
     }
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         if (strcmp(argv[i], "--quick") == 0)
-            bench_effort = (struct bench_effort){30, 7, 10};
+            bench_effort = (struct bench_effort){8, 31, 60, 7, 10};
         else if (strcmp(argv[i], "--smoke") == 0)
-            bench_effort = (struct bench_effort){1, 5, 1};
+            bench_effort = (struct bench_effort){1, 5, 5, 5, 1};
         else
             bench_must(false, "unknown option %s", argv[i]);
     }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-struct bench_effort bench_effort = {.slice_ms = 150, .num_repetitions = 15, .idle_s = 60};
+struct bench_effort bench_effort = {
+    .slice_ms = 40, .num_repetitions = 61, .round_ms = 300, .num_rounds = 15, .idle_s = 60};
 
 void bench_must(bool ok, const char *format, ...)
 {
@@ -88,15 +89,18 @@ static double one(const struct bench_side *side, size_t num)
     return (double)ns / (double)num / (double)units / 1000;
 }
 
-/* One CPU for this thread, the last one that it may use: the scheduler's wandering is no part of what is measured. */
-static void pin(void)
+/* The CPUs by turns: where the scheduler then puts the other end of a hop decides much, and must not be one throw of dice. */
+static void pin(size_t turn)
 {
-    cpu_set_t may, one;
-    size_t cpu = CPU_SETSIZE - 1;
+    static cpu_set_t may;
+    cpu_set_t one;
+    size_t cpu = 0;
 
-    bench_must(sched_getaffinity(0, sizeof(may), &may) == 0, "no CPUs are known");
-    while (cpu > 0 && !CPU_ISSET(cpu, &may))
-        cpu--;
+    if (CPU_COUNT(&may) == 0)
+        bench_must(sched_getaffinity(0, sizeof(may), &may) == 0, "no CPUs are known");
+    turn %= (size_t)CPU_COUNT(&may);
+    while (!CPU_ISSET(cpu, &may) || turn-- > 0)
+        cpu++;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     bench_must(sched_setaffinity(0, sizeof(one), &one) == 0, "cannot run on CPU %zu", cpu);
@@ -109,10 +113,11 @@ void bench_compare(struct bench_result *out, const struct bench_side *ours,
     size_t num = bench_effort.num_repetitions;
     size_t num_ours, num_theirs;
 
-    pin();
+    pin(0);
     num_ours = calibrate(ours);
     num_theirs = theirs == NULL ? 0 : calibrate(theirs);
     for (size_t i = 0; i < num; i++) {
+        pin(i);
         a[i] = one(ours, num_ours);
         if (theirs != NULL)
             b[i] = one(theirs, num_theirs);

@@ -16,8 +16,10 @@ struct bench_side {
 
 /* How long and how often; set once by main. */
 struct bench_effort {
-    unsigned int slice_ms; /* of one side in one repetition */
+    unsigned int slice_ms; /* of one side in one repetition of bench_compare */
     unsigned int num_repetitions;
+    unsigned int round_ms; /* the same where a repetition needs processes of its own */
+    unsigned int num_rounds;
     unsigned int idle_s; /* how long an idle agent is watched */
 };
 
@@ -27,7 +29,8 @@ extern struct bench_effort bench_effort;
 
 /*
  * bench_compare warms both sides up, finds how many times each fits its slice, and then runs them by turns, so that a
- * drift of the machine hits both. This thread stays on one CPU. out gets the medians over the repetitions, in microseconds. theirs may be NULL.
+ * drift of the machine hits both; this thread is pinned to one CPU in each repetition and to another one in the next. out
+ * gets the medians over the repetitions, in microseconds. theirs may be NULL.
  */
 void bench_compare(struct bench_result *out, const struct bench_side *ours,
                    const struct bench_side *theirs);

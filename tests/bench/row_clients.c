@@ -28,7 +28,7 @@ static void work(const struct crew *crew, const struct work *w)
 {
     struct kgr_client *client = bench_client(w->variable);
     const char *peer = bench_env("BENCH_PEER");
-    uint64_t slice = (uint64_t)bench_effort.slice_ms * 2000000u, end = 0, num = 0;
+    uint64_t slice = (uint64_t)bench_effort.round_ms * 1000000u, end = 0, num = 0;
     uint8_t *in = calloc(1, w->len), *out = calloc(1, w->len + KGR_RECORD_OVERHEAD);
     char byte;
     size_t n = 0;
@@ -87,19 +87,19 @@ static double rate(const struct work *w, size_t num)
     for (size_t i = 0; i < num; i++)
         bench_must(waitpid(crew.pids[i], NULL, 0) == crew.pids[i], "a client is lost");
     (void)close(crew.done[0]);
-    return (double)sum * (double)w->len / ((double)bench_effort.slice_ms / 500) / 1e6;
+    return (double)sum * (double)w->len / ((double)bench_effort.round_ms / 1000) / 1e6;
 }
 
 static void measure(struct bench_result *out, const struct work *w, size_t num)
 {
     double many[BENCH_REPETITIONS_MAX], one[BENCH_REPETITIONS_MAX];
 
-    for (size_t i = 0; i < bench_effort.num_repetitions; i++) {
+    for (size_t i = 0; i < bench_effort.num_rounds; i++) {
         many[i] = rate(w, num);
         one[i] = rate(w, 1);
     }
-    out->ours = bench_median(many, bench_effort.num_repetitions);
-    out->theirs = bench_median(one, bench_effort.num_repetitions);
+    out->ours = bench_median(many, bench_effort.num_rounds);
+    out->theirs = bench_median(one, bench_effort.num_rounds);
 }
 
 static void sealed_2_16384(struct bench_result *out)

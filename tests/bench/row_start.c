@@ -106,9 +106,9 @@ static void children(struct bench_result *out, const char *what)
     double ms[BENCH_REPETITIONS_MAX];
 
     (void)child(what);
-    for (size_t i = 0; i < bench_effort.num_repetitions; i++)
+    for (size_t i = 0; i < bench_effort.num_rounds; i++)
         ms[i] = child(what);
-    out->ours = bench_median(ms, bench_effort.num_repetitions);
+    out->ours = bench_median(ms, bench_effort.num_rounds);
     out->theirs = NAN;
 }
 
@@ -161,7 +161,7 @@ static double start_once(void)
 static void agent(struct bench_result *out)
 {
     double ms[BENCH_REPETITIONS_MAX];
-    size_t num = bench_effort.num_repetitions;
+    size_t num = bench_effort.num_rounds;
 
     for (size_t i = 0; i < num; i++)
         ms[i] = start_once();
