@@ -15,11 +15,10 @@
 #include "tests/bench/row.h"
 #include "tests/bench/start.h"
 
-/* In this order, for the crowd only grows. */
+/* In this order, for the crowd of peers only grows. */
 static const struct bench_row *const all[] = {
-    bench_rows_resident, bench_rows_sealed,   bench_rows_aead,       bench_rows_pkcs11,
-    bench_rows_clients,  bench_rows_exchange, bench_rows_start_100,  bench_rows_peers_100,
-    bench_rows_agent,    bench_rows_start,    bench_rows_peers_1000,
+    bench_rows_resident, bench_rows_sealed,   bench_rows_aead,  bench_rows_pkcs11,
+    bench_rows_clients,  bench_rows_exchange, bench_rows_agent, bench_rows_start,
 };
 
 static const struct bench_row *find(const char *name)

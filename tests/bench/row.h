@@ -38,7 +38,4 @@ extern const struct bench_row bench_rows_pkcs11[];
 extern const struct bench_row bench_rows_clients[];
 extern const struct bench_row bench_rows_exchange[];
 extern const struct bench_row bench_rows_agent[];
-extern const struct bench_row bench_rows_start_100[];
 extern const struct bench_row bench_rows_start[];
-extern const struct bench_row bench_rows_peers_100[];
-extern const struct bench_row bench_rows_peers_1000[];

@@ -7,8 +7,10 @@
 
 #include "tests/bench/lab.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/raw_evp.h"
+#include "tests/bench/start.h"
 
-/* What an agent costs while nobody asks it anything. */
+/* What an agent costs, by the number of its peers. */
 
 static double cpu_s(pid_t pid)
 {
@@ -20,31 +22,74 @@ static double cpu_s(pid_t pid)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* The first use of every key: in sealed custody its bytes are in the agent's memory from then on. */
-static void use_all(void)
+#define LEN 1024
+
+struct crowd {
+    struct kgr_client *client;
+    struct raw_evp *evp;
+    unsigned long num;
+    unsigned long next;
+    uint8_t in[LEN];
+    uint8_t out[LEN + KGR_RECORD_OVERHEAD];
+};
+
+/* The next one of all peers each time: no key is warm in the CPU's cache. */
+static void seal_next(void *arg)
 {
-    struct kgr_client *client = bench_client("BENCH_CROWD");
-    unsigned long num = bench_env_number("BENCH_CROWD_PEERS");
-    uint8_t in[16] = {0}, out[sizeof(in) + KGR_RECORD_OVERHEAD];
+    struct crowd *crowd = arg;
+    char peer[KGR_PEER_MAX + 1];
     size_t n = 0;
 
-    for (unsigned long i = 1; i <= num; i++) {
-        char peer[KGR_PEER_MAX + 1];
+    crowd->next = crowd->next % crowd->num + 1;
+    (void)snprintf(peer, sizeof(peer), "seed-%05lu", crowd->next);
+    bench_ok(kgr_seal(crowd->client, peer, false, NULL, 0, crowd->in, LEN, crowd->out,
+                      sizeof(crowd->out), &n),
+             peer);
+}
 
-        (void)snprintf(peer, sizeof(peer), "seed-%05lu", i);
-        bench_ok(kgr_seal(client, peer, false, NULL, 0, in, sizeof(in), out, sizeof(out), &n),
-                 peer);
-    }
-    kgr_client_free(client);
+static void seal_raw(void *arg)
+{
+    struct crowd *crowd = arg;
+
+    raw_evp_seal(crowd->evp, crowd->in, LEN, crowd->out);
+}
+
+/* The first use of every key: in sealed custody its bytes are in the agent's memory from then on. */
+static void begin(struct crowd *crowd)
+{
+    memset(crowd, 0, sizeof(*crowd));
+    crowd->client = bench_client("BENCH_CROWD");
+    crowd->num = bench_env_number("BENCH_CROWD_PEERS");
+    crowd->evp = raw_evp_new();
+    for (unsigned long i = 0; i < crowd->num; i++)
+        seal_next(crowd);
+}
+
+static void end(struct crowd *crowd)
+{
+    raw_evp_free(crowd->evp);
+    kgr_client_free(crowd->client);
+}
+
+static void peers(struct bench_result *out)
+{
+    struct crowd crowd;
+
+    begin(&crowd);
+    bench_compare(out, &(struct bench_side){.op = seal_next, .ctx = &crowd},
+                  &(struct bench_side){.op = seal_raw, .ctx = &crowd});
+    end(&crowd);
 }
 
 static void idle(struct bench_result *out)
 {
     pid_t pid = (pid_t)bench_env_number("BENCH_CROWD_PID");
+    struct crowd crowd;
     double cpu;
     uint64_t start;
 
-    use_all();
+    begin(&crowd);
+    end(&crowd);
     bench_sleep_ms(2000);
     start = bench_now_ns();
     cpu = cpu_s(pid);
@@ -54,13 +99,16 @@ static void idle(struct bench_result *out)
     out->theirs = NAN;
 }
 
-static void memory_of(struct bench_result *out, unsigned long pid)
+static void memory(struct bench_result *out)
 {
+    struct crowd crowd;
     char path[64], line[256];
     unsigned long kib = 0;
     FILE *file;
 
-    (void)snprintf(path, sizeof(path), "/proc/%lu/status", pid);
+    begin(&crowd);
+    end(&crowd);
+    (void)snprintf(path, sizeof(path), "/proc/%lu/status", bench_env_number("BENCH_CROWD_PID"));
     file = fopen(path, "re");
     bench_must(file != NULL, "cannot read %s", path);
     while (kib == 0 && fgets(line, sizeof(line), file) != NULL) {
@@ -73,18 +121,35 @@ static void memory_of(struct bench_result *out, unsigned long pid)
     out->theirs = NAN;
 }
 
-static void memory_one(struct bench_result *out)
-{
-    memory_of(out, bench_env_number("BENCH_SEALED_PID"));
-}
+#define START(num)                                                                                 \
+    {                                                                                              \
+        .name = "start-agent-" #num, .needs = "crowd-" #num " crowd-stopped",                      \
+        .ours = "start of an agent with " #num " peers, to its first answer", .unit = "ms",        \
+        .sense = BENCH_MOST, .run = bench_start_agent                                              \
+    }
+#define PEERS(num)                                                                                 \
+    {                                                                                              \
+        .name = "sealed-peers-" #num, .needs = "crowd-" #num,                                      \
+        .ours = "sealed, seal 1 KiB by kgr_seal, " #num " peers by turns",                         \
+        .theirs = "EVP in the process, one key", .unit = "us", .sense = BENCH_SPEED, .run = peers  \
+    }
+#define MEMORY(num, most)                                                                          \
+    {                                                                                              \
+        .name = "memory-" #num, .needs = "crowd-" #num,                                            \
+        .ours = "VmRSS of an agent with " #num " peers, all keys used", .unit = "MiB",             \
+        .sense = BENCH_MOST, .must = (most), .run = memory                                         \
+    }
 
-static void memory_crowd(struct bench_result *out)
-{
-    use_all();
-    memory_of(out, bench_env_number("BENCH_CROWD_PID"));
-}
-
+/* The crowd only grows. */
 const struct bench_row bench_rows_agent[] = {
+    START(1),
+    PEERS(1),
+    MEMORY(1, 0),
+    START(10),
+    PEERS(10),
+    MEMORY(10, 0),
+    START(100),
+    PEERS(100),
     {.name = "idle-cpu-100",
      .needs = "crowd-100",
      .ours = "CPU of an idle agent with 100 peers",
@@ -92,24 +157,9 @@ const struct bench_row bench_rows_agent[] = {
      .sense = BENCH_MOST,
      .must = 0.2,
      .run = idle},
-    {.name = "memory-1",
-     .needs = "sealed",
-     .ours = "VmRSS of an agent with one peer",
-     .unit = "MiB",
-     .sense = BENCH_MOST,
-     .run = memory_one},
-    {.name = "memory-100",
-     .needs = "crowd-100",
-     .ours = "VmRSS of an agent with 100 peers, all keys used",
-     .unit = "MiB",
-     .sense = BENCH_MOST,
-     .run = memory_crowd},
-    {.name = "memory-1000",
-     .needs = "crowd-1000",
-     .ours = "VmRSS of an agent with 1,000 peers, all keys used",
-     .unit = "MiB",
-     .sense = BENCH_MOST,
-     .must = 24,
-     .run = memory_crowd},
+    MEMORY(100, 0),
+    START(1000),
+    PEERS(1000),
+    MEMORY(1000, 24),
     {.name = NULL},
 };

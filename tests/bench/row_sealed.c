@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +15,6 @@ struct sealing {
     size_t len;
     uint8_t *in;
     uint8_t *out;
-    unsigned long num_peers;
-    unsigned long next;
 };
 
 static void seal(void *arg)
@@ -37,10 +34,11 @@ static void seal_raw(void *arg)
     raw_evp_seal(s->evp, s->in, s->len, s->out);
 }
 
-static void begin(struct sealing *s, const char *agent, size_t len)
+static void begin(struct sealing *s, size_t len)
 {
     memset(s, 0, sizeof(*s));
-    s->client = bench_client(agent);
+    s->client = bench_client("BENCH_AGENT_SEALED");
+    s->peer = bench_env("BENCH_PEER");
     s->evp = raw_evp_new();
     s->len = len;
     s->in = calloc(1, len + KGR_RECORD_OVERHEAD);
@@ -60,8 +58,7 @@ static void measure(struct bench_result *out, size_t len)
 {
     struct sealing s;
 
-    begin(&s, "BENCH_AGENT_SEALED", len);
-    s.peer = bench_env("BENCH_PEER");
+    begin(&s, len);
     bench_compare(out, &(struct bench_side){.op = seal, .ctx = &s},
                   &(struct bench_side){.op = seal_raw, .ctx = &s});
     end(&s);
@@ -97,31 +94,6 @@ static void seal_65536(struct bench_result *out)
     measure(out, 65536);
 }
 
-/* The next one of all peers each time: no key is warm in the CPU's cache. */
-static void seal_next(void *arg)
-{
-    struct sealing *s = arg;
-    char peer[KGR_PEER_MAX + 1];
-
-    s->next = s->next % s->num_peers + 1;
-    (void)snprintf(peer, sizeof(peer), "seed-%05lu", s->next);
-    s->peer = peer;
-    seal(s);
-}
-
-static void peers(struct bench_result *out)
-{
-    struct sealing s;
-
-    begin(&s, "BENCH_CROWD", 1024);
-    s.num_peers = bench_env_number("BENCH_CROWD_PEERS");
-    for (unsigned long i = 0; i < s.num_peers; i++)
-        seal_next(&s); /* in the agent's memory from then on */
-    bench_compare(out, &(struct bench_side){.op = seal_next, .ctx = &s},
-                  &(struct bench_side){.op = seal_raw, .ctx = &s});
-    end(&s);
-}
-
 #define ROW(bytes, least)                                                                          \
     {                                                                                              \
         .name = "sealed-seal-" #bytes, .needs = "sealed",                                          \
@@ -132,26 +104,4 @@ static void peers(struct bench_result *out)
 const struct bench_row bench_rows_sealed[] = {
     ROW(64, 0),       ROW(256, 0),   ROW(1024, 0.40), ROW(4096, 0),
     ROW(16384, 0.85), ROW(65536, 0), {.name = NULL},
-};
-
-const struct bench_row bench_rows_peers_100[] = {
-    {.name = "sealed-peers-100",
-     .needs = "crowd-100",
-     .ours = "sealed, seal 1 KiB by kgr_seal, 100 peers by turns",
-     .theirs = "EVP in the process, one key",
-     .unit = "us",
-     .sense = BENCH_SPEED,
-     .run = peers},
-    {.name = NULL},
-};
-
-const struct bench_row bench_rows_peers_1000[] = {
-    {.name = "sealed-peers-1000",
-     .needs = "crowd-1000",
-     .ours = "sealed, seal 1 KiB by kgr_seal, 1,000 peers by turns",
-     .theirs = "EVP in the process, one key",
-     .unit = "us",
-     .sense = BENCH_SPEED,
-     .run = peers},
-    {.name = NULL},
 };
