@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "tests/bench/explain.h"
+
 struct bench_effort bench_effort = {
     .slice_ms = 40, .num_repetitions = 61, .round_ms = 300, .num_rounds = 15, .idle_s = 60};
 
@@ -122,6 +124,9 @@ void bench_compare(struct bench_result *out, const struct bench_side *ours,
         if (theirs != NULL)
             b[i] = one(theirs, num_theirs);
     }
+    bench_explain(ours, num_ours);
+    if (theirs != NULL)
+        bench_explain(theirs, num_theirs);
     out->ours = bench_median(a, num);
     out->theirs = theirs == NULL ? NAN : bench_median(b, num);
 }
