@@ -115,6 +115,7 @@ void bench_compare(struct bench_result *out, const struct bench_side *ours,
     size_t num = bench_effort.num_repetitions;
     size_t num_ours, num_theirs;
 
+    ours->op(ours->ctx); /* connections are made before, by a thread that may run anywhere */
     pin(0);
     num_ours = calibrate(ours);
     num_theirs = theirs == NULL ? 0 : calibrate(theirs);
