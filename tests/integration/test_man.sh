@@ -9,7 +9,7 @@ words() { sed -e 's/Fl Fl /--/g' -e 's/Fl \([A-Za-z]\)\b/-\1/g' "$1"; }
 for program in kgr-agent.8 kgr-ks.8 kgr-ac.8 kgrctl.1; do
     words "$pages/$program" >"$WORK/page"
     "$LAB_BIN/${program%.*}" --help >"$WORK/help"
-    for option in $(grep -oE '(^|[ ,])--?[a-zA-Z][a-z-]*' "$WORK/help" | tr -d ', ' | sort -u); do
+    for option in $(sed -nE 's/^ +((-[a-zA-Z]), )?(--[a-z-]+).*/\2 \3/p' "$WORK/help"); do
         grep -qE -- "$option\b" "$WORK/page" || fail "$program does not have $option"
     done
     sed -n 's/^  \([a-z][a-z0-9]*\( [a-z]\+\)\?\)\( .*\)\?$/\1/p' "$WORK/help" | sort -u >"$WORK/commands"

@@ -6,7 +6,7 @@
 # debian_create RELEASE [PACKAGE...]: makes one in DEBIAN, with these packages beside the essential ones.
 debian_create()
 {
-    local release=$1 mirror log
+    local release=$1 mirror log file
     shift
     [ "$(id -u)" = 0 ] || { echo "debian: needs root" >&2; return 1; }
     command -v debootstrap >/dev/null || apt-get install -y -q --no-install-recommends debootstrap >/dev/null
@@ -18,7 +18,10 @@ debian_create()
     mirror=$(apt-cache policy | sed -n 's/^ *[0-9]* \(https*:[^ ]*\) .*main amd64.*/\1/p' | grep -v security | head -n 1)
     debootstrap --variant=minbase --include=ca-certificates "$release" "$DEBIAN" ${mirror:+"$mirror"} >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; return 1; }
-    cp -rL /etc/apt/apt.conf.d/. "$DEBIAN/etc/apt/apt.conf.d/"
+    for file in /etc/apt/apt.conf.d/*; do
+        # Those of packages come with the packages.
+        dpkg -S "$file" >/dev/null 2>&1 || cp -L "$file" "$DEBIAN/etc/apt/apt.conf.d/"
+    done
     cp -L /etc/resolv.conf /etc/hosts "$DEBIAN/etc/" 2>/dev/null || true
     # Nothing that is installed in there starts.
     printf '#!/bin/sh\nexit 101\n' >"$DEBIAN/usr/sbin/policy-rc.d"
