@@ -22,7 +22,7 @@ names='kgr-agent kgr-keyserver kgr-openssl kgr-pkcs11 libkgr0 libkgr-dev'
 files() { debian_run "find / -xdev \( -path /proc -o -path /dev -o -path /run -o -path /tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root \) -prune -o -print | grep -vE '^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^/etc/\.pwd\.lock$|^/etc/ld\.so\.cache$|^/var/spool/|__pycache__' | sort"; }
 check() { debian_run "$1" >"$WORK/check" 2>&1 || { cat "$WORK/check" >&2; fail "$release: ${2:-$1}"; }; }
 
-for release in bookworm trixie; do
+for release in ${KGR_RELEASES:-bookworm trixie}; do
     packages=$WORK/packages/$release
     if [ -n "${KGR_PACKAGES:-}" ]; then
         packages=$KGR_PACKAGES/$release # built before

@@ -33,6 +33,14 @@ over()
 mac_by() { KGR_AGENT=$LAB/node-1/agent.sock openssl mac -provider-path "$1/lib" -provider kgr -provider default -macopt "key-uri:kgr:peer=$id2" -in "$0" KGR-HMAC; }
 generation() { lab_ctl "$1" peers --json | python3 -c 'import json,sys; print(next(p["generation"] for p in json.load(sys.stdin) if p["peer"] == sys.argv[1]))' "$2"; }
 
+# start_agent I: of the new version; it uses keys once it has heard of the key server.
+has_lease() { lab_ctl "$1" status --json | grep -qE '"lease_s": *[1-9]'; }
+start_agent()
+{
+    lab_run_agent "$1"
+    lab_wait_for 20 "the lease of node $1" has_lease "$1"
+}
+
 # New clients, old agents.
 over lab_ctl lab_ctl 1 2
 over lab_ctl old_ctl 2 1
@@ -53,13 +61,13 @@ lab_ac audit verify >/dev/null || fail "the audit log of the old key server does
 
 # One agent after the other.
 lab_kill "$KGR_AGENT_1_PID"
-lab_run_agent 1
+start_agent 1
 over lab_ctl old_ctl 1 2
 over old_ctl lab_ctl 2 1
 for i in 2 3; do
     pid=KGR_AGENT_${i}_PID
     lab_kill "${!pid}"
-    lab_run_agent "$i"
+    start_agent "$i"
 done
 [ "$(lab_ctl 2 open "$id1" <"$WORK/record")" = "sealed before" ] || fail "what was sealed before the upgrade does not open"
 lab_ctl 1 renew "$id3" >/dev/null
@@ -77,5 +85,5 @@ old_ctl 1 peers | grep -q "$id2" || fail "a new agent shows an old client no pee
 lab_kill "$LAB_KS_PID"
 lab_run_ks
 lab_kill "$LAB_AGENT_PID"
-lab_run_agent 3
+start_agent 3
 over lab_ctl lab_ctl 3 1
