@@ -22,6 +22,35 @@ names='kgr-agent kgr-keyserver kgr-openssl kgr-pkcs11 libkgr0 libkgr-dev'
 files() { debian_run "find / -xdev \( -path /proc -o -path /dev -o -path /run -o -path /tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /root \) -prune -o -print | grep -vE '^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^/etc/\.pwd\.lock$|^/etc/ld\.so\.cache$|^/var/spool/|__pycache__' | sort"; }
 check() { debian_run "$1" >"$WORK/check" 2>&1 || { cat "$WORK/check" >&2; fail "$release: ${2:-$1}"; }; }
 
+# The units, in a container that systemd boots: tests/support/systemd-check is its last service, and its end is the container's.
+under_systemd()
+{
+    if ! command -v systemd-nspawn >/dev/null; then
+        echo "$release: skipped: the units are not started, because systemd-nspawn is not installed (systemd-container)"
+        return
+    fi
+    check "apt-get install -y -q --no-install-recommends ./new/*.deb"
+    cp "$LAB_ROOT/tests/support/systemd-check" "$DEBIAN/root/"
+    cat >"$DEBIAN/etc/systemd/system/kgr-check.service" <<'UNIT'
+[Unit]
+After=mosquitto.service dbus.service
+[Service]
+Type=oneshot
+ExecStart=/root/systemd-check
+ExecStopPost=/bin/sh -c 'systemctl exit $EXIT_STATUS'
+StandardOutput=file:/root/check.log
+StandardError=inherit
+[Install]
+WantedBy=multi-user.target
+UNIT
+    ln -s ../kgr-check.service "$DEBIAN/etc/systemd/system/multi-user.target.wants/kgr-check.service"
+    umount -l "$DEBIAN/proc" "$DEBIAN/dev"
+    # Memory may be locked only in a container that has the capability for it, whoever locks.
+    (cd / && timeout 300 systemd-nspawn --register=no --keep-unit -q -D "$DEBIAN" --private-network --capability=CAP_IPC_LOCK -b) \
+        >"$WORK/boot.log" 2>&1 </dev/null || { cat "$DEBIAN/root/check.log" >&2; tail -n 5 "$WORK/boot.log" >&2; fail "$release: the units do not hold"; }
+    grep 'all held' "$DEBIAN/root/check.log"
+}
+
 for release in ${KGR_RELEASES:-bookworm trixie}; do
     packages=$WORK/packages/$release
     if [ -n "${KGR_PACKAGES:-}" ]; then
@@ -30,7 +59,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
         "$LAB_ROOT/scripts/package" -o "$WORK/packages" "$release"
     fi
     # What the packages need is there before, so that what they leave is theirs.
-    debian_create "$release" systemd tpm-udev openssl man-db file
+    debian_create "$release" systemd systemd-sysv dbus tpm-udev openssl man-db file mosquitto swtpm swtpm-tools libtss2-tcti-swtpm0
     mkdir "$DEBIAN/new" "$DEBIAN/old"
     for name in $names; do
         cp "$packages/${name}_"*.deb "$DEBIAN/new/"
@@ -53,7 +82,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
         sockets.target.wants/kgr-agent.socket sockets.target.wants/kgr-ks.socket; do
         check "[ -L /etc/systemd/system/$unit ]" "$unit is not enabled"
     done
-    check "for unit in kgr-agent kgr-ks; do systemd-analyze verify \$unit.service \$unit.socket 2>&1 | grep kgr && exit 1; done; true"
+    check "for unit in kgr-agent kgr-ks; do systemd-analyze verify --man=no \$unit.service \$unit.socket 2>&1 | grep kgr && exit 1; done; true"
     for program in kgr-agent kgr-ks kgr-ac kgrctl; do
         check "$program --version"
     done
@@ -88,6 +117,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
     diff "$WORK/before" "$WORK/after" >"$WORK/left" || { cat "$WORK/left" >&2; fail "$release: a purge leaves something"; }
     ! debian_run "find / -xdev \( -path /proc -o -path /new -o -path /old \) -prune -o -name '*kgr*' -print | grep ." || fail "$release: a purge leaves these"
     check "id kgr" "the user went: its number must not be given to another"
+    under_systemd
     debian_remove
     DEBIAN=
     echo "$release: installed, upgraded, removed and purged"
