@@ -2,6 +2,7 @@
 #include "agent/base/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,10 +56,23 @@ static void require(int result, const char *what)
     abort();
 }
 
+/* What is opened first would else become stdin, stdout or stderr, and a database get lines of the log. */
+static void keep_standard_files(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        (void)close(fd);
+}
+
 void kgr_harden_process(void)
 {
     const struct rlimit no_core = {0, 0};
 
+    keep_standard_files();
     clean_environment();
     /* A TPM, a client or a reader of the log that goes away is an error to be told, or nothing, but no end. */
     require(signal(SIGPIPE, SIG_IGN) == SIG_ERR, "no_sigpipe");

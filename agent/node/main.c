@@ -2,6 +2,7 @@
 #include "agent/base/diag.h"
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
+#include "agent/daemon/journal.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
 #include "agent/daemon/sandbox.h"
@@ -103,6 +104,7 @@ int main(int argc, char **argv)
         break;
     }
     kgr_harden_process();
+    kgr_journal_attach("kgr-agent", KGR_JOURNAL_SOCKET);
     err = kgr_arena_init(KGR_ARENA_SERVICE_BYTES);
     if (err == KGR_OK)
         err = kgr_settings_load(&settings, options.config, &diag);

@@ -95,6 +95,7 @@ static void on_timer(void *arg)
     struct kgr_node *node = arg;
     uint64_t now = kgr_clock_boot_ms();
 
+    kgr_log_tell();
     kgr_node_mind_silence(node, now);
     if (node->service == NULL) {
         kgr_enrol_on_timer(node, now);

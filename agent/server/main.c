@@ -10,6 +10,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/base/text.h"
+#include "agent/daemon/journal.h"
 #include "agent/daemon/lockfile.h"
 #include "agent/daemon/options.h"
 #include "agent/daemon/sandbox.h"
@@ -291,6 +292,7 @@ int main(int argc, char **argv)
     enum kgr_error err;
 
     kgr_harden_process();
+    kgr_journal_attach("kgr-ks", KGR_JOURNAL_SOCKET);
     switch (kgr_options_parse(&app.options, &program, argc, argv)) {
     case KGR_OPTIONS_RUN:
         break;

@@ -88,6 +88,7 @@ static void on_timer(void *arg)
     kgr_ks_exchanges_timer(ks);
     kgr_ks_notify_timer(ks);
     kgr_ks_audit_timer(ks);
+    kgr_log_tell();
     kgr_ks_arm(ks);
 }
 
