@@ -4,22 +4,27 @@
 #include <sched.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
-/* Waits that are longer than this, on the average, are slept. */
+/*
+ * Waits that are longer than this, on the average, are slept; and no spin is longer: it is about what it costs to be woken on a
+ * processor that has gone to sleep, so that we never lose much more than by sleeping at once.
+ */
 #define LONGEST_NS 50000u
-/* A wait that may be very short is spun for so long at least. */
-#define SHORTEST_NS 3000u
 /* How much one wait counts at most: after a long silence a few short waits are enough to spin again. */
 #define COUNTED_NS 200000u
 #define FIRST_NS   20000u /* what we expect before we know */
-/* Until here nobody is asked whether he wants the processor: to ask costs a system call. */
+/* Where we expect less than SHORT, nobody is asked for SELFISH whether he wants the processor: to ask costs a system call. */
+#define SHORT_NS   4000u
 #define SELFISH_NS 2000u
 /*
  * Between two looks at the clock somebody else had the processor for so long: not whom we wait for, who is quick, and he will want it
  * again. To sleep is better then, since who is woken is preferred to who only gave way.
  */
 #define DISPLACED_NS 150000u
-#define PAUSE_NS     4000000u
+#define PAUSE_MIN_NS 4000000u
+#define PAUSE_MAX_NS 512000000u
+#define FORGOTTEN_NS 1000000000u
 
 static uint64_t now_ns(void)
 {
@@ -40,10 +45,9 @@ static inline void relax(void)
 
 void kgr_spin_init(struct kgr_spin *spin)
 {
-    cpu_set_t set;
-
     *spin = (struct kgr_spin){.expected_ns = FIRST_NS};
-    spin->never = sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+    /* Of the machine, not those of this thread: whoever is bound to one still waits for somebody on another. */
+    spin->never = sysconf(_SC_NPROCESSORS_ONLN) < 2;
 }
 
 static void learn(struct kgr_spin *spin, uint64_t waited_ns)
@@ -54,30 +58,40 @@ static void learn(struct kgr_spin *spin, uint64_t waited_ns)
     spin->expected_ns += waited / 8;
 }
 
+/* Longer each time, as long as it goes on. */
+static void pause_spinning(struct kgr_spin *spin, uint64_t now)
+{
+    bool again = spin->pause_ns != 0 && now - spin->pause_ns < FORGOTTEN_NS;
+
+    spin->pause_len_ns = again ? 2 * spin->pause_len_ns : PAUSE_MIN_NS;
+    if (spin->pause_len_ns > PAUSE_MAX_NS)
+        spin->pause_len_ns = PAUSE_MAX_NS;
+    spin->pause_ns = now + spin->pause_len_ns;
+}
+
 bool kgr_spin_wait(struct kgr_spin *spin, bool (*ready)(void *arg), void *arg)
 {
     uint64_t now = now_ns();
-    uint64_t limit = 2 * (uint64_t)spin->expected_ns;
+    uint64_t selfish = spin->expected_ns < SHORT_NS ? now + SELFISH_NS : now;
+    uint64_t end = now < spin->pause_ns ? selfish : now + LONGEST_NS;
 
     spin->began_ns = now;
-    if (spin->never || spin->expected_ns > LONGEST_NS || now < spin->pause_ns)
+    if (spin->never || spin->expected_ns > LONGEST_NS)
         return false;
-    if (limit < SHORTEST_NS)
-        limit = SHORTEST_NS;
-    while (now - spin->began_ns < limit) {
+    while (now < end) {
         uint64_t before = now;
 
-        if (now - spin->began_ns > SELFISH_NS)
-            (void)sched_yield();
-        else
+        if (now < selfish)
             relax();
+        else
+            (void)sched_yield();
         if (ready(arg)) {
             learn(spin, now - spin->began_ns);
             return true;
         }
         now = now_ns();
         if (now - before > DISPLACED_NS) {
-            spin->pause_ns = now + PAUSE_NS;
+            pause_spinning(spin, now);
             break;
         }
     }

@@ -14,10 +14,12 @@ struct kgr_spin {
     bool never;           /* one processor: whom we wait for cannot run meanwhile */
     uint32_t expected_ns; /* a running mean of waits */
     uint64_t began_ns;    /* the wait that is under way */
-    uint64_t pause_ns;    /* no spinning before: somebody else wanted the processor */
+    uint64_t
+        pause_ns; /* no spinning before, but for a moment: somebody else wanted the processor */
+    uint64_t pause_len_ns;
 };
 
-/* kgr_spin_init asks how many processors this thread may use. */
+/* kgr_spin_init asks how many processors there are. */
 void kgr_spin_init(struct kgr_spin *spin);
 /*
  * kgr_spin_wait begins a wait, and spins for as long as it is worth it: true once ready(arg); false: sleep now, look again
