@@ -255,12 +255,15 @@ static void serve_ring(struct kgr_channel *channel, struct kgr_link *link, uint6
     struct kgr_client_ring *ring = link->ring;
     bool wants_room = link_has_queued(link, KGR_BY_RING);
     uint32_t its = ring->requests.its;
+    uint8_t *next = kgr_lane_next(&ring->requests);
+    size_t len = ring->last_len;
     struct kgr_lane_frame frame;
     enum kgr_error err = KGR_OK;
     bool alive;
 
     link->traffic[KGR_BY_RING].reading = true;
     (void)pthread_mutex_unlock(&channel->lock);
+    kgr_lane_warm(next, len);
     alive = kgr_client_ring_wait(ring, &link->connection, wants_room, its, deadline_ms);
     (void)pthread_mutex_lock(&channel->lock);
     link->traffic[KGR_BY_RING].reading = false;

@@ -96,6 +96,7 @@ enum kgr_error kgr_client_ring_send(struct kgr_client_ring *ring, struct kgr_sli
     if (err != KGR_OK)
         return err;
     kgr_lane_put(&ring->requests, 0, packet, kgr_slice(NULL, 0));
+    ring->last_len = packet.len;
     wake_agent(ring, KGR_LANE_WAITS_FRAME);
     return KGR_OK;
 }

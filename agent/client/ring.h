@@ -24,6 +24,7 @@ struct kgr_client_ring {
     struct kgr_shm shm;
     struct kgr_lane requests;
     struct kgr_lane replies;
+    size_t last_len;      /* of what was sent last */
     struct kgr_spin spin; /* of who waits */
     _Atomic uint32_t nudged;
     struct kgr_client_ring_route routes[KGR_CLIENT_RING_ROUTES];

@@ -27,6 +27,9 @@ struct kgr_served_ring {
     atomic_bool breached; /* nothing more is read or written */
     struct kgr_shm shm;
     struct kgr_lane requests; /* the worker's */
+    /* The worker's: where its next reply will stand, if the loop puts none before, and how long the last was. */
+    uint8_t *next_reply;
+    size_t last_len;
     /* Requests that are with the loop, and replies that found no room; changed under the lock only. */
     atomic_uint num_handed, num_stored;
     pthread_mutex_t lock; /* of what follows: the loop and the worker both reply */
@@ -151,9 +154,11 @@ static void store(struct kgr_served_ring *ring, uint32_t flags, struct kgr_slice
     atomic_fetch_add(&ring->num_stored, 1);
 }
 
-static void send_reply(struct kgr_served_ring *ring, uint32_t flags,
-                       const struct kgr_ipc_header *header, struct kgr_slice body)
+/* Where the next one will stand. */
+static uint8_t *send_reply(struct kgr_served_ring *ring, uint32_t flags,
+                           const struct kgr_ipc_header *header, struct kgr_slice body)
 {
+    uint8_t *next;
     uint8_t head[KGR_IPC_HEADER_LEN];
     struct kgr_wr wr;
     enum kgr_error err = KGR_ERR_BUSY;
@@ -169,8 +174,10 @@ static void send_reply(struct kgr_served_ring *ring, uint32_t flags,
         breach(ring);
     else
         store(ring, flags, kgr_wr_slice(&wr), body);
+    next = kgr_lane_next(&ring->replies);
     (void)pthread_mutex_unlock(&ring->lock);
     wake_client(ring, KGR_LANE_WAITS_FRAME);
+    return next;
 }
 
 void kgr_served_ring_reply(struct kgr_served_ring *ring, const struct kgr_ipc_header *header,
@@ -178,7 +185,7 @@ void kgr_served_ring_reply(struct kgr_served_ring *ring, const struct kgr_ipc_he
 {
     if (atomic_load(&ring->breached))
         return;
-    send_reply(ring, KGR_LANE_BY_LOOP, header, body);
+    (void)send_reply(ring, KGR_LANE_BY_LOOP, header, body);
     /* The worker waits for room from now on, or takes requests again. */
     if (atomic_fetch_sub(&ring->num_handed, 1) >= ring->options.max_in_flight ||
         atomic_load(&ring->num_stored) > 0)
@@ -204,7 +211,7 @@ static void refuse(struct kgr_served_ring *ring, const struct kgr_ipc_header *he
 
     kgr_wr_init(&wr, body, sizeof(body));
     kgr_wire_write_text8(&wr, kgr_slice(text, strnlen(text, KGR_IPC_TEXT_MAX)), KGR_IPC_TEXT_MAX);
-    send_reply(ring, 0, &h, kgr_wr_slice(&wr));
+    (void)send_reply(ring, 0, &h, kgr_wr_slice(&wr));
 }
 
 /* Counts a request in the account of its user, as those of the socket are. */
@@ -288,7 +295,8 @@ static void serve(struct kgr_served_ring *ring, const struct kgr_ipc_header *hea
         const struct kgr_ipc_header h = {header->op, true, header->id, (uint32_t)status};
 
         kgr_account_end(account_of(ring), 1);
-        send_reply(ring, 0, &h, body);
+        ring->next_reply = send_reply(ring, 0, &h, body);
+        ring->last_len = body.len;
     } else {
         atomic_fetch_add_explicit(&w->num_handed, 1, memory_order_relaxed);
         hand_on(ring, header, kgr_slice(request.body, request.body_len));
@@ -324,6 +332,9 @@ static bool take_request(struct kgr_served_ring *ring)
     }
     kgr_lane_drop(&ring->requests, &frame);
     wake_client(ring, KGR_LANE_WAITS_ROOM);
+    if (ring->last_len != 0)
+        kgr_lane_warm(ring->next_reply, ring->last_len);
+    ring->last_len = 0;
     return true;
 }
 

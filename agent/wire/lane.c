@@ -4,6 +4,8 @@
 #include "agent/base/secret.h"
 
 #define MASK (KGR_SHM_RING - 1u)
+/* Longer messages take their time anyway. */
+#define WARM_MAX 32768u
 
 _Static_assert((KGR_SHM_RING & MASK) == 0, "indices are reduced by a mask");
 _Static_assert(KGR_IPC_PACKET_MAX + KGR_LANE_FRAME_LEN + KGR_LANE_ALIGN <= KGR_SHM_RING,
@@ -75,6 +77,18 @@ void kgr_lane_put(struct kgr_lane *lane, uint32_t flags, struct kgr_slice head,
     kgr_copy(at + KGR_LANE_FRAME_LEN + head.len, body.p, body.len);
     lane->own += frame_size(len);
     atomic_store(lane->own_word, lane->own);
+}
+
+void kgr_lane_warm(uint8_t *next, size_t len)
+{
+    for (size_t i = 0; i < len + KGR_LANE_FRAME_LEN && i < WARM_MAX; i += KGR_LANE_ALIGN) {
+#if defined(__x86_64__)
+        /* The compiler's own needs a newer processor than it builds for; older ones take this for nothing. */
+        __asm__ volatile("prefetchw %0" : : "m"(next[i]));
+#else
+        __builtin_prefetch(next + i, 1);
+#endif
+    }
 }
 
 enum kgr_error kgr_lane_look(struct kgr_lane *lane, struct kgr_lane_frame *out)

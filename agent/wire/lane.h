@@ -69,6 +69,16 @@ KGR_MUST_CHECK enum kgr_error kgr_lane_room(struct kgr_lane *lane, size_t len);
 void kgr_lane_put(struct kgr_lane *lane, uint32_t flags, struct kgr_slice head,
                   struct kgr_slice body);
 
+/*
+ * kgr_lane_next is where the next message will stand. kgr_lane_warm has the processor fetch the lines for a message of len bytes
+ * there, which the other end wiped last: while there is nothing else to do, so that kgr_lane_put need not wait for them.
+ */
+static inline uint8_t *kgr_lane_next(const struct kgr_lane *lane)
+{
+    return lane->bytes + (lane->own & (KGR_SHM_RING - 1u));
+}
+void kgr_lane_warm(uint8_t *next, size_t len);
+
 /* For the end that takes out. */
 
 /*
