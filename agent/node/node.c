@@ -185,6 +185,8 @@ void kgr_node_drain_tpm(struct kgr_node *node)
 {
     size_t num;
 
+    if (node->worker == NULL) /* revoked: nothing is left to ask a TPM for */
+        return;
     node->num_plain = 0;
     num = kgr_tpm_worker_drain(node->worker);
     kgr_exchange_bury_again(node);
