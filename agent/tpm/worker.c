@@ -165,6 +165,7 @@ static void wait_for_job(struct kgr_tpm_worker *worker)
 static struct item *next_job(struct kgr_tpm_worker *worker)
 {
     while (!worker->stopping) {
+        worker->seen_ms = kgr_clock_boot_ms();
         for (size_t i = 0; i < KGR_TPM_NUM_PRIORITIES; i++) {
             struct item *item = take_first(&worker->waiting[i]);
 
