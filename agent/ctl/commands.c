@@ -21,5 +21,7 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
     {"events", "", 0, 0, "pmt", true, "show what happens, as it happens", kgr_ctl_events},
     {"audit", "[show | verify [FILE] | export FILE]", 0, 2, "mw", true,
      "show, check or save the log of what this node did", kgr_ctl_audit},
+    {"reload", "", 0, 0, "", false, "let a changed configuration count (with --ks: the KS's)",
+     kgr_ctl_reload},
     {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
 };

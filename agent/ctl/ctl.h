@@ -65,4 +65,5 @@ int kgr_ctl_open(const struct kgr_ctl *ctl);
 int kgr_ctl_send(const struct kgr_ctl *ctl);
 int kgr_ctl_recv(const struct kgr_ctl *ctl);
 int kgr_ctl_events(const struct kgr_ctl *ctl);
+int kgr_ctl_reload(const struct kgr_ctl *ctl);
 int kgr_ctl_audit(const struct kgr_ctl *ctl);

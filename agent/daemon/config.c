@@ -316,6 +316,11 @@ void kgr_config_free(struct kgr_config *config)
 
 /* Getters */
 
+const char *kgr_config_path(const struct kgr_config *config)
+{
+    return config->path;
+}
+
 struct kgr_config_group kgr_config_root(const struct kgr_config *config)
 {
     /* The root is no setting of one file: it is looked up in all of them. */
@@ -332,7 +337,7 @@ static const config_setting_t *in_file(struct kgr_config_group group, size_t fil
     return parent == NULL ? NULL : config_setting_get_member(parent, name);
 }
 
-static const config_setting_t *member(struct kgr_config_group group, const char *name)
+const config_setting_t *kgr_config_member(struct kgr_config_group group, const char *name)
 {
     const config_setting_t *found = NULL;
 
@@ -358,13 +363,13 @@ static const struct kgr_config_key *key_of(struct kgr_config_group group, const 
 bool kgr_config_has(struct kgr_config_group group, const char *name)
 {
     assert(kgr_config_find_key(group.keys, name) != NULL);
-    return member(group, name) != NULL;
+    return kgr_config_member(group, name) != NULL;
 }
 
 bool kgr_config_bool(struct kgr_config_group group, const char *name)
 {
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_BOOL);
-    const config_setting_t *setting = member(group, name);
+    const config_setting_t *setting = kgr_config_member(group, name);
 
     return setting != NULL ? config_setting_get_bool(setting) == CONFIG_TRUE : key->def != 0;
 }
@@ -372,7 +377,7 @@ bool kgr_config_bool(struct kgr_config_group group, const char *name)
 int64_t kgr_config_int(struct kgr_config_group group, const char *name)
 {
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_INT);
-    const config_setting_t *setting = member(group, name);
+    const config_setting_t *setting = kgr_config_member(group, name);
 
     return setting != NULL ? config_setting_get_int64(setting) : key->def;
 }
@@ -380,7 +385,7 @@ int64_t kgr_config_int(struct kgr_config_group group, const char *name)
 const char *kgr_config_text(struct kgr_config_group group, const char *name)
 {
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_TEXT);
-    const config_setting_t *setting = member(group, name);
+    const config_setting_t *setting = kgr_config_member(group, name);
 
     return setting != NULL ? config_setting_get_string(setting) : key->def_text;
 }
@@ -403,13 +408,13 @@ struct kgr_config_group kgr_config_group(struct kgr_config_group group, const ch
     const struct kgr_config_key *key = key_of(group, name, KGR_CONFIG_GROUP);
     bool at_top = group.setting == NULL && group.keys == group.config->schema;
 
-    return (struct kgr_config_group){group.config, member(group, name), key->keys,
+    return (struct kgr_config_group){group.config, kgr_config_member(group, name), key->keys,
                                      at_top ? key->name : NULL};
 }
 
 size_t kgr_config_count(struct kgr_config_group group, const char *name)
 {
-    const config_setting_t *setting = member(group, name);
+    const config_setting_t *setting = kgr_config_member(group, name);
 
     if (setting == NULL)
         return 0;
@@ -420,7 +425,7 @@ size_t kgr_config_count(struct kgr_config_group group, const char *name)
 
 static const config_setting_t *element(struct kgr_config_group group, const char *name, size_t i)
 {
-    const config_setting_t *setting = member(group, name);
+    const config_setting_t *setting = kgr_config_member(group, name);
 
     assert(i < kgr_config_count(group, name));
     if (config_setting_is_array(setting) || config_setting_is_list(setting))
@@ -445,7 +450,7 @@ struct kgr_config_group kgr_config_group_at(struct kgr_config_group group, const
 enum kgr_error kgr_config_error(struct kgr_diag *diag, struct kgr_config_group group,
                                 const char *name, const char *fmt, ...)
 {
-    const config_setting_t *setting = name != NULL ? member(group, name) : NULL;
+    const config_setting_t *setting = name != NULL ? kgr_config_member(group, name) : NULL;
     char text[192], path[PATH_LEN];
     va_list args;
 

@@ -33,6 +33,8 @@ struct kgr_config_key {
     const char *def_text; /* default of TEXT; may be NULL */
     const char *const *choices; /* TEXT(S): the only values allowed, ended by NULL; or NULL */
     const struct kgr_config_key *keys; /* GROUP(S) */
+    bool
+        live; /* a change counts from a reload on; of GROUPS for all that is in them, of a GROUP each key for itself */
 };
 
 struct kgr_config;
@@ -73,6 +75,14 @@ void kgr_config_check_secret(struct kgr_config_group group, const char *name, bo
 KGR_MUST_CHECK enum kgr_error kgr_config_load(struct kgr_config **out, const char *path,
                                               const struct kgr_config_key *schema,
                                               struct kgr_diag *diag);
+/* kgr_config_path borrows the path that it was opened with. */
+const char *kgr_config_path(const struct kgr_config *config);
+/*
+ * kgr_config_changes writes the names of the keys that say something else in now than in before, those that are live or those that
+ * are not, with commas between; cut to fit. How many there are.
+ */
+size_t kgr_config_changes(const struct kgr_config *before, const struct kgr_config *now, bool live,
+                          char *out, size_t cap);
 /* kgr_config_free accepts NULL; texts and groups borrowed from it die with it. */
 void kgr_config_free(struct kgr_config *config);
 struct kgr_config_group kgr_config_root(const struct kgr_config *config);

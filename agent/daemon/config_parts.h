@@ -35,3 +35,5 @@ bool kgr_config_find_choice(size_t *out, const char *const *choices, const char 
 /* kgr_config_check notes what the schema does not allow in the group, and takes it out, so that what is left can be read. */
 void kgr_config_check(const struct kgr_config *config, config_setting_t *group,
                       const struct kgr_config_key *keys);
+/* kgr_config_member finds the setting that counts for a key of the group; NULL: absent. */
+const config_setting_t *kgr_config_member(struct kgr_config_group group, const char *name);

@@ -133,3 +133,20 @@ bool kgr_mistakes_any(const struct kgr_mistakes *mistakes)
 {
     return mistakes->num > 0 || mistakes->lost;
 }
+
+char *kgr_mistakes_join(const struct kgr_mistakes *mistakes, char *out, size_t cap)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < mistakes->num; i++) {
+        int n = snprintf(out + len, cap - len, "%s%s", i == 0 ? "" : "\n", mistakes->list[i].text);
+
+        if (n < 0 || (size_t)n >= cap - len) {
+            out[len] = '\0'; /* no half lines */
+            break;
+        }
+        len += (size_t)n;
+    }
+    return out;
+}

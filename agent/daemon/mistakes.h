@@ -23,5 +23,7 @@ void kgr_mistakes_add(struct kgr_mistakes *mistakes, const char *file, unsigned 
 /* kgr_mistakes_num counts them; kgr_mistakes_line borrows the i-th. */
 size_t kgr_mistakes_num(const struct kgr_mistakes *mistakes);
 const char *kgr_mistakes_line(const struct kgr_mistakes *mistakes, size_t i);
+/* kgr_mistakes_join writes as many of them as fit, a line each without a line feed behind the last. Returns out. */
+char *kgr_mistakes_join(const struct kgr_mistakes *mistakes, char *out, size_t cap);
 /* kgr_mistakes_any: also those that no memory was left for. */
 bool kgr_mistakes_any(const struct kgr_mistakes *mistakes);

@@ -13,6 +13,7 @@
 #include "agent/node/protocol/exchange_jobs.h"
 #include "agent/node/machines/exchange_state.h"
 #include "agent/node/protocol/revoke.h"
+#include "agent/node/reload.h"
 #include "agent/node/service/service.h"
 #include "agent/node/store/store.h"
 #include "agent/tpm/capability.h"
@@ -541,7 +542,7 @@ enum kgr_error kgr_node_open_loop(struct kgr_node *node)
     enum kgr_error err = kgr_loop_new(&node->loop);
 
     if (err == KGR_OK)
-        err = kgr_loop_signals(node->loop, on_stop, NULL, node);
+        err = kgr_loop_signals(node->loop, on_stop, kgr_node_on_hangup, node);
     if (err == KGR_OK)
         err = kgr_timer_new(&node->timer, node->loop, on_timer, node);
     return err;
@@ -634,5 +635,6 @@ void kgr_node_close(struct kgr_node *node)
     kgr_wakeup_free(node->tpm_wakeup);
     kgr_timer_free(node->timer);
     kgr_loop_free(node->loop);
+    kgr_settings_deinit(&node->reloaded);
     memset(node, 0, sizeof(*node));
 }

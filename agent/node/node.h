@@ -35,8 +35,11 @@ struct kgr_wakeup;
     "the state cannot be written (disk full or failed, see the log): nothing changes until it can"
 
 struct kgr_node {
-    const struct kgr_settings *settings; /* borrowed */
-    struct kgr_loop *loop;               /* owned, as all that follows */
+    const struct kgr_settings *settings; /* borrowed, or `live` */
+    struct kgr_settings
+        live; /* what counts since a reload: borrows from the first and from the last */
+    struct kgr_settings reloaded; /* the last ones read; owned */
+    struct kgr_loop *loop;        /* owned, as all that follows */
     struct kgr_timer *timer;
     struct kgr_wakeup *tpm_wakeup;
     struct kgr_wakeup *mqtt_wakeup;

@@ -18,25 +18,55 @@ static const char *const establishes[] = {"on-demand", "allowed", "manual", NULL
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct kgr_config_key limit_keys[] = {
-    {.name = "connections", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 64},
+    {.name = "connections", .type = KGR_CONFIG_INT, .live = true, .min = 1, .max = 4096, .def = 64},
     {.name = "connections_total", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 256},
-    {.name = "in_flight", .type = KGR_CONFIG_INT, .min = 1, .max = 262144, .def = 4096},
-    {.name = "rate", .type = KGR_CONFIG_INT, .min = 0, .max = 100000000, .def = 0},
-    {.name = "burst", .type = KGR_CONFIG_INT, .min = 0, .max = 100000000, .def = 0},
-    {.name = "mac_streams", .type = KGR_CONFIG_INT, .min = 1, .max = 1024, .def = 16},
-    {.name = "first_use_wait_ms", .type = KGR_CONFIG_INT, .min = 0, .max = 60000, .def = 5000},
-    {.name = "first_use_waits", .type = KGR_CONFIG_INT, .min = 0, .max = 1024, .def = 64},
-    {.name = "waits", .type = KGR_CONFIG_INT, .min = 1, .max = 65536, .def = 1024},
-    {.name = "inbox_messages", .type = KGR_CONFIG_INT, .min = 1, .max = 1048576, .def = 1024},
-    {.name = "inbox_bytes", .type = KGR_CONFIG_INT, .min = 65536, .max = 1 << 30, .def = 4 << 20},
-    {.name = "inbox_total", .type = KGR_CONFIG_INT, .min = 65536, .max = 1 << 30, .def = 64 << 20},
-    {.name = "events", .type = KGR_CONFIG_INT, .min = 2, .max = 65536, .def = 256},
-    {.name = "subscribers", .type = KGR_CONFIG_INT, .min = 1, .max = 4096, .def = 64},
+    {.name = "in_flight",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 1,
+     .max = 262144,
+     .def = 4096},
+    {.name = "rate", .type = KGR_CONFIG_INT, .live = true, .min = 0, .max = 100000000, .def = 0},
+    {.name = "burst", .type = KGR_CONFIG_INT, .live = true, .min = 0, .max = 100000000, .def = 0},
+    {.name = "mac_streams", .type = KGR_CONFIG_INT, .live = true, .min = 1, .max = 1024, .def = 16},
+    {.name = "first_use_wait_ms",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 0,
+     .max = 60000,
+     .def = 5000},
+    {.name = "first_use_waits",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 0,
+     .max = 1024,
+     .def = 64},
+    {.name = "waits", .type = KGR_CONFIG_INT, .live = true, .min = 1, .max = 65536, .def = 1024},
+    {.name = "inbox_messages",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 1,
+     .max = 1048576,
+     .def = 1024},
+    {.name = "inbox_bytes",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 65536,
+     .max = 1 << 30,
+     .def = 4 << 20},
+    {.name = "inbox_total",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 65536,
+     .max = 1 << 30,
+     .def = 64 << 20},
+    {.name = "events", .type = KGR_CONFIG_INT, .live = true, .min = 2, .max = 65536, .def = 256},
+    {.name = "subscribers", .type = KGR_CONFIG_INT, .live = true, .min = 1, .max = 4096, .def = 64},
     {.name = NULL},
 };
 
 static const struct kgr_config_key log_keys[] = {
-    {.name = "level", .type = KGR_CONFIG_TEXT, .choices = levels, .def_text = "info"},
+    {.name = "level", .type = KGR_CONFIG_TEXT, .live = true, .choices = levels, .def_text = "info"},
     {.name = NULL},
 };
 
@@ -54,21 +84,37 @@ const struct kgr_config_key kgr_settings_keys[] = {
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "min_custody", .type = KGR_CONFIG_TEXT, .choices = minima, .def_text = "any"},
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
-    {.name = "establish", .type = KGR_CONFIG_TEXT, .choices = establishes, .def_text = "on-demand"},
-    {.name = "renew_at", .type = KGR_CONFIG_INT, .min = 10, .max = 95, .def = 75},
-    {.name = "overlap", .type = KGR_CONFIG_INT, .min = 1, .max = 30 * 86400, .def = 3600},
+    {.name = "establish",
+     .type = KGR_CONFIG_TEXT,
+     .live = true,
+     .choices = establishes,
+     .def_text = "on-demand"},
+    {.name = "renew_at", .type = KGR_CONFIG_INT, .live = true, .min = 10, .max = 95, .def = 75},
+    {.name = "overlap",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 1,
+     .max = 30 * 86400,
+     .def = 3600},
     {.name = "budget",
      .type = KGR_CONFIG_INT,
+     .live = true,
      .min = 1024,
      .max = INT64_C(1) << 32,
      .def = INT64_C(1) << 32},
-    {.name = "request_timeout", .type = KGR_CONFIG_INT, .min = 1, .max = 86400, .def = 30},
+    {.name = "request_timeout",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 1,
+     .max = 86400,
+     .def = 30},
     {.name = "nksk_lifetime",
      .type = KGR_CONFIG_INT,
+     .live = true,
      .min = 3,
      .max = 100 * 365 * 86400ll,
      .def = 90 * 86400},
-    {.name = "access", .type = KGR_CONFIG_GROUPS, .keys = kgr_access_keys},
+    {.name = "access", .type = KGR_CONFIG_GROUPS, .live = true, .keys = kgr_access_keys},
     {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {.name = NULL},
@@ -162,8 +208,7 @@ static void check_together(const struct kgr_settings *s, struct kgr_config_group
         (void)kgr_config_error(NULL, limits, "burst", "needs rate: without one it bounds nothing");
 }
 
-/* open_settings leaves mistakes in the configuration; files: those that it names are looked at too. */
-static enum kgr_error open_settings(struct kgr_settings *out, const char *path, bool files)
+enum kgr_error kgr_settings_open(struct kgr_settings *out, const char *path, bool files)
 {
     struct kgr_config *config = NULL;
     struct kgr_config_group root;
@@ -193,7 +238,7 @@ static enum kgr_error open_settings(struct kgr_settings *out, const char *path, 
 enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, struct kgr_diag *diag)
 {
     struct kgr_settings settings = {0};
-    enum kgr_error err = open_settings(&settings, path, false);
+    enum kgr_error err = kgr_settings_open(&settings, path, false);
 
     if (err == KGR_OK)
         err = kgr_config_result(settings.config, diag);
@@ -207,12 +252,34 @@ enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path, str
 enum kgr_error kgr_settings_check(const char *path)
 {
     struct kgr_settings settings = {0};
-    enum kgr_error err = open_settings(&settings, path, true);
+    enum kgr_error err = kgr_settings_open(&settings, path, true);
 
     if (err == KGR_OK)
         err = kgr_config_report(settings.config);
     kgr_settings_deinit(&settings);
     return err;
+}
+
+void kgr_settings_go_live(struct kgr_settings *running, const struct kgr_settings *next)
+{
+    running->establish = next->establish;
+    running->renew_at = next->renew_at;
+    running->overlap_s = next->overlap_s;
+    running->budget = next->budget;
+    running->request_timeout_s = next->request_timeout_s;
+    running->nksk_lifetime_s = next->nksk_lifetime_s;
+    running->policy = next->policy;
+    running->user_limits = next->user_limits;
+    running->mac_streams = next->mac_streams;
+    running->first_use_wait_ms = next->first_use_wait_ms;
+    running->first_use_waits = next->first_use_waits;
+    running->waits = next->waits;
+    running->inbox_messages = next->inbox_messages;
+    running->inbox_bytes = next->inbox_bytes;
+    running->inbox_total = next->inbox_total;
+    running->events = next->events;
+    running->subscribers = next->subscribers;
+    running->log_level = next->log_level;
 }
 
 void kgr_settings_deinit(struct kgr_settings *settings)

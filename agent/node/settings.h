@@ -57,6 +57,14 @@ struct kgr_settings {
 /* The keys of agent.conf. */
 extern const struct kgr_config_key kgr_settings_keys[];
 
+/*
+ * kgr_settings_open reads the file with all its mistakes, which its config holds (kgr_config_result); files: those that it names are
+ * looked at too. KGR_ERR_NO_MEMORY. Free with kgr_settings_deinit in any case.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_settings_open(struct kgr_settings *out, const char *path,
+                                                bool files);
+/* kgr_settings_go_live copies what keys that are live say; the policy is borrowed then. */
+void kgr_settings_go_live(struct kgr_settings *running, const struct kgr_settings *next);
 /* kgr_settings_load: KGR_ERR_CONFIG with `FILE:LINE: ...`. Free with kgr_settings_deinit. */
 KGR_MUST_CHECK enum kgr_error kgr_settings_load(struct kgr_settings *out, const char *path,
                                                 struct kgr_diag *diag);

@@ -29,6 +29,7 @@
 #include "agent/tpm/capability.h"
 #include "agent/tpm/worker.h"
 
+struct kgr_config;
 struct kgr_supervisor;
 
 /*
@@ -41,7 +42,8 @@ struct kgr_supervisor;
  * from the rows.
  */
 struct kgr_ks_settings {
-    int listening; /* the socket that a service manager opened; 0: none */
+    const struct kgr_config *config; /* borrowed */
+    int listening;                   /* the socket that a service manager opened; 0: none */
     const char *socket;
     struct kgr_brokers brokers; /* 1 or more; the first is what credentials name */
     uint32_t lifetime_s;

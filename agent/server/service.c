@@ -20,6 +20,7 @@
 #include "agent/server/protocol/notify.h"
 #include "agent/server/protocol/pairset.h"
 #include "agent/server/protocol/reception.h"
+#include "agent/server/reload.h"
 #include "agent/server/status.h"
 #include "agent/server/store/store.h"
 #include "agent/server/orders/topic0.h"
@@ -101,9 +102,13 @@ static void on_request(void *arg, const struct kgr_server_request *request)
         kgr_ks_reception_call(ks, request);
     else if (request->op == KGR_IPC_KS_STATUS && request->body.len == 0)
         kgr_ks_status_reply(ks, request);
+    else if (request->op == KGR_IPC_KS_RELOAD && request->body.len == 0)
+        kgr_ks_reload_reply(ks, request);
     else
         kgr_server_reply(ks->server, request->call,
-                         request->op == KGR_IPC_KS_STATUS ? KGR_ERR_CORRUPT : KGR_ERR_UNSUPPORTED,
+                         request->op == KGR_IPC_KS_STATUS || request->op == KGR_IPC_KS_RELOAD
+                             ? KGR_ERR_CORRUPT
+                             : KGR_ERR_UNSUPPORTED,
                          kgr_slice(&no_text, 1));
 }
 
@@ -246,12 +251,19 @@ static enum kgr_error open_mqtt(struct kgr_ks *ks, struct kgr_diag *diag)
     return err;
 }
 
+static void on_stop(void *arg)
+{
+    struct kgr_ks *ks = arg;
+
+    kgr_loop_stop(ks->loop);
+}
+
 static enum kgr_error open_loop(struct kgr_ks *ks)
 {
     enum kgr_error err = kgr_loop_new(&ks->loop);
 
     if (err == KGR_OK)
-        err = kgr_loop_signals(ks->loop, NULL, NULL, NULL);
+        err = kgr_loop_signals(ks->loop, on_stop, kgr_ks_on_hangup, ks);
     if (err == KGR_OK)
         err = kgr_wakeup_new(&ks->tpm_wakeup, ks->loop, on_tpm, ks);
     if (err == KGR_OK)

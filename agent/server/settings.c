@@ -20,7 +20,7 @@ static const struct kgr_config_key entropy_keys[] = {
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 static const struct kgr_config_key log_keys[] = {
-    {.name = "level", .type = KGR_CONFIG_TEXT, .choices = levels, .def_text = "info"},
+    {.name = "level", .type = KGR_CONFIG_TEXT, .live = true, .choices = levels, .def_text = "info"},
     {0},
 };
 
@@ -38,11 +38,22 @@ const struct kgr_config_key kgr_ks_settings_keys[] = {
     {.name = "broker", .type = KGR_CONFIG_GROUPS, .required = true, .keys = kgr_broker_keys},
     {.name = "lifetime",
      .type = KGR_CONFIG_INT,
+     .live = true,
      .min = 4,
      .max = 10 * 366 * 86400,
      .def = 30 * 86400},
-    {.name = "lease", .type = KGR_CONFIG_INT, .min = 3, .max = 366 * 86400, .def = 86400},
-    {.name = "advert_keep", .type = KGR_CONFIG_INT, .min = 1, .max = 366 * 86400, .def = 86400},
+    {.name = "lease",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 3,
+     .max = 366 * 86400,
+     .def = 86400},
+    {.name = "advert_keep",
+     .type = KGR_CONFIG_INT,
+     .live = true,
+     .min = 1,
+     .max = 366 * 86400,
+     .def = 86400},
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .choices = suites},
     {.name = "entropy", .type = KGR_CONFIG_GROUPS, .keys = entropy_keys},
@@ -100,8 +111,7 @@ static void check_together(const struct kgr_ks_settings *s, struct kgr_config_gr
                                (unsigned long)s->advert_keep_s, (unsigned long)s->lifetime_s);
 }
 
-/* open_settings leaves mistakes in the configuration; files: those that it names are looked at too. */
-static enum kgr_error open_settings(struct kgr_ks_conf *out, const char *path, bool files)
+enum kgr_error kgr_ks_settings_open(struct kgr_ks_conf *out, const char *path, bool files)
 {
     struct kgr_config *config = NULL;
     struct kgr_config_group root, tpm;
@@ -129,6 +139,7 @@ static enum kgr_error open_settings(struct kgr_ks_conf *out, const char *path, b
         .log_level = (enum kgr_log_level)level,
         .ks =
             {
+                .config = config,
                 .socket = kgr_config_text(root, "socket"),
                 .lifetime_s = (uint32_t)kgr_config_int(root, "lifetime"),
                 .lease_s = (uint32_t)kgr_config_int(root, "lease"),
@@ -155,7 +166,7 @@ enum kgr_error kgr_ks_settings_load(struct kgr_ks_conf *out, const char *path,
                                     struct kgr_diag *diag)
 {
     struct kgr_ks_conf conf = {0};
-    enum kgr_error err = open_settings(&conf, path, false);
+    enum kgr_error err = kgr_ks_settings_open(&conf, path, false);
 
     if (err == KGR_OK)
         err = kgr_config_result(conf.config, diag);
@@ -169,7 +180,7 @@ enum kgr_error kgr_ks_settings_load(struct kgr_ks_conf *out, const char *path,
 enum kgr_error kgr_ks_settings_check(const char *path)
 {
     struct kgr_ks_conf conf = {0};
-    enum kgr_error err = open_settings(&conf, path, true);
+    enum kgr_error err = kgr_ks_settings_open(&conf, path, true);
 
     if (err == KGR_OK)
         err = kgr_config_report(conf.config);

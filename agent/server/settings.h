@@ -22,6 +22,12 @@ struct kgr_ks_conf {
     struct kgr_ks_settings ks;
 };
 
+/*
+ * kgr_ks_settings_open reads the file with all its mistakes, which its config holds (kgr_config_result); files: those that it names
+ * are looked at too. KGR_ERR_NO_MEMORY. Free with kgr_ks_settings_deinit in any case.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_ks_settings_open(struct kgr_ks_conf *out, const char *path,
+                                                   bool files);
 /* kgr_ks_settings_load: KGR_ERR_CONFIG with `FILE:LINE: ...`. Free with kgr_ks_settings_deinit. */
 KGR_MUST_CHECK enum kgr_error kgr_ks_settings_load(struct kgr_ks_conf *out, const char *path,
                                                    struct kgr_diag *diag);

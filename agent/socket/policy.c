@@ -310,6 +310,11 @@ bool kgr_access_some(const struct kgr_access *access, enum kgr_right right)
     return has(rights, right);
 }
 
+uid_t kgr_access_uid(const struct kgr_access *access)
+{
+    return access->uid;
+}
+
 bool kgr_access_any(const struct kgr_access *access)
 {
     return kgr_access_some(access, KGR_RIGHT_LIST) || kgr_access_some(access, KGR_RIGHT_MANAGE);

@@ -26,7 +26,7 @@ enum kgr_right {
     KGR_RIGHT_RECEIVE,
     KGR_RIGHT_REQUEST,
     KGR_RIGHT_RENEW,
-    KGR_RIGHT_MANAGE, /* of the node, not of a peer: reload, renewal of NKSK */
+    KGR_RIGHT_MANAGE, /* of the node, not of a peer: reload, audit log, renewal of NKSK */
     KGR_NUM_RIGHTS
 };
 
@@ -93,6 +93,7 @@ bool kgr_access_allows(const struct kgr_access *access, const char *peer, enum k
 uint32_t kgr_access_rights(const struct kgr_access *access, const char *peer);
 /* kgr_access_some: for one peer at least, whether it exists or not. MANAGE: of the node. */
 bool kgr_access_some(const struct kgr_access *access, enum kgr_right right);
+uid_t kgr_access_uid(const struct kgr_access *access);
 /* kgr_access_any: has any right at all. Who has none may not even connect. */
 bool kgr_access_any(const struct kgr_access *access);
 

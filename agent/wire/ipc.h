@@ -47,9 +47,11 @@ enum kgr_ipc_op {
     KGR_IPC_RING = 27,
     KGR_IPC_METRICS = 30,
     KGR_IPC_AUDIT = 31,
+    KGR_IPC_RELOAD = 32,
     KGR_IPC_ORDER = 256,
     KGR_IPC_KS_STATUS = 257,
     KGR_IPC_KS_METRICS = 258,
+    KGR_IPC_KS_RELOAD = 259,
 };
 
 struct kgr_ipc_header {

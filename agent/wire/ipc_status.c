@@ -241,3 +241,25 @@ enum kgr_error kgr_ipc_audit_encode(struct kgr_wr *wr, const struct kgr_ipc_audi
     kgr_wr_u8(wr, in->sign ? 1 : 0);
     return kgr_wire_write_result(wr);
 }
+
+enum kgr_error kgr_ipc_reload_decode(struct kgr_ipc_reload *out, struct kgr_slice body)
+{
+    struct kgr_ipc_reload m;
+    struct kgr_rd rd;
+    enum kgr_error err;
+
+    kgr_rd_init(&rd, body.p, body.len);
+    m.refused = kgr_wire_read_flag(&rd);
+    m.text = kgr_wire_read_text16(&rd, KGR_IPC_RELOAD_TEXT_MAX);
+    err = kgr_wire_read_result(&rd);
+    if (err == KGR_OK)
+        *out = m;
+    return err;
+}
+
+enum kgr_error kgr_ipc_reload_encode(struct kgr_wr *wr, const struct kgr_ipc_reload *in)
+{
+    kgr_wr_u8(wr, in->refused);
+    kgr_wire_write_text16(wr, in->text, KGR_IPC_RELOAD_TEXT_MAX);
+    return kgr_wire_write_result(wr);
+}

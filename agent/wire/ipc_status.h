@@ -111,3 +111,14 @@ KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_decode(struct kgr_ipc_ks_status 
                                                        struct kgr_slice body);
 KGR_MUST_CHECK enum kgr_error kgr_ipc_ks_status_encode(struct kgr_wr *wr,
                                                        const struct kgr_ipc_ks_status *in);
+
+/* What became of a reload: refused, and each mistake a line, or done, and the names of keys that need a restart. */
+#define KGR_IPC_RELOAD_TEXT_MAX 4096
+struct kgr_ipc_reload {
+    bool refused;
+    struct kgr_slice text;
+};
+KGR_MUST_CHECK enum kgr_error kgr_ipc_reload_decode(struct kgr_ipc_reload *out,
+                                                    struct kgr_slice body);
+KGR_MUST_CHECK enum kgr_error kgr_ipc_reload_encode(struct kgr_wr *wr,
+                                                    const struct kgr_ipc_reload *in);

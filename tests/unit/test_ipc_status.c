@@ -203,10 +203,23 @@ static void audit_keeps_its_bytes(void **state)
     check_audit(&next);
 }
 
+CODEC_CHECK(check_reload, struct kgr_ipc_reload, kgr_ipc_reload_encode, kgr_ipc_reload_decode)
+
+static void reload_keeps_its_lines(void **state)
+{
+    const struct kgr_ipc_reload done = {.text = text("")};
+    const struct kgr_ipc_reload refused = {.refused = true, .text = text("a:1: x\nb:2: y")};
+
+    (void)state;
+    check_reload(&done);
+    check_reload(&refused);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(audit_keeps_its_bytes),
+        cmocka_unit_test(reload_keeps_its_lines),
         cmocka_unit_test(peers_round_trip),
         cmocka_unit_test(peer_refuses_values_that_are_none),
         cmocka_unit_test(peer_of_the_longest_fields_fits_its_limit),

@@ -50,6 +50,8 @@ void kgr_service_audit(struct kgr_service *service, const struct kgr_server_requ
         kgr_service_malformed(service, request);
         return;
     }
+    if (!kgr_service_may(service, request, NULL, KGR_RIGHT_MANAGE))
+        return;
     if (!asked.sign) {
         reply(service, request->call, &(struct kgr_audit_query){.from = asked.from});
         return;

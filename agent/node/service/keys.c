@@ -356,7 +356,7 @@ static bool answer(struct kgr_service *service, const struct kgr_wait *wait, uin
     const struct kgr_pair *pair = kgr_pairs_find(&service->node->pairs, &wait->peer);
 
     if (!kgr_service_allows(service, wait->call, &wait->peer, KGR_RIGHT_LIST)) {
-        kgr_service_deny(service, wait->call, &wait->peer, KGR_RIGHT_LIST);
+        kgr_service_deny(service, wait->call, KGR_IPC_WAIT, &wait->peer, KGR_RIGHT_LIST);
         return true;
     }
     if (pair == NULL) {
@@ -394,6 +394,11 @@ static void answer_all(struct kgr_service *service, const struct kgr_nid *peer, 
         service->num_waits--;
         free(wait);
     }
+}
+
+void kgr_service_look_at_waits(struct kgr_service *service)
+{
+    answer_all(service, NULL, kgr_clock_boot_ms());
 }
 
 void kgr_service_wait(struct kgr_service *service, const struct kgr_server_request *request)

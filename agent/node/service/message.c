@@ -369,16 +369,22 @@ void kgr_service_unlisten(struct kgr_service *service, const struct kgr_ring_key
 
 /* Life */
 
-void kgr_service_init_messages(struct kgr_service *service)
+void kgr_service_limit_messages(struct kgr_service *service)
 {
     const struct kgr_settings *settings = service->node->settings;
-    struct kgr_ring *ring = service->node->pairs.ring;
 
     service->pool.limits = (struct kgr_mailbox_limits){
         .messages = settings->inbox_messages,
         .bytes = settings->inbox_bytes,
         .total_bytes = settings->inbox_total,
     };
+}
+
+void kgr_service_init_messages(struct kgr_service *service)
+{
+    struct kgr_ring *ring = service->node->pairs.ring;
+
+    kgr_service_limit_messages(service);
     kgr_bucket_init(&service->refusal_log, 1, 10, kgr_clock_boot_ms());
     for (size_t i = 0; i < kgr_ring_num_peers(ring); i++)
         for (int place = 0; place < KGR_RING_NUM_PLACES; place++) {

@@ -58,6 +58,7 @@ struct kgr_service {
     uint8_t reply[KGR_IPC_PACKET_MAX];     /* room for one reply */
     uint8_t tpm_reply[KGR_IPC_PACKET_MAX]; /* likewise, of the TPM's worker alone */
     char alarms[KGR_IPC_ALARMS_MAX];       /* likewise, of status */
+    char reload[KGR_IPC_RELOAD_TEXT_MAX + 1];
 };
 
 /* A handler answers its request, now or later. */
@@ -86,6 +87,7 @@ kgr_service_fn kgr_service_send;
 kgr_service_fn kgr_service_recv;
 kgr_service_fn kgr_service_subscribe;
 kgr_service_fn kgr_service_next_event;
+kgr_service_fn kgr_service_reload;
 kgr_service_fn kgr_service_audit;
 
 /* kgr_service_handle_request gives a request to its handler. */
@@ -146,8 +148,8 @@ KGR_MUST_CHECK bool kgr_service_allows_some(const struct kgr_service *service, s
 KGR_MUST_CHECK bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
                                         const struct kgr_nid *peer);
 /* kgr_service_deny is the answer when kgr_service_allows said no to a request that waited. */
-void kgr_service_deny(struct kgr_service *service, struct kgr_call call, const struct kgr_nid *peer,
-                      enum kgr_right right);
+void kgr_service_deny(struct kgr_service *service, struct kgr_call call, uint16_t op,
+                      const struct kgr_nid *peer, enum kgr_right right);
 
 /* What a key is wanted for. */
 enum kgr_use { KGR_USE_SEND, KGR_USE_RECEIVE };
@@ -214,6 +216,7 @@ void kgr_service_reply_peer(struct kgr_service *service, struct kgr_call call,
 /* service_keys.c and service_mac.c: what is pending, by client or in all. */
 void kgr_service_forget_waits(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_waits(struct kgr_service *service);
+void kgr_service_look_at_waits(struct kgr_service *service);
 void kgr_service_forget_holds(struct kgr_service *service, uint32_t slot, uint32_t generation);
 void kgr_service_free_holds(struct kgr_service *service);
 void kgr_service_forget_streams(struct kgr_service *service, uint32_t slot, uint32_t generation);
@@ -227,6 +230,8 @@ void kgr_service_forget_rekeys(struct kgr_service *service, uint32_t slot, uint3
 void kgr_service_free_rekeys(struct kgr_service *service);
 /* service_message.c */
 void kgr_service_init_messages(struct kgr_service *service);
+/* kgr_service_limit_messages: what is in the inbox stays. */
+void kgr_service_limit_messages(struct kgr_service *service);
 void kgr_service_free_messages(struct kgr_service *service);
 uint64_t kgr_service_message_deadline(const struct kgr_service *service);
 void kgr_service_message_timer(struct kgr_service *service, uint64_t now_ms);

@@ -112,7 +112,7 @@ static bool refused(struct kgr_service *service, const struct kgr_receiver *rece
 
     if (kgr_service_allows(service, receiver->call, peer, KGR_RIGHT_RECEIVE))
         return false;
-    kgr_service_deny(service, receiver->call, peer, KGR_RIGHT_RECEIVE);
+    kgr_service_deny(service, receiver->call, KGR_IPC_RECV, peer, KGR_RIGHT_RECEIVE);
     return true;
 }
 

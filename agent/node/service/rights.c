@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
+#include "agent/node/audit.h"
 #include "agent/node/service/parts.h"
 
 /* Who may do what (docs/access.md). */
@@ -46,19 +47,21 @@ bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call
     return (rights & ~(KGR_RIGHT_BIT(KGR_RIGHT_LIST) | KGR_RIGHT_BIT(KGR_RIGHT_MANAGE))) != 0;
 }
 
-void kgr_service_deny(struct kgr_service *service, struct kgr_call call, const struct kgr_nid *peer,
-                      enum kgr_right right)
+void kgr_service_deny(struct kgr_service *service, struct kgr_call call, uint16_t op,
+                      const struct kgr_nid *peer, enum kgr_right right)
 {
     struct kgr_access *access = access_of(service, call);
+    const char *name = peer == NULL ? NULL : peer->s;
     struct kgr_diag diag = {{0}};
 
     if (access == NULL)
         return;
-    (void)kgr_access_refuse(&diag, access, peer == NULL ? NULL : peer->s, right);
+    (void)kgr_access_refuse(&diag, access, name, right);
+    kgr_node_audit_refusal(service->node, (uint32_t)kgr_access_uid(access), op, name, diag.text);
     kgr_access_unref(access);
     if (kgr_bucket_take(&service->access_log, kgr_clock_boot_ms()))
         kgr_warn("access_refused", "right=%s peer=%s reason=\"%s\"", kgr_right_names[right],
-                 peer == NULL ? "" : peer->s, diag.text);
+                 name == NULL ? "" : name, diag.text);
     kgr_server_fail(service->server, call, KGR_ERR_ACCESS, diag.text);
 }
 
@@ -67,6 +70,6 @@ bool kgr_service_may(struct kgr_service *service, const struct kgr_server_reques
 {
     if (kgr_service_allows(service, request->call, peer, right))
         return true;
-    kgr_service_deny(service, request->call, peer, right);
+    kgr_service_deny(service, request->call, request->op, peer, right);
     return false;
 }

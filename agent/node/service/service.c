@@ -194,6 +194,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_RECV] = kgr_service_recv,
     [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
     [KGR_IPC_EVENT] = kgr_service_next_event,
+    [KGR_IPC_RELOAD] = kgr_service_reload,
 };
 
 void kgr_service_handle_request(struct kgr_service *service,

@@ -10,8 +10,10 @@
 
 #include <kgr/client.h>
 
+struct kgr_account_limits;
 struct kgr_node;
 struct kgr_pair;
+struct kgr_policy;
 struct kgr_ring_key;
 
 /* The local protocol of a node (docs/protocol.md, section 11): what applications ask of kgr-agent. */
@@ -29,6 +31,14 @@ void kgr_service_free(struct kgr_service *service);
 /* kgr_service_deadline: when kgr_service_on_timer is due; UINT64_MAX: never. */
 uint64_t kgr_service_deadline(const struct kgr_service *service);
 void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms);
+/*
+ * kgr_service_set_rights gives what users may and how much to every connection, all or none (KGR_ERR_NO_MEMORY).
+ * kgr_service_reloaded: the settings are others; what is pending is looked at anew.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_service_set_rights(struct kgr_service *service,
+                                                     struct kgr_policy *policy,
+                                                     const struct kgr_account_limits *limits);
+void kgr_service_reloaded(struct kgr_service *service);
 /* kgr_service_pair_changed answers those who waited for it. */
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair);
 /*
