@@ -22,9 +22,9 @@ static int show(const struct kgr_reload *reload)
 int kgr_ctl_reload(const struct kgr_ctl *ctl)
 {
     struct kgr_reload *reload = calloc(1, sizeof(*reload));
-    enum kgr_error err =
-        reload == NULL ? KGR_ERR_NO_MEMORY
-                       : kgr_reload_configuration(ctl->client, ctl->options->ks, reload);
+    enum kgr_error err = reload == NULL
+                             ? KGR_ERR_NO_MEMORY
+                             : kgr_reload_configuration(ctl->client, ctl->options->ks, reload);
     int code = err == KGR_OK ? show(reload) : kgr_ctl_fail(err, "reload");
 
     free(reload);

@@ -85,14 +85,17 @@ static size_t distance(const char *a, const char *b)
     return row[len_b];
 }
 
-/* The key that was probably meant; NULL if none is near. */
+/* The key that was probably meant, by a slip or cut short; NULL if none is near. */
 static const char *nearest(const struct kgr_config_key *keys, const char *name)
 {
-    size_t len = strlen(name), best = len < 4 ? 1 : len < 8 ? 2 : 3;
+    size_t len = strlen(name), best = len < 3 ? 1 : len < 8 ? 2 : 3;
     const char *found = NULL;
 
     for (; keys->name != NULL; keys++) {
         size_t d = distance(name, keys->name);
+
+        if (len > 3 && strncmp(name, keys->name, len) == 0)
+            d = 1;
 
         if (d < best || (d == best && found == NULL)) {
             best = d;

@@ -34,7 +34,7 @@ static const struct kgr_config_key schema[] = {
     {.name = "custody", .type = KGR_CONFIG_TEXT, .choices = custodies, .def_text = "auto"},
     {.name = "suites", .type = KGR_CONFIG_TEXTS, .max = 8, .min = 1},
     {.name = "strict", .type = KGR_CONFIG_BOOL, .def = 1},
-    {.name = "lifetime", .type = KGR_CONFIG_INT, .def = 86400},
+    {.name = "lifetime", .type = KGR_CONFIG_INT, .def = 86400, .live = true},
     {.name = NULL},
 };
 
@@ -362,6 +362,46 @@ static void config_drop_ins_replace_top_level_keys_in_order(void **state)
     assert_false(kgr_config_bool(kgr_config_root(f->config), "strict"));
 }
 
+/* What was absent and says its default now, or was written otherwise, did not change. */
+static void config_changes_are_told_by_key(void **state)
+{
+    struct fixture *f = *state;
+    static const char before[] = "broker = ( { host = \"a\"; port = 1883; } ); suites = \"x\"; "
+                                 "lifetime = 5; tpm = { tcti = \"one\"; };";
+    static const struct {
+        const char *text, *dead, *live;
+    } cases[] = {
+        {before, "", ""},
+        {"lifetime = 5L; strict = true; custody = \"auto\"; tpm = { tcti = \"one\"; }; suites = "
+         "\"x\"; broker = ( { port = 1883; host = \"a\"; } );",
+         "", ""},
+        {"broker = ( { host = \"a\"; port = 1884; } ); lifetime = 6;", "broker, tpm.tcti, suites",
+         "lifetime"},
+        {"broker = ( { host = \"a\"; port = 1883; }, { host = \"b\"; } ); suites = [ \"x\", \"y\" "
+         "]; "
+         "strict = false; tpm = { tcti = \"one\"; owner = \"me\"; };",
+         "broker, tpm.owner, suites, strict", "lifetime"},
+    };
+    struct kgr_config *now = NULL;
+    char names[64], few[12];
+
+    assert_int_equal(load(f, before), KGR_OK);
+    for (size_t i = 0; i < KGR_ARRAY_LEN(cases); i++) {
+        write_text(f->path, cases[i].text);
+        assert_int_equal(kgr_config_load(&now, f->path, schema, NULL), KGR_OK);
+        (void)kgr_config_changes(f->config, now, false, names, sizeof(names));
+        assert_string_equal(names, cases[i].dead);
+        (void)kgr_config_changes(f->config, now, true, names, sizeof(names));
+        assert_string_equal(names, cases[i].live);
+        if (i == KGR_ARRAY_LEN(cases) - 1) { /* names are whole or not there */
+            assert_int_equal(kgr_config_changes(f->config, now, false, few, sizeof(few)), 4);
+            assert_string_equal(few, "broker");
+        }
+        kgr_config_free(now);
+        now = NULL;
+    }
+}
+
 static void config_wrong_drop_in_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -407,6 +447,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(config_drop_ins_replace_top_level_keys_in_order, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(config_changes_are_told_by_key, setup, teardown),
         cmocka_unit_test_setup_teardown(config_wrong_drop_in_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(config_error_names_the_place, setup, teardown),
     };
