@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "pkcs11/module.h"
 
+#include "agent/base/process.h"
 #include "pkcs11/trace.h"
 #include "pkcs11/translate.h"
 
@@ -21,7 +22,7 @@ static struct kgr_p11_module *mine(void)
 {
     struct kgr_p11_module *module = atomic_load(&current);
 
-    return module != NULL && module->pid == getpid() ? module : NULL;
+    return module != NULL && module->process == kgr_process_mark() ? module : NULL;
 }
 
 static void free_parts(struct kgr_p11_module *module)
@@ -68,7 +69,7 @@ static CK_RV module_new(struct kgr_p11_module **out, const CK_C_INITIALIZE_ARGS 
     if (module == NULL) {
         return CKR_HOST_MEMORY;
     }
-    module->pid = getpid();
+    module->process = kgr_process_mark();
     kgr_p11_session_table_init(&module->sessions);
     kgr_p11_key_table_init(&module->keys);
     kgr_p11_token_cache_init(&module->token);

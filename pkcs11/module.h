@@ -21,7 +21,7 @@ struct kgr_client;
  * call serialised under one of its own, so that the system's are never contended.
  */
 struct kgr_p11_module {
-    pid_t pid;
+    uint32_t process;          /* that made it: kgr_process_mark */
     struct kgr_client *client; /* owned */
     CK_LOCKMUTEX lock_mutex;   /* the application's; NULL: the system's serve */
     CK_UNLOCKMUTEX unlock_mutex;

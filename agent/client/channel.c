@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/base/clock.h"
+#include "agent/base/process.h"
 #include "agent/base/secret.h"
 #include "agent/client/link.h"
 #include "agent/client/reason.h"
@@ -108,7 +109,7 @@ enum kgr_error kgr_channel_new(struct kgr_channel **out, const struct kgr_endpoi
 
     if (channel == NULL)
         return KGR_ERR_NO_MEMORY;
-    channel->pid = getpid();
+    channel->process = kgr_process_mark();
     channel->endpoint = *endpoint;
     channel->next_serial = 1;
     atomic_init(&channel->fork_fd, -1);
@@ -127,7 +128,7 @@ enum kgr_error kgr_channel_new(struct kgr_channel **out, const struct kgr_endpoi
 
 bool kgr_channel_is_ours(const struct kgr_channel *channel)
 {
-    return channel->pid == getpid();
+    return channel->process == kgr_process_mark();
 }
 
 void kgr_channel_disown(struct kgr_channel *channel)

@@ -67,7 +67,7 @@ struct kgr_link {
 };
 
 struct kgr_channel {
-    pid_t pid; /* of the process that made it */
+    uint32_t process; /* that made it: kgr_process_mark */
     struct kgr_endpoint endpoint;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t opened;
