@@ -265,8 +265,15 @@ static void few_are_sent_at_a_time(void **state)
     for (size_t i = 0; i < PEERS; i++)
         queue(w, KGR_NOTICE_DENIED, i);
     assert_int_equal(w->num_wire, KGR_NOTICES_BURST);
-    deliver(w, 0, true); /* makes room for the ninth */
-    assert_int_equal(w->num_wire, KGR_NOTICES_BURST + 1);
+    for (size_t i = 0; i < KGR_NOTICES_BURST; i++)
+        deliver(w, i, true);
+    assert_int_equal(w->num_wire, KGR_NOTICES_BURST); /* the node must be able to take them */
+    assert_int_equal(w->notices.deadline_ms, w->now_ms + KGR_NOTICES_PACE_MS);
+    queue(w, KGR_NOTICE_ALLOWED, 0); /* does not put the others off */
+    assert_int_equal(w->notices.deadline_ms, w->now_ms + KGR_NOTICES_PACE_MS);
+    w->now_ms = w->notices.deadline_ms;
+    step(w, (struct kgr_notices_event){.type = KGR_NOTICES_TIMER});
+    assert_int_equal(w->num_wire, 2 * KGR_NOTICES_BURST);
     assert_true(w->wire[KGR_NOTICES_BURST].notice.word == KGR_NOTICES_BURST + 1);
     free_world(w);
 }

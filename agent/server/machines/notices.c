@@ -97,8 +97,11 @@ static enum kgr_error on_queue(struct kgr_notices *notices, event_t *event, acti
     add(out, KGR_NOTICES_DO_KEEP, entry.notice.word, &entry);
     if (notices->num <= KGR_NOTICES_BURST)
         add(out, KGR_NOTICES_DO_SEND, entry.notice.word, &entry);
-    notices->attempts = 0;
-    schedule(notices, event);
+    /* Behind others it comes with them, and must not put them off. */
+    if (notices->num <= KGR_NOTICES_BURST || notices->deadline_ms == UINT64_MAX) {
+        notices->attempts = 0;
+        schedule(notices, event);
+    }
     return KGR_OK;
 }
 
@@ -114,11 +117,10 @@ static enum kgr_error on_ack(struct kgr_notices *notices, event_t *event, action
         take_out(notices, i);
         if (kind == KGR_NOTICE_NODE_REVOKED)
             add(out, KGR_NOTICES_DO_TOLD, event->word, NULL);
-        else if (i < KGR_NOTICES_BURST && notices->num >= KGR_NOTICES_BURST)
-            add(out, KGR_NOTICES_DO_SEND, notices->list[KGR_NOTICES_BURST - 1].notice.word,
-                &notices->list[KGR_NOTICES_BURST - 1]);
         notices->attempts = 0;
         schedule(notices, event);
+        if (notices->num >= KGR_NOTICES_BURST) /* some were never sent */
+            notices->deadline_ms = event->now_ms + KGR_NOTICES_PACE_MS;
         return KGR_OK;
     }
     return KGR_OK; /* again, or of a notice that was superseded */

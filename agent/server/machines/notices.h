@@ -12,7 +12,9 @@
  * goes in, actions come out. KEEP and ERASE of a step are one transaction with what caused it, before any
  * SEND. A restarted process puts the persisted entries back by kgr_notices_restore.
  */
-#define KGR_NOTICES_BURST    8 /* sent at a time */
+#define KGR_NOTICES_BURST 8 /* sent at a time */
+/* From the last acknowledgement of one burst to the next: a node takes 20 frames a second (docs/protocol.md, 3.2). */
+#define KGR_NOTICES_PACE_MS  500u
 #define KGR_NOTICES_FIRST_MS 1000u
 #define KGR_NOTICES_MAX_MS   3600000u /* a node may be away for years */
 
