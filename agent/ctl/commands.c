@@ -19,6 +19,8 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
      kgr_ctl_send},
     {"recv", "[PEER]", 0, 1, "lrmt", true, "fetch messages of PEER, or of any peer", kgr_ctl_recv},
     {"events", "", 0, 0, "pmt", true, "show what happens, as it happens", kgr_ctl_events},
+    {"metrics", "", 0, 0, "", false, "the agent, or with --ks the KS, in numbers for Prometheus",
+     kgr_ctl_metrics},
     {"audit", "[show | verify [FILE] | export FILE]", 0, 2, "mw", true,
      "show, check or save the log of what this node did", kgr_ctl_audit},
     {"reload", "", 0, 0, "", false, "let a changed configuration count (with --ks: the KS's)",

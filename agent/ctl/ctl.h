@@ -66,4 +66,5 @@ int kgr_ctl_send(const struct kgr_ctl *ctl);
 int kgr_ctl_recv(const struct kgr_ctl *ctl);
 int kgr_ctl_events(const struct kgr_ctl *ctl);
 int kgr_ctl_reload(const struct kgr_ctl *ctl);
+int kgr_ctl_metrics(const struct kgr_ctl *ctl);
 int kgr_ctl_audit(const struct kgr_ctl *ctl);

@@ -28,7 +28,7 @@ static const struct option_help table[] = {
      "use this socket (default: $KGR_AGENT, else /run/kgr/agent.sock)"},
     {{"ks", no_argument, NULL, OPT_KS},
      "",
-     "ask the KS on this machine ($KGR_KS, else /run/kgr/ks.sock): status and reload"},
+     "ask the KS on this machine ($KGR_KS, else /run/kgr/ks.sock): status, metrics and reload"},
     {{"timeout", required_argument, NULL, 't'}, " SECONDS", "wait at most so long (default: 30)"},
     {{"no-wait", no_argument, NULL, 'n'}, "", "return when the exchange has begun"},
     {{"generation", required_argument, NULL, 'g'}, " N", "wait for generation N or a later one"},
@@ -215,7 +215,8 @@ static enum kgr_ctl_parsed check(const struct kgr_ctl_command *command,
             return usage(what, option_name(*given));
     if (options->json && !command->json)
         return usage(what, "json");
-    if (options->ks && command->run != kgr_ctl_status && command->run != kgr_ctl_reload)
+    if (options->ks && command->run != kgr_ctl_status && command->run != kgr_ctl_metrics &&
+        command->run != kgr_ctl_reload)
         return usage(what, "ks");
     if (options->num_operands < command->min_operands ||
         options->num_operands > command->max_operands) {

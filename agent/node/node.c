@@ -486,6 +486,7 @@ enum kgr_error kgr_node_open(struct kgr_node *node, const struct kgr_settings *s
     memset(node, 0, sizeof(*node));
     node->settings = settings;
     node->lost_ms = kgr_clock_boot_ms();
+    node->stats.started_ms = node->lost_ms;
     node->reg.deadline_ms = UINT64_MAX;
     node->give_up_ms = UINT64_MAX;
     node->renewal.deadline_ms = UINT64_MAX;

@@ -6,6 +6,7 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/text.h"
+#include "agent/daemon/metrics.h"
 #include "agent/node/store/anchor.h"
 #include "agent/node/protocol/frames.h"
 #include "agent/node/machines/nksk_renewal.h"
@@ -33,6 +34,15 @@ struct kgr_wakeup;
 
 #define KGR_NODE_DISK_FAILED                                                                       \
     "the state cannot be written (disk full or failed, see the log): nothing changes until it can"
+
+/* What happened since the start, for metrics. */
+struct kgr_node_stats {
+    uint64_t started_ms;
+    uint64_t exchanges_done;                  /* a new generation in force */
+    uint64_t exchanges_failed[KGR_ERR_COUNT]; /* by error */
+    struct kgr_histogram durations;           /* of those that this node asked for */
+    uint64_t nksk_renewals;
+};
 
 struct kgr_node {
     const struct kgr_settings *settings; /* borrowed, or `live` */
@@ -93,6 +103,7 @@ struct kgr_node {
 
     bool due;         /* kgr_node_served must set the timer anew */
     size_t num_plain; /* jobs of applications that ended, of those drained now */
+    struct kgr_node_stats stats;
     bool stopping;
     enum kgr_error result;              /* of the loop */
     struct kgr_diag diag;               /* why */

@@ -2,6 +2,7 @@
 #include "agent/node/settings.h"
 
 #include "agent/daemon/config.h"
+#include "agent/daemon/config_metrics.h"
 #include "agent/daemon/config_tpm.h"
 #include "agent/mqtt/broker_config.h"
 #include "agent/socket/access_config.h"
@@ -117,6 +118,7 @@ const struct kgr_config_key kgr_settings_keys[] = {
     {.name = "access", .type = KGR_CONFIG_GROUPS, .live = true, .keys = kgr_access_keys},
     {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
+    {.name = "metrics", .type = KGR_CONFIG_GROUP, .keys = kgr_config_metrics_keys},
     {.name = NULL},
 };
 
@@ -145,6 +147,7 @@ static struct kgr_settings read_settings(struct kgr_config *config)
     struct kgr_config_group root = kgr_config_root(config);
     struct kgr_config_group tpm = kgr_config_group(root, "tpm");
     struct kgr_config_group limits = kgr_config_group(root, "limits");
+    struct kgr_config_group metrics = kgr_config_group(root, "metrics");
     size_t establish = kgr_config_choice(root, "establish");
     size_t custody = kgr_config_choice(root, "custody");
     size_t min_custody = kgr_config_choice(root, "min_custody");
@@ -184,6 +187,9 @@ static struct kgr_settings read_settings(struct kgr_config *config)
         .events = (uint32_t)kgr_config_int(limits, "events"),
         .subscribers = (uint32_t)kgr_config_int(limits, "subscribers"),
         .log_level = (enum kgr_log_level)level,
+        .metrics_file = kgr_config_text(metrics, "textfile"),
+        .metrics_interval_s = (uint32_t)kgr_config_int(metrics, "interval"),
+        .metrics_peers = (uint32_t)kgr_config_int(metrics, "peers"),
     };
 }
 
@@ -225,6 +231,7 @@ enum kgr_error kgr_settings_open(struct kgr_settings *out, const char *path, boo
     kgr_config_check_path(root, "socket");
     kgr_config_check_secret(root, "pin_file", files);
     kgr_config_tpm_check(root, files);
+    kgr_config_metrics_check(root);
     brokers_right = kgr_brokers_load(&brokers, root, NULL) == KGR_OK;
     out->brokers = brokers;
     if (files && brokers_right)

@@ -52,6 +52,9 @@ struct kgr_settings {
     uint32_t events;         /* that one subscriber may leave unread */
     uint32_t subscribers;    /* of events */
     enum kgr_log_level log_level;
+    const char *metrics_file; /* for node_exporter; empty: none */
+    uint32_t metrics_interval_s;
+    uint32_t metrics_peers; /* at most so many have metrics of their own */
 };
 
 /* The keys of agent.conf. */

@@ -8,6 +8,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
+#include "agent/daemon/metrics.h"
 #include "agent/mqtt/mqtt.h"
 #include "agent/server/machines/age.h"
 #include "agent/audit/gate.h"
@@ -54,8 +55,10 @@ struct kgr_ks_settings {
     size_t num_entropy;
     bool entropy_required;
     struct kgr_entropy_source_options entropy[KGR_ENTROPY_SOURCES_MAX];
-    const char *ek_ca; /* folder of the makers of TPMs; NULL: none is trusted */
-    bool only_proven;  /* no node whose EK nobody vouches for */
+    const char *ek_ca;        /* folder of the makers of TPMs; NULL: none is trusted */
+    const char *metrics_file; /* for node_exporter; empty: none */
+    uint32_t metrics_interval_s;
+    bool only_proven; /* no node whose EK nobody vouches for */
 };
 
 struct kgr_ks_node {
@@ -111,6 +114,19 @@ struct kgr_ks_after {
 
 #define KGR_KS_ALARMS 8
 
+/* What happened since the start, for metrics. */
+struct kgr_ks_stats {
+    uint64_t started_ms;
+    uint64_t exchanges[KGR_COORDINATOR_ABORTED + 1]; /* that reached a phase */
+    struct kgr_histogram births;
+    uint64_t births_failed;
+    uint64_t orders[KGR_ERR_COUNT]; /* carried out, by status */
+    uint64_t orders_refused;
+    uint64_t nksk_renewals;
+    uint64_t saved_ms; /* the metrics, to their file */
+    bool save_failed;
+};
+
 struct kgr_ks {
     struct kgr_ks_settings settings;
     struct kgr_ks_identity id;
@@ -151,6 +167,7 @@ struct kgr_ks {
     unsigned int receiving; /* frames at the worker */
     uint64_t refused[KGR_KS_NUM_CAUSES];
     struct kgr_bucket log_bucket;
+    struct kgr_ks_stats stats;
     char alarms[KGR_KS_ALARMS][128];
     size_t num_alarms;
 };

@@ -20,6 +20,7 @@
 #include "agent/server/protocol/notify.h"
 #include "agent/server/protocol/pairset.h"
 #include "agent/server/protocol/reception.h"
+#include "agent/server/metrics.h"
 #include "agent/server/reload.h"
 #include "agent/server/status.h"
 #include "agent/server/store/store.h"
@@ -90,6 +91,7 @@ static void on_timer(void *arg)
     kgr_ks_notify_timer(ks);
     kgr_ks_audit_timer(ks);
     kgr_log_tell();
+    kgr_ks_metrics_timer(ks);
     kgr_ks_arm(ks);
 }
 
@@ -100,6 +102,8 @@ static void on_request(void *arg, const struct kgr_server_request *request)
 
     if (request->op == KGR_IPC_ORDER)
         kgr_ks_reception_call(ks, request);
+    else if (request->op == KGR_IPC_KS_METRICS && request->body.len == 0)
+        kgr_ks_metrics_reply(ks, request);
     else if (request->op == KGR_IPC_KS_STATUS && request->body.len == 0)
         kgr_ks_status_reply(ks, request);
     else if (request->op == KGR_IPC_KS_RELOAD && request->body.len == 0)
@@ -390,6 +394,7 @@ static enum kgr_error run_once(bool *out_ran, const char *dir, const struct kgr_
         return KGR_ERR_NO_MEMORY;
     ks->settings = *settings;
     ks->after_end = &ks->after;
+    ks->stats.started_ms = kgr_clock_boot_ms();
     ks->notices_ms = UINT64_MAX;
     kgr_bucket_init(&ks->log_bucket, 1, 10, kgr_clock_boot_ms());
     err = start(ks, dir, access, diag);

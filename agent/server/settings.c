@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/daemon/config.h"
+#include "agent/daemon/config_metrics.h"
 #include "agent/daemon/config_tpm.h"
 #include "agent/mqtt/broker_config.h"
 
@@ -62,6 +63,7 @@ const struct kgr_config_key kgr_ks_settings_keys[] = {
     {.name = "require_proven_ek", .type = KGR_CONFIG_BOOL},
     {.name = "sandbox", .type = KGR_CONFIG_BOOL, .def = 1},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
+    {.name = "metrics", .type = KGR_CONFIG_GROUP, .keys = kgr_config_metrics_keys},
     {0},
 };
 
@@ -114,7 +116,7 @@ static void check_together(const struct kgr_ks_settings *s, struct kgr_config_gr
 enum kgr_error kgr_ks_settings_open(struct kgr_ks_conf *out, const char *path, bool files)
 {
     struct kgr_config *config = NULL;
-    struct kgr_config_group root, tpm;
+    struct kgr_config_group root, tpm, metrics;
     size_t custody, level;
     bool brokers_right;
     enum kgr_error err = kgr_config_open(&config, path, kgr_ks_settings_keys);
@@ -123,6 +125,7 @@ enum kgr_error kgr_ks_settings_open(struct kgr_ks_conf *out, const char *path, b
         return err;
     root = kgr_config_root(config);
     tpm = kgr_config_group(root, "tpm");
+    metrics = kgr_config_group(root, "metrics");
     custody = kgr_config_choice(root, "custody");
     level = kgr_config_choice(kgr_config_group(root, "log"), "level");
     *out = (struct kgr_ks_conf){
@@ -154,6 +157,9 @@ enum kgr_error kgr_ks_settings_open(struct kgr_ks_conf *out, const char *path, b
     kgr_config_check_path(root, "socket");
     kgr_config_check_path(root, "ek_ca");
     kgr_config_tpm_check(root, files);
+    kgr_config_metrics_check(root);
+    out->ks.metrics_file = kgr_config_text(metrics, "textfile");
+    out->ks.metrics_interval_s = (uint32_t)kgr_config_int(metrics, "interval");
     brokers_right = kgr_brokers_load(&out->ks.brokers, root, NULL) == KGR_OK;
     if (files && brokers_right)
         kgr_brokers_check_files(&out->ks.brokers, root);

@@ -35,6 +35,7 @@ struct kgr_connection {
     struct kgr_watch *watch;
     struct kgr_timer *timer; /* the hello's time-out, and the end of a broken connection */
     bool greeted;
+    enum kgr_door door;
     bool broken; /* nothing more can be sent or read */
     bool malformed;
     uint64_t last_call;
@@ -210,6 +211,7 @@ static void greet(struct kgr_connection *c, const struct kgr_ipc_header *h, stru
         return;
     }
     c->greeted = true;
+    c->door = kgr_door_of(hello.name);
     kgr_timer_stop(c->timer);
     send_reply(c, h, kgr_wr_slice(&wr));
 }
@@ -262,6 +264,8 @@ static void make_ring(struct kgr_connection *c, const struct kgr_ipc_header *h,
         .slot = c->options.slot,
         .generation = c->options.generation,
         .max_in_flight = c->options.max_in_flight,
+        .tally = c->options.tally,
+        .door = c->door,
         .request = on_ring_request,
         .breached = on_ring_breached,
         .arg = c,
@@ -380,6 +384,11 @@ uint32_t kgr_connection_num_pending(const struct kgr_connection *conn)
     return num;
 }
 
+enum kgr_door kgr_connection_door(const struct kgr_connection *conn)
+{
+    return conn->door;
+}
+
 static struct pending *find_pending(struct kgr_connection *c, uint64_t call)
 {
     for (uint32_t i = 0; call != 0 && i < 2 * c->options.max_in_flight; i++)
@@ -395,6 +404,12 @@ static void end_call(struct kgr_connection *c, struct pending *p)
     c->num_pending -= p->by_ring ? 0 : 1;
 }
 
+static void tally(const struct kgr_connection *c, uint16_t op, uint32_t status)
+{
+    if (c->options.tally != NULL)
+        kgr_tally_add(c->options.tally, c->door, op, status);
+}
+
 bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_error status,
                           struct kgr_slice body)
 {
@@ -403,6 +418,7 @@ bool kgr_connection_reply(struct kgr_connection *conn, uint64_t call, enum kgr_e
         return false;
     struct kgr_ipc_header h = {p->op, true, p->id, (uint32_t)status};
     bool counted = !p->lent, by_ring = p->by_ring;
+    tally(conn, p->op, (uint32_t)status);
     end_call(conn, p);
     if (conn->broken)
         return counted;

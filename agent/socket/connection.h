@@ -7,6 +7,7 @@
 #include "agent/base/buf.h"
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
+#include "agent/socket/tally.h"
 #include "agent/socket/outlet.h"
 #include "agent/socket/ring.h"
 #include "agent/socket/workers.h"
@@ -26,6 +27,7 @@ struct kgr_connection_options {
     const char *node; /* N_ID told in the hello, may be empty; borrowed */
     uint8_t
         *scratch; /* KGR_IPC_PACKET_MAX + 1 bytes, borrowed, shared by connections of one thread */
+    struct kgr_tally *tally; /* borrowed; NULL: nobody counts */
     /* For the rings of the client (agent/socket/ring.h), which it may ask for. */
     struct kgr_workers *workers; /* NULL: there are none; borrowed */
     struct kgr_peercred peer;
@@ -48,6 +50,8 @@ KGR_MUST_CHECK enum kgr_error kgr_connection_new(struct kgr_connection **out, st
 /* kgr_connection_free closes and wipes what was not sent; accepts NULL. */
 void kgr_connection_free(struct kgr_connection *conn);
 
+/* kgr_connection_door: what the client calls itself. */
+enum kgr_door kgr_connection_door(const struct kgr_connection *conn);
 /* kgr_connection_num_pending: calls that are not answered. */
 uint32_t kgr_connection_num_pending(const struct kgr_connection *conn);
 

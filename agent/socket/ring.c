@@ -295,6 +295,8 @@ static void serve(struct kgr_served_ring *ring, const struct kgr_ipc_header *hea
         const struct kgr_ipc_header h = {header->op, true, header->id, (uint32_t)status};
 
         kgr_account_end(account_of(ring), 1);
+        if (ring->options.tally != NULL)
+            kgr_tally_add(ring->options.tally, ring->options.door, header->op, h.status);
         ring->next_reply = send_reply(ring, 0, &h, body);
         ring->last_len = body.len;
     } else {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/socket/tally.h"
 #include "agent/socket/workers.h"
 #include "agent/wire/lane.h"
 
@@ -20,6 +21,9 @@ struct kgr_served_ring_options {
     uint32_t slot;
     uint32_t generation;
     uint32_t max_in_flight;
+    struct kgr_tally
+        *tally; /* of what workers answer by themselves; borrowed; NULL: nobody counts */
+    enum kgr_door door;
     /*
      * On the loop's thread: a request that a worker handed on; body is borrowed for the call. It stands in the account of the
      * user, and the owner takes it out there when it was answered; false: it is not taken.

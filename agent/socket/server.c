@@ -48,6 +48,7 @@ struct kgr_server {
     struct kgr_accounts *accounts;
     uint32_t num_refused; /* connections now that are refused */
     struct kgr_server_stats stats;
+    struct kgr_tally tally;
 };
 
 static struct slot *slot_of(const struct kgr_server *server, struct kgr_call call)
@@ -193,6 +194,7 @@ static bool start(struct kgr_server *server, struct slot *s, const struct kgr_pe
         .why = *why,
         .node = server->options.node,
         .scratch = server->scratch,
+        .tally = &server->tally,
         .workers = server->options.workers,
         .peer = {peer->uid, peer->gid, peer->pid, -1, peer->principal},
         .slot = s->index,
@@ -435,6 +437,8 @@ bool kgr_server_ticket(struct kgr_server *server, struct kgr_call call, struct k
         !kgr_connection_lend(s->conn, call.id, &ticket.outlet, &ticket.ring, &ticket.header))
         return false;
     ticket.principal = kgr_principal_ref(s->peer.principal);
+    ticket.tally = &server->tally;
+    ticket.door = kgr_connection_door(s->conn);
     *out = ticket;
     return true;
 }
@@ -501,4 +505,9 @@ enum kgr_error kgr_server_set(struct kgr_server *server, struct kgr_policy *poli
 void kgr_server_stats(const struct kgr_server *server, struct kgr_server_stats *out)
 {
     *out = server->stats;
+}
+
+struct kgr_tally *kgr_server_tally(struct kgr_server *server)
+{
+    return &server->tally;
 }

@@ -10,6 +10,7 @@
 #include "agent/base/diag.h"
 #include "agent/daemon/loop.h"
 #include "agent/socket/access.h"
+#include "agent/socket/tally.h"
 #include "agent/socket/account.h"
 #include "agent/socket/policy.h"
 #include "agent/socket/principal.h"
@@ -111,3 +112,5 @@ KGR_MUST_CHECK enum kgr_error kgr_server_set(struct kgr_server *server, struct k
                                              const struct kgr_account_limits *limits);
 
 void kgr_server_stats(const struct kgr_server *server, struct kgr_server_stats *out);
+/* kgr_server_tally: the requests that were answered; those through rings are added by whoever answers them. */
+struct kgr_tally *kgr_server_tally(struct kgr_server *server);

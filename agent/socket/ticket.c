@@ -11,11 +11,12 @@ static void end_count(struct kgr_ticket *ticket)
 bool kgr_ticket_answer(struct kgr_ticket *ticket, struct kgr_slice body)
 {
     end_count(ticket);
-    if (ticket->ring != NULL) {
+    if (ticket->ring != NULL)
         kgr_served_ring_reply(ticket->ring, &ticket->header, body);
-        return true;
-    }
-    return kgr_outlet_send(ticket->outlet, &ticket->header, body) == KGR_OUTLET_SENT;
+    else if (kgr_outlet_send(ticket->outlet, &ticket->header, body) != KGR_OUTLET_SENT)
+        return false;
+    kgr_tally_add(ticket->tally, ticket->door, ticket->header.op, KGR_OK);
+    return true;
 }
 
 void kgr_ticket_drop(struct kgr_ticket *ticket)

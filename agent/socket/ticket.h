@@ -7,6 +7,7 @@
 #include "agent/socket/outlet.h"
 #include "agent/socket/principal.h"
 #include "agent/socket/ring.h"
+#include "agent/socket/tally.h"
 #include "agent/wire/ipc.h"
 
 /*
@@ -20,6 +21,8 @@ struct kgr_ticket {
     struct kgr_principal *principal; /* held */
     struct kgr_ipc_header header;    /* of the answer */
     bool counted;
+    struct kgr_tally *tally; /* borrowed: its server outlives who answers */
+    enum kgr_door door;
 };
 
 /* kgr_ticket_answer sends the answer; false: it could not at once, and the loop must. */

@@ -388,9 +388,14 @@ enum kgr_error kgr_tpm_free_handle(struct kgr_tpm *tpm, TPM2_HANDLE *out, TPM2_H
 
 enum kgr_error kgr_tpm_ping(struct kgr_tpm *tpm, struct kgr_diag *diag)
 {
+    const TPML_TAGGED_TPM_PROPERTY *list = &tpm->scratch.capability.data.tpmProperties;
     bool more;
+    enum kgr_error err = get(tpm, &more, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_PERMANENT, 1, diag);
 
-    return get(tpm, &more, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 1, diag);
+    if (err == KGR_OK && list->count == 1 && list->tpmProperty[0].property == TPM2_PT_PERMANENT)
+        atomic_store(&tpm->in_lockout,
+                     (list->tpmProperty[0].value & TPMA_PERMANENT_INLOCKOUT) != 0);
+    return err;
 }
 
 const struct kgr_tpm_capability *kgr_tpm_capability(const struct kgr_tpm *tpm)

@@ -452,6 +452,7 @@ bool kgr_tpm_again(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC pre
                    struct kgr_diag *diag)
 {
     struct area area = {.hmac = NOT_PRESENT};
+    uint64_t begun_ns;
     TSS2_RC rc;
 
     cmd->err = KGR_OK;
@@ -469,7 +470,10 @@ bool kgr_tpm_again(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC pre
         cmd->err = kgr_diag_set(diag, cmd->err, "%s: cannot be authorised", cmd->name);
         return false;
     }
+    begun_ns = kgr_clock_boot_ns();
     rc = Tss2_Sys_Execute(tpm->sys);
+    kgr_tpm_stats_add(&tpm->stats, cmd->name, rc == TSS2_RC_SUCCESS,
+                      kgr_clock_boot_ns() - begun_ns);
     if (rc == TSS2_RC_SUCCESS) {
         if (area.hmac != NOT_PRESENT)
             cmd->err = verify_answer(tpm, cmd, &area, diag);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <tss2/tss2_sys.h>
 
+#include "agent/tpm/stats.h"
 #include "agent/tpm/capability.h"
 #include "agent/tpm/crypto.h"
 #include "agent/tpm/ecc.h"
@@ -69,9 +71,11 @@ struct kgr_tpm {
     struct kgr_tpm_salt_key salt_key;
     struct kgr_tpm_slots *slots;
     struct kgr_tpm_capability capability;
+    struct kgr_tpm_stats stats;
     unsigned int resets;
     bool connected;
     struct kgr_tpm_others others;
+    atomic_bool in_lockout; /* as the TPM said last */
     union kgr_tpm_scratch scratch;
 };
 

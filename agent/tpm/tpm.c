@@ -155,6 +155,16 @@ void kgr_tpm_set_hierarchy_auth(struct kgr_tpm *tpm, enum kgr_tpm_hierarchy hier
     tpm->hierarchy_auth[hierarchy] = auth;
 }
 
+const struct kgr_tpm_stats *kgr_tpm_stats_of(const struct kgr_tpm *tpm)
+{
+    return &tpm->stats;
+}
+
+bool kgr_tpm_in_lockout(const struct kgr_tpm *tpm)
+{
+    return atomic_load(&tpm->in_lockout);
+}
+
 unsigned int kgr_tpm_resets(const struct kgr_tpm *tpm)
 {
     return tpm->resets;

@@ -68,3 +68,8 @@ void kgr_tpm_set_others(struct kgr_tpm *tpm, const struct kgr_tpm_others *others
 #define KGR_TPM_STEP 4 /* commands between two looks */
 bool kgr_tpm_others_wait(const struct kgr_tpm *tpm);
 void kgr_tpm_let_others(struct kgr_tpm *tpm);
+
+/* What other threads may look at. kgr_tpm_in_lockout: at the last kgr_tpm_ping, or at the opening. */
+struct kgr_tpm_stats;
+const struct kgr_tpm_stats *kgr_tpm_stats_of(const struct kgr_tpm *tpm);
+bool kgr_tpm_in_lockout(const struct kgr_tpm *tpm);

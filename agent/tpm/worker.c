@@ -10,6 +10,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
 #include "agent/tpm/capability.h"
+#include "agent/tpm/stats.h"
 #include "agent/tpm/tpm.h"
 
 #define PING_MS         30000u /* a TPM that nobody asks is asked so often whether it is there */
@@ -396,6 +397,26 @@ bool kgr_tpm_worker_alive(struct kgr_tpm_worker *worker)
     alive = worker->begun_ms != 0 || now - worker->seen_ms < LOST_MS;
     (void)pthread_mutex_unlock(&worker->lock);
     return alive;
+}
+
+size_t kgr_tpm_worker_queued(struct kgr_tpm_worker *worker, enum kgr_tpm_priority priority)
+{
+    size_t num;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    num = worker->num_jobs[priority];
+    (void)pthread_mutex_unlock(&worker->lock);
+    return num;
+}
+
+const struct kgr_tpm_stats *kgr_tpm_worker_stats(const struct kgr_tpm_worker *worker)
+{
+    return kgr_tpm_stats_of(worker->tpm);
+}
+
+bool kgr_tpm_worker_lockout(const struct kgr_tpm_worker *worker)
+{
+    return kgr_tpm_in_lockout(worker->tpm);
 }
 
 /* What still waits ends without having run. */

@@ -73,6 +73,12 @@ uint64_t kgr_tpm_worker_failing(struct kgr_tpm_worker *worker);
  * would wait as well. Thread-safe.
  */
 bool kgr_tpm_worker_alive(struct kgr_tpm_worker *worker);
+struct kgr_tpm_stats;
+/* kgr_tpm_worker_queued: jobs of a priority that are not drained. kgr_tpm_worker_stats borrows until stop. Thread-safe. */
+size_t kgr_tpm_worker_queued(struct kgr_tpm_worker *worker, enum kgr_tpm_priority priority);
+const struct kgr_tpm_stats *kgr_tpm_worker_stats(const struct kgr_tpm_worker *worker);
+/* kgr_tpm_worker_lockout: whether the TPM was in lockout when it was asked last, every 30 s at most. Thread-safe. */
+bool kgr_tpm_worker_lockout(const struct kgr_tpm_worker *worker);
 /*
  * kgr_tpm_worker_stop lets the running job end, ends those that wait with KGR_ERR_STATE, drains,
  * joins the thread, closes the TPM and frees. Accepts NULL. submit fails with KGR_ERR_STATE from

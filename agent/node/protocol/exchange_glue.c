@@ -260,6 +260,9 @@ static void promote(struct kgr_node *node, struct kgr_pair *pair)
     if (!offer->requester)
         kgr_renewal_peer_sends(pair, offer->generation);
     want_sync(node, offer->requester);
+    node->stats.exchanges_done++;
+    if (offer->requester)
+        kgr_histogram_add(&node->stats.durations, kgr_clock_boot_ms() - pair->requested_ms);
     kgr_info("key_ready", "peer=%s generation=%llu", pair->ex.s.peer.s,
              (unsigned long long)offer->generation);
 }
@@ -377,6 +380,9 @@ enum kgr_error kgr_exchange_run(struct kgr_node *node, struct kgr_pair *pair,
                 pair->ex.job = KGR_EXCHANGE_JOB_NONE;
         }
     }
+    if (err == KGR_OK && pair->ex.s.phase == KGR_EXCHANGE_FAILED &&
+        before->s.phase != KGR_EXCHANGE_FAILED && pair->ex.s.error < KGR_ERR_COUNT)
+        node->stats.exchanges_failed[pair->ex.s.error]++;
     for (size_t i = 0; err == KGR_OK && i < actions->num; i++)
         run_action(node, pair, &actions->list[i], keys);
     kgr_renewal_look(pair);

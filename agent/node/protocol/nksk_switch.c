@@ -93,6 +93,7 @@ void kgr_nksk_switch(struct kgr_node *node, const struct kgr_nksk_state *state)
     memcpy(node->topic1, state->topic1, KGR_TOPIC_LEN);
     memcpy(node->topic2, state->topic2, KGR_TOPIC_LEN);
     kgr_frames_promote(&node->frames);
+    node->stats.nksk_renewals++;
     if (!state->storage)
         return;
     kgr_anchor_switch(&node->anchor);

@@ -456,6 +456,8 @@ uint64_t kgr_service_deadline(const struct kgr_service *service)
             deadline = wait->deadline_ms;
     deadline = earlier(deadline, kgr_service_message_deadline(service));
     deadline = earlier(deadline, kgr_service_receiver_deadline(service));
+    deadline = earlier(deadline, kgr_service_warning_deadline(service));
+    deadline = earlier(deadline, kgr_service_metrics_deadline(service));
     return earlier(deadline, kgr_service_event_deadline(service));
 }
 
@@ -467,6 +469,8 @@ void kgr_service_on_timer(struct kgr_service *service, uint64_t now_ms)
     kgr_service_message_timer(service, now_ms);
     kgr_service_wake_receivers(service);
     kgr_service_event_timer(service, now_ms);
+    kgr_service_warning_timer(service, now_ms);
+    kgr_service_metrics_timer(service, now_ms);
 }
 
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair)

@@ -8,6 +8,7 @@
 #include "agent/node/node.h"
 #include "agent/node/machines/pin.h"
 #include "agent/node/machines/routes.h"
+#include "agent/node/service/warning.h"
 #include "agent/socket/server.h"
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_status.h"
@@ -53,6 +54,12 @@ struct kgr_service {
     /* Events. */
     struct kgr_subscription *subscriptions; /* owned list */
     size_t num_subscriptions;
+    uint64_t looked_ms; /* at warnings; 0: never */
+    int64_t looked_wall_s;
+    int64_t clock_jump_s;          /* the last one of the wall clock; 0: none */
+    bool warned[KGR_NUM_WARNINGS]; /* what was wrong then */
+    uint64_t saved_ms;             /* the metrics, to their file */
+    bool save_failed;
     bool ks_lost;                          /* and told */
     uint64_t silent_since_ms;              /* with ks_lost: whichever broker is tried meanwhile */
     uint8_t reply[KGR_IPC_PACKET_MAX];     /* room for one reply */
@@ -89,6 +96,7 @@ kgr_service_fn kgr_service_subscribe;
 kgr_service_fn kgr_service_next_event;
 kgr_service_fn kgr_service_reload;
 kgr_service_fn kgr_service_audit;
+kgr_service_fn kgr_service_metrics;
 
 /* kgr_service_handle_request gives a request to its handler. */
 void kgr_service_handle_request(struct kgr_service *service,
@@ -254,6 +262,10 @@ void kgr_service_event_timer(struct kgr_service *service, uint64_t now_ms);
 /* kgr_service_tell_pair tells what changed with a pair since it was last told. */
 void kgr_service_tell_pair(struct kgr_service *service, struct kgr_pair *pair);
 void kgr_service_tell_ks(struct kgr_service *service);
+
+/* metrics.c: kgr_service_metrics_timer writes the file for node_exporter. */
+uint64_t kgr_service_metrics_deadline(const struct kgr_service *service);
+void kgr_service_metrics_timer(struct kgr_service *service, uint64_t now_ms);
 
 /* service_record.c: kgr_service_store_records at a clean stop. */
 void kgr_service_store_records(struct kgr_service *service);

@@ -189,6 +189,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_REKEY] = kgr_service_rekey,
     [KGR_IPC_KEYS] = kgr_service_keys,
     [KGR_IPC_PIN] = kgr_service_pin,
+    [KGR_IPC_METRICS] = kgr_service_metrics,
     [KGR_IPC_AUDIT] = kgr_service_audit,
     [KGR_IPC_SEND] = kgr_service_send,
     [KGR_IPC_RECV] = kgr_service_recv,

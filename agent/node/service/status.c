@@ -8,6 +8,7 @@
 #include <kgr/client.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* status and peers: what the agent tells of itself. */
@@ -234,56 +235,21 @@ static void add_alarm(struct kgr_wr *wr, const char *line)
     kgr_wr_bytes(wr, line, len);
 }
 
-static void add_broker_alarm(const struct kgr_node *node, struct kgr_wr *wr, uint64_t now_ms)
-{
-    const char *trouble = kgr_mqtt_trouble(node->mqtt);
-    char broker[KGR_BROKER_TEXT_MAX + 1], line[320];
-
-    (void)kgr_node_broker(node, broker);
-    if (node->lost_ms != 0)
-        (void)snprintf(line, sizeof(line), "no connection to the broker %.90s for %llu s: %.150s",
-                       broker, (unsigned long long)((now_ms - node->lost_ms) / 1000), trouble);
-    else
-        (void)snprintf(line, sizeof(line), "broker %.90s: %.150s", broker, trouble);
-    if (node->lost_ms != 0 || trouble[0] != '\0')
-        add_alarm(wr, line);
-}
-
-static void add_troubles(const struct kgr_node *node, struct kgr_wr *wr, uint64_t now_ms)
-{
-    bool is_lost = node->service->ks_lost;
-    uint64_t since = is_lost ? node->service->silent_since_ms : node->sync.begun_ms;
-    char line[64];
-
-    add_broker_alarm(node, wr, now_ms);
-    if (node->lost_ms == 0 && node->sync.active &&
-        (is_lost || now_ms - since >= node->settings->request_timeout_s * 1000ull)) {
-        (void)snprintf(line, sizeof(line), "no answer from the KS for %llu s",
-                       (unsigned long long)((now_ms - since) / 1000));
-        add_alarm(wr, line);
-    } else if (node->lost_ms == 0 && !kgr_sync_has_lease(&node->sync, now_ms)) {
-        add_alarm(wr, "no lease from the KS: keys are kept and not used");
-    }
-}
-
 /* Alarms, one a line: what is wrong now, then what happened. */
-static size_t write_alarms(const struct kgr_node *node, char *out, size_t cap, uint64_t now_ms)
+static size_t write_alarms(const struct kgr_service *service, char *out, size_t cap,
+                           uint64_t now_ms)
 {
-    /* A revoked node has no more use for its TPM. */
-    uint64_t failing_ms = node->worker == NULL ? 0 : kgr_tpm_worker_failing(node->worker);
-    char line[64];
+    const struct kgr_node *node = service->node;
+    struct kgr_warnings *warnings = malloc(sizeof(*warnings));
     struct kgr_wr wr;
 
     kgr_wr_init(&wr, out, cap);
-    if (node->revoked == 0)
-        add_troubles(node, &wr, now_ms); /* else it is all that is wrong now */
-    if (failing_ms != 0) {
-        (void)snprintf(line, sizeof(line), "the TPM has failed for %llu s",
-                       (unsigned long long)failing_ms / 1000);
-        add_alarm(&wr, line);
-    }
-    if (node->disk_failed)
-        add_alarm(&wr, KGR_NODE_DISK_FAILED);
+    if (warnings != NULL)
+        kgr_service_warnings(service, warnings, now_ms);
+    for (int i = 0; warnings != NULL && i < KGR_NUM_WARNINGS; i++)
+        if (warnings->on[i])
+            add_alarm(&wr, warnings->text[i]);
+    free(warnings);
     for (size_t i = 0; i < node->num_alarms; i++)
         add_alarm(&wr, node->alarms[i]);
     return wr.len;
@@ -348,7 +314,7 @@ void kgr_service_status(struct kgr_service *service, const struct kgr_server_req
     if (kgr_sync_has_lease(&node->sync, now))
         status.lease_s = (node->sync.lease_ms - now) / 1000;
     status.alarms = kgr_slice(service->alarms,
-                              write_alarms(node, service->alarms, sizeof(service->alarms), now));
+                              write_alarms(service, service->alarms, sizeof(service->alarms), now));
     kgr_wr_init(&wr, service->reply, sizeof(service->reply));
     if (kgr_ipc_status_encode(&wr, &status) == KGR_OK)
         kgr_service_ok(service, request->call, kgr_wr_slice(&wr));

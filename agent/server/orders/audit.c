@@ -105,6 +105,7 @@ void kgr_ks_audit_refusal(struct kgr_ks *ks, enum kgr_orders_reason reason, uint
         .text = kgr_orders_word(reason),
     };
 
+    ks->stats.orders_refused++;
     if (event.count == 0)
         return;
     kgr_warn("order-refused", "reason=\"%s\" count=%u", kgr_orders_word(reason), event.count);
@@ -199,8 +200,9 @@ void kgr_ks_audit_timer(struct kgr_ks *ks)
     err = s == NULL ? KGR_ERR_NO_MEMORY : kgr_audit_log_last(&log, &s->last, &diag);
     if (err == KGR_OK) {
         s->ks = ks;
-        err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                    &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = s});
+        err = kgr_tpm_worker_submit(
+            ks->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = s});
     }
     if (err == KGR_OK) {
         ks->audit.busy = true;

@@ -87,8 +87,9 @@ static void signing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
 void kgr_ks_command_sign(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct kgr_ks_command *c = (struct kgr_ks_command *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = c});
+    enum kgr_error err = kgr_tpm_worker_submit(
+        ks->worker, KGR_TPM_CONTROL,
+        &(struct kgr_tpm_job){.run = run_signing, .done = signing_done, .ctx = c});
 
     if (err != KGR_OK)
         signing_done(c, err, NULL);
@@ -127,6 +128,8 @@ enum kgr_error kgr_ks_command_conclude(struct kgr_ks_command *c, struct kgr_diag
         err = kgr_ks_audit(ks, &event, diag);
     if (err == KGR_OK)
         kgr_orders_done(&ks->orders, c->number);
+    if (err == KGR_OK && c->status < KGR_ERR_COUNT)
+        ks->stats.orders[c->status]++;
     return err == KGR_ERR_CORRUPT ? KGR_ERR_FAILED : err;
 }
 

@@ -30,6 +30,7 @@ struct bearing {
     struct kgr_ks *ks;
     struct kgr_ks_pair *pair;
     uint64_t generation;
+    uint64_t begun_ms;
     struct kgr_ks_birth birth;
 };
 
@@ -76,6 +77,10 @@ static void bearing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
     };
 
     b->pair->births--;
+    if (err == KGR_OK)
+        kgr_histogram_add(&b->ks->stats.births, kgr_clock_boot_ms() - b->begun_ms);
+    else
+        b->ks->stats.births_failed++;
     if (err != KGR_OK && err != KGR_ERR_STATE)
         kgr_warn("birth-failed", "pair=%s,%s generation=%" PRIu64 " reason=\"%s\"",
                  b->pair->co.s.nids[0].s, b->pair->co.s.nids[1].s, b->generation,
@@ -90,8 +95,9 @@ static void bearing_done(void *ctx, enum kgr_error err, const struct kgr_diag *d
 static void start_bearing(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct bearing *b = (struct bearing *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){.run = run_bearing, .done = bearing_done, .ctx = b});
+    enum kgr_error err = kgr_tpm_worker_submit(
+        ks->worker, KGR_TPM_CONTROL,
+        &(struct kgr_tpm_job){.run = run_bearing, .done = bearing_done, .ctx = b});
 
     if (err != KGR_OK)
         bearing_done(b, err, NULL);
@@ -117,6 +123,7 @@ static enum kgr_error begin_birth(struct kgr_ks *ks, struct kgr_ks_pair *pair,
     b->ks = ks;
     b->pair = pair;
     b->generation = row->generation;
+    b->begun_ms = kgr_clock_boot_ms();
     b->birth.suite = (enum kgr_suite)row->suite;
     b->birth.custody = row->custody;
     for (size_t side = 0; side < 2; side++) {
@@ -197,6 +204,7 @@ static enum kgr_error record(struct kgr_ks *ks, const struct kgr_ks_pair *pair,
         .text = phases[action->phase],
     };
 
+    ks->stats.exchanges[action->phase]++;
     return kgr_ks_audit_exchange(ks, &exchange, diag);
 }
 

@@ -232,6 +232,7 @@ static enum kgr_error promote(struct kgr_ks *ks, struct kgr_ks_node *node,
         };
 
         swap(ks, node, old_topic1);
+        ks->stats.nksk_renewals++;
         err = kgr_ks_audit(ks, &event, diag);
         kgr_info("nksk", "node=%s state=renewed storage_key=%s", node->r.nid.s,
                  s->request.storage ? "new" : "kept");
