@@ -174,7 +174,7 @@ static enum kgr_error identify(struct kgr_server *server, struct kgr_peercred *p
 }
 
 static void count_refusal(struct kgr_server *server, const struct kgr_peercred *peer,
-                          enum kgr_error err)
+                          enum kgr_error err, const struct kgr_diag *why)
 {
     if (err == KGR_ERR_ACCESS)
         server->stats.refused_access++;
@@ -182,6 +182,8 @@ static void count_refusal(struct kgr_server *server, const struct kgr_peercred *
         server->stats.refused_quota++;
     kgr_warn("client-refused", "uid=%u pid=%d reason=%s", (unsigned)peer->uid, (int)peer->pid,
              err == KGR_ERR_ACCESS ? "access" : "quota");
+    if (server->options.refused != NULL)
+        server->options.refused(server->options.arg, peer, err, kgr_diag_text(why, err));
 }
 
 static bool start(struct kgr_server *server, struct slot *s, const struct kgr_peercred *peer,
@@ -224,7 +226,7 @@ static bool admit(struct kgr_server *server, int fd)
         return false;
     refusal = s == NULL ? KGR_ERR_QUOTA : identify(server, &peer, &why);
     if (refusal != KGR_OK)
-        count_refusal(server, &peer, refusal);
+        count_refusal(server, &peer, refusal, &why);
     if (s == NULL || (refusal != KGR_OK && server->num_refused >= MAX_REFUSED))
         return false;
     if (start(server, s, &peer, refusal, &why))

@@ -58,7 +58,10 @@ struct kgr_server_options {
     kgr_server_handler *handler;
     /* closed (may be NULL): the connection of these calls is gone, whatever is pending for it can be dropped. */
     void (*closed)(void *arg, uint32_t slot, uint32_t generation);
-    void *arg; /* for both */
+    /* refused (may be NULL): somebody was refused when he connected, for why. */
+    void (*refused)(void *arg, const struct kgr_peercred *peer, enum kgr_error err,
+                    const char *why);
+    void *arg; /* for all of them */
     /* workers (may be NULL: no rings) serve the rings of clients; borrowed, stopped after the server is freed. */
     struct kgr_workers *workers;
 };

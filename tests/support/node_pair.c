@@ -138,7 +138,7 @@ static void make_states(void)
             .budget = UINT64_C(1) << 32,
             .request_timeout_s = 30,
             .mac_streams = 3,
-            .waits = 4,
+            .waits = 5, /* of which one user has four */
             .inbox_messages = 8,
             .inbox_bytes = 1 << 20,
             .inbox_total = 2 << 20,

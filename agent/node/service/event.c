@@ -145,6 +145,19 @@ static void tell_present(struct kgr_service *service, struct kgr_subscription *s
     }
 }
 
+/* How many subscribers are of the user of call. */
+static size_t count_subscriptions(const struct kgr_service *service, struct kgr_call call)
+{
+    size_t num = 0;
+
+    for (const struct kgr_subscription *s = service->subscriptions; s != NULL; s = s->next) {
+        const struct kgr_call other = {.slot = s->slot, .generation = s->generation};
+
+        num += kgr_service_same_user(service, other, call);
+    }
+    return num;
+}
+
 static enum kgr_error add(struct kgr_service *service, struct kgr_call call, struct kgr_slice peer,
                           const char **out_reason)
 {
@@ -155,8 +168,11 @@ static enum kgr_error add(struct kgr_service *service, struct kgr_call call, str
         *out_reason = "this connection has subscribed already";
         return KGR_ERR_STATE;
     }
-    if (service->num_subscriptions >= service->node->settings->subscribers) {
-        *out_reason = "too many subscribe to events";
+    if (service->num_subscriptions >= service->node->settings->subscribers ||
+        !kgr_service_is_fair(count_subscriptions(service, call),
+                             service->node->settings->subscribers)) {
+        *out_reason = "too many subscribe to events (limits.subscribers; one user has three "
+                      "quarters of it)";
         return KGR_ERR_QUOTA;
     }
     s = calloc(1, sizeof(*s));

@@ -396,6 +396,16 @@ static void answer_all(struct kgr_service *service, const struct kgr_nid *peer, 
     }
 }
 
+/* How many waits the user of call has. */
+static size_t count_waits(const struct kgr_service *service, struct kgr_call call)
+{
+    size_t num = 0;
+
+    for (const struct kgr_wait *wait = service->waits; wait != NULL; wait = wait->next)
+        num += kgr_service_same_user(service, wait->call, call);
+    return num;
+}
+
 void kgr_service_look_at_waits(struct kgr_service *service)
 {
     answer_all(service, NULL, kgr_clock_boot_ms());
@@ -414,8 +424,10 @@ void kgr_service_wait(struct kgr_service *service, const struct kgr_server_reque
     }
     if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_LIST))
         return;
-    if (service->num_waits >= service->node->settings->waits) {
-        kgr_server_fail(service->server, request->call, KGR_ERR_QUOTA, "too many wait for keys");
+    if (service->num_waits >= service->node->settings->waits ||
+        !kgr_service_is_fair(count_waits(service, request->call), service->node->settings->waits)) {
+        kgr_server_fail(service->server, request->call, KGR_ERR_QUOTA,
+                        "too many wait for keys (limits.waits; one user has three quarters of it)");
         return;
     }
     wait = calloc(1, sizeof(*wait));

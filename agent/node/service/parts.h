@@ -159,6 +159,14 @@ KGR_MUST_CHECK bool kgr_service_may_use(const struct kgr_service *service, struc
 void kgr_service_deny(struct kgr_service *service, struct kgr_call call, uint16_t op,
                       const struct kgr_nid *peer, enum kgr_right right);
 
+/*
+ * kgr_service_is_fair: of the places that all users share nobody takes more than three quarters, so that there is room for
+ * others. mine: those that the caller has.
+ */
+bool kgr_service_is_fair(size_t mine, size_t all);
+/* kgr_service_same_user: both connections stand and are of one uid. */
+bool kgr_service_same_user(const struct kgr_service *service, struct kgr_call a, struct kgr_call b);
+
 /* What a key is wanted for. */
 enum kgr_use { KGR_USE_SEND, KGR_USE_RECEIVE };
 /*

@@ -154,6 +154,16 @@ void kgr_service_wake_receivers(struct kgr_service *service)
     settle_all(service, kgr_clock_boot_ms());
 }
 
+/* How many receivers the user of call has. */
+static size_t count_receivers(const struct kgr_service *service, struct kgr_call call)
+{
+    size_t num = 0;
+
+    for (const struct kgr_receiver *r = service->receivers; r != NULL; r = r->next)
+        num += kgr_service_same_user(service, r->call, call);
+    return num;
+}
+
 void kgr_service_recv(struct kgr_service *service, const struct kgr_server_request *request)
 {
     uint64_t now = kgr_clock_boot_ms();
@@ -165,9 +175,12 @@ void kgr_service_recv(struct kgr_service *service, const struct kgr_server_reque
         kgr_service_malformed(service, request);
         return;
     }
-    if (service->num_receivers >= service->node->settings->waits) {
-        kgr_server_fail(service->server, request->call, KGR_ERR_QUOTA,
-                        "too many wait for messages");
+    if (service->num_receivers >= service->node->settings->waits ||
+        !kgr_service_is_fair(count_receivers(service, request->call),
+                             service->node->settings->waits)) {
+        kgr_server_fail(
+            service->server, request->call, KGR_ERR_QUOTA,
+            "too many wait for messages (limits.waits; one user has three quarters of it)");
         return;
     }
     receiver = calloc(1, sizeof(*receiver));

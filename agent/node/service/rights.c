@@ -73,3 +73,18 @@ bool kgr_service_may(struct kgr_service *service, const struct kgr_server_reques
     kgr_service_deny(service, request->call, request->op, peer, right);
     return false;
 }
+
+bool kgr_service_is_fair(size_t mine, size_t all)
+{
+    return mine + 1 <= all - all / 4;
+}
+
+bool kgr_service_same_user(const struct kgr_service *service, struct kgr_call a, struct kgr_call b)
+{
+    struct kgr_access *first = access_of(service, a), *second = access_of(service, b);
+    bool same = first != NULL && second != NULL && kgr_access_uid(first) == kgr_access_uid(second);
+
+    kgr_access_unref(first);
+    kgr_access_unref(second);
+    return same;
+}

@@ -5,6 +5,7 @@
 #include "agent/base/log.h"
 #include "agent/base/secret.h"
 #include "agent/daemon/supervisor.h"
+#include "agent/node/audit.h"
 #include "agent/node/service/parts.h"
 #include "agent/tpm/worker.h"
 
@@ -234,6 +235,15 @@ static void on_closed(void *arg, uint32_t slot, uint32_t generation)
     kgr_service_forget_subscription(service, slot, generation);
 }
 
+static void on_refused(void *arg, const struct kgr_peercred *peer, enum kgr_error err,
+                       const char *why)
+{
+    struct kgr_service *service = arg;
+
+    if (err == KGR_ERR_ACCESS)
+        kgr_node_audit_refusal(service->node, (uint32_t)peer->uid, KGR_IPC_HELLO, NULL, why);
+}
+
 enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
                                struct kgr_diag *diag)
 {
@@ -243,6 +253,7 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
         .node = node->self.s,
         .handler = on_request,
         .closed = on_closed,
+        .refused = on_refused,
         .max_conns = node->settings->connections_total,
         .limits = node->settings->user_limits,
         .policy = node->settings->policy,
