@@ -171,8 +171,8 @@ static enum kgr_error load_file(struct kgr_config *config, const char *path)
         free(text);
         return KGR_ERR_NO_MEMORY;
     }
-    config->files[config->num_files++] = file;
     if (config_read_string(&file->cfg, text) == CONFIG_TRUE) {
+        config->files[config->num_files++] = file;
         mark_seen(config, config_root_setting(&file->cfg));
         check_included(config, file, config_root_setting(&file->cfg));
         kgr_config_check(config, config_root_setting(&file->cfg), config->schema);
@@ -183,6 +183,7 @@ static enum kgr_error load_file(struct kgr_config *config, const char *path)
                          included != NULL ? included_path(name, file, included) : path,
                          (unsigned)config_error_line(&file->cfg), config_error_text(&file->cfg));
         config->unread = true;
+        free_file(file); /* with what was read of it: that is not checked */
     }
     free(text);
     return KGR_OK;
