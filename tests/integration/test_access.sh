@@ -207,4 +207,8 @@ as 61009 ./kgrctl recv --json || fail "$(cat "$WORK/said")"
 grep -q "\"$id2\"" "$WORK/said" && grep -q '"waiting": *0' "$WORK/said" || fail "a message of another: $(cat "$WORK/said")"
 
 grep -q 'access_refused right=' "$LAB/node-1/log" || fail "the log says nothing"
+"$LAB_BIN/kgrctl" audit >"$WORK/audit" || fail "no audit log"
+for user in 61001 61012 $stranger; do
+    grep -q "uid $user: uid $user " "$WORK/audit" || fail "no refusal of $user in the audit log: $(tail -n 5 "$WORK/audit")"
+done
 echo "$tried operations tried"

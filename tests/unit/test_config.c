@@ -243,6 +243,23 @@ static void config_every_mistake_is_told_in_order(void **state)
     assert_non_null(strstr(f->diag.text, "(1 of 7 mistakes: --check shows all)"));
 }
 
+/* What a file says before the place where it cannot be read was not checked, and does not count. */
+static void config_nothing_of_a_cut_file_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct kgr_config_group root;
+
+    write_text(f->path, "lifetime = 5; custody = 7;\ntpm = { tcti = 1; };\nbroker = { host = ;");
+    assert_int_equal(kgr_config_open(&f->config, f->path, schema), KGR_OK);
+    assert_int_equal(kgr_mistakes_num(kgr_config_mistakes(f->config)), 1);
+    root = kgr_config_root(f->config);
+    assert_int_equal(kgr_config_int(root, "lifetime"), 86400);
+    assert_int_equal(kgr_config_choice(root, "custody"), 0);
+    assert_int_equal(kgr_config_count(root, "broker"), 0);
+    assert_string_equal(kgr_config_text(kgr_config_group(root, "tpm"), "tcti"),
+                        "device:/dev/tpmrm0");
+}
+
 static void write_drop_in(const struct fixture *f, const char *name, const char *text)
 {
     char path[96];
@@ -440,6 +457,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(config_wrong_files_name_line_and_remedy, setup, teardown),
         cmocka_unit_test_setup_teardown(config_unreadable_files_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(config_every_mistake_is_told_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(config_nothing_of_a_cut_file_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(config_drop_ins_merge_groups_key_by_key, setup, teardown),
         cmocka_unit_test_setup_teardown(config_included_files_stand_beside_and_are_named, setup,
                                         teardown),
