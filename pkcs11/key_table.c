@@ -11,37 +11,6 @@
 #define INDEX_BITS  22
 #define MAX_ENTRIES ((size_t)1 << INDEX_BITS)
 
-uint64_t kgr_p11_fnv1a(uint64_t hash, const void *p, size_t len)
-{
-    const uint8_t *bytes = p;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-    }
-    return hash;
-}
-
-void kgr_p11_key_id(uint8_t out[KGR_P11_ID_LEN], const char *node, const char *peer,
-                    uint64_t generation, enum kgr_p11_kind kind)
-{
-    uint64_t hash = kgr_p11_fnv1a(KGR_P11_FNV_START, node, strlen(node) + 1);
-    uint8_t number[8];
-
-    for (unsigned i = 0; i < sizeof(number); i++) {
-        number[i] = (uint8_t)(generation >> (56 - 8 * i));
-    }
-    hash = kgr_p11_fnv1a(hash, peer, strlen(peer) + 1);
-    hash = kgr_p11_fnv1a(hash, number, sizeof(number));
-    hash = kgr_p11_fnv1a(hash, kind == KGR_P11_CIPHER_KEY ? "e" : "s", 1);
-    /* FNV hardly spreads its last bytes; people tell identifiers apart by their looks. */
-    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdULL;
-    hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53ULL;
-    hash ^= hash >> 33;
-    for (unsigned i = 0; i < KGR_P11_ID_LEN; i++) {
-        out[i] = (uint8_t)(hash >> (56 - 8 * i));
-    }
-}
-
 void kgr_p11_key_table_init(struct kgr_p11_key_table *table)
 {
     memset(table, 0, sizeof(*table));
@@ -183,10 +152,8 @@ static enum kgr_error put(struct kgr_p11_key_table *table, const char *node,
         entry->uses++;
         entry->listed = 0;
         entry->asked_ms = 0;
-        kgr_p11_key_id(entry->id[KGR_P11_CIPHER_KEY], node, info->peer, info->generation,
-                       KGR_P11_CIPHER_KEY);
-        kgr_p11_key_id(entry->id[KGR_P11_MAC_KEY], node, info->peer, info->generation,
-                       KGR_P11_MAC_KEY);
+        kgr_object_id(entry->id[KGR_P11_CIPHER_KEY], node, info->peer, info->generation, false);
+        kgr_object_id(entry->id[KGR_P11_MAC_KEY], node, info->peer, info->generation, true);
     }
     entry->info = *info;
     entry->read_at = now_s();

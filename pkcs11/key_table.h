@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include "agent/base/object_id.h"
 #include "pkcs11/cryptoki.h"
 
 #include <kgr/client.h>
@@ -12,7 +13,7 @@
 
 struct kgr_p11_module;
 
-#define KGR_P11_ID_LEN     8
+#define KGR_P11_ID_LEN     KGR_OBJECT_ID_LEN
 #define KGR_P11_SIGN_LABEL " (sign)" /* follows the peer's N_ID in the label of a MAC key */
 
 enum kgr_p11_kind { KGR_P11_CIPHER_KEY = 0, KGR_P11_MAC_KEY = 1 };
@@ -93,9 +94,3 @@ bool kgr_p11_keys_find_id(struct kgr_p11_module *module, const void *id, size_t 
 typedef bool (*kgr_p11_key_fn)(void *ctx, const struct kgr_p11_object *object);
 void kgr_p11_keys_each(struct kgr_p11_module *module, const char *peer, kgr_p11_key_fn fn,
                        void *ctx);
-/* kgr_p11_fnv1a continues the 64-bit FNV-1a hash; start with KGR_P11_FNV_START. */
-#define KGR_P11_FNV_START 0xcbf29ce484222325ULL
-uint64_t kgr_p11_fnv1a(uint64_t hash, const void *p, size_t len);
-/* kgr_p11_key_id writes the CKA_ID of a key. */
-void kgr_p11_key_id(uint8_t out[KGR_P11_ID_LEN], const char *node, const char *peer,
-                    uint64_t generation, enum kgr_p11_kind kind);

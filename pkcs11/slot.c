@@ -100,9 +100,8 @@ static void fill_names(CK_TOKEN_INFO *info, const struct kgr_p11_token *token)
     char serial[sizeof(info->serialNumber) + 1];
 
     (void)snprintf(label, sizeof(label), "KGR %.28s", token->node);
-    (void)snprintf(
-        serial, sizeof(serial), "%016llx",
-        (unsigned long long)kgr_p11_fnv1a(KGR_P11_FNV_START, token->node, strlen(token->node)));
+    (void)snprintf(serial, sizeof(serial), "%016llx",
+                   (unsigned long long)kgr_fnv1a(KGR_FNV_START, token->node, strlen(token->node)));
     kgr_p11_pad(info->label, sizeof(info->label), label);
     kgr_p11_pad(info->serialNumber, sizeof(info->serialNumber), serial);
     kgr_p11_pad(info->manufacturerID, sizeof(info->manufacturerID), "KGR");

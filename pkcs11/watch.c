@@ -46,11 +46,11 @@ static struct state read_state(struct kgr_p11_module *module)
     for (size_t i = 0; i < num; i++) {
         if (list[i].generation != 0) {
             uint8_t use[2] = {list[i].may_send, list[i].may_receive};
-            uint64_t hash = kgr_p11_fnv1a(KGR_P11_FNV_START, list[i].peer,
-                                          strnlen(list[i].peer, sizeof(list[i].peer)));
+            uint64_t hash =
+                kgr_fnv1a(KGR_FNV_START, list[i].peer, strnlen(list[i].peer, sizeof(list[i].peer)));
 
-            hash = kgr_p11_fnv1a(hash, &list[i].generation, sizeof(list[i].generation));
-            state.keys += kgr_p11_fnv1a(hash, use, sizeof(use));
+            hash = kgr_fnv1a(hash, &list[i].generation, sizeof(list[i].generation));
+            state.keys += kgr_fnv1a(hash, use, sizeof(use));
         }
     }
     free(list);

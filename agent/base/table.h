@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 /* A table for people. Text is ASCII. */
-#define KGR_TABLE_COLUMNS_MAX 8
+#define KGR_TABLE_COLUMNS_MAX 9
 
 enum kgr_table_colour { KGR_TABLE_PLAIN, KGR_TABLE_GOOD, KGR_TABLE_WARN, KGR_TABLE_BAD };
 
