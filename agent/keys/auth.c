@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "agent/base/secret.h"
+#include "agent/base/text.h"
 #include "agent/seal/digest.h"
+
+#define TEXT_OF 24 /* bytes that become the text of a value: 192 bits */
 
 struct kgr_auth_root {
     uint8_t bytes[KGR_AUTH_ROOT_LEN];
@@ -26,8 +29,8 @@ void kgr_auth_root_free(struct kgr_auth_root *root)
     kgr_secret_free(root);
 }
 
-enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root, struct kgr_tpm_auth **out,
-                               const char *label, struct kgr_slice id)
+enum kgr_error kgr_auth_bytes(const struct kgr_auth_root *root, struct kgr_tpm_auth **out,
+                              const char *label, struct kgr_slice id)
 {
     static const char prefix[] = "KGR auth 1"; /* with its NUL */
     const struct kgr_slice parts[] = {
@@ -47,9 +50,26 @@ enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root, struct kgr_tpm_
         return err;
     }
     auth->len = KGR_TPM_AUTH_MAX;
-    /* A TPM drops zeroes at the end; some versions of its software disagree on them. */
-    if (auth->bytes[KGR_TPM_AUTH_MAX - 1] == 0)
-        auth->bytes[KGR_TPM_AUTH_MAX - 1] = 1;
     *out = auth;
     return KGR_OK;
+}
+
+_Static_assert((TEXT_OF * 4 + 2) / 3 == KGR_TPM_AUTH_MAX, "the text is as long as a value may be");
+
+enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root, struct kgr_tpm_auth **out,
+                               const char *label, struct kgr_slice id)
+{
+    struct kgr_tpm_auth *auth = NULL;
+    char *text = kgr_secret_alloc(KGR_TPM_AUTH_MAX + 1);
+    enum kgr_error err = text == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+
+    if (err == KGR_OK)
+        err = kgr_auth_bytes(root, &auth, label, id);
+    if (err == KGR_OK) {
+        (void)kgr_base64url(text, auth->bytes, TEXT_OF);
+        memcpy(auth->bytes, text, KGR_TPM_AUTH_MAX);
+        *out = auth;
+    }
+    kgr_secret_free(text);
+    return err;
 }

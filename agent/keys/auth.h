@@ -19,10 +19,14 @@ KGR_MUST_CHECK enum kgr_error kgr_auth_root_new(struct kgr_auth_root **out,
 void kgr_auth_root_free(struct kgr_auth_root *root);
 
 /*
- * kgr_auth_derive makes the value for a purpose ("storage", "enc", ...) and an id of any bytes,
- * in the arena: HMAC-SHA-256(root, "KGR auth 1" || 00 || label || 00 || id). Never with a zero
- * at its end. The caller frees it with kgr_secret_free.
+ * kgr_auth_derive makes the value for a purpose ("storage", "nnsk", ...) and an id of any bytes, in the arena: 32 characters,
+ * base64url of the first 24 bytes of HMAC-SHA-256(root, "KGR auth 1" || 00 || label || 00 || id). Text, because other
+ * programs that are given such a value keep it as text (docs/tpm2-pkcs11.md). The caller frees it with kgr_secret_free.
  */
 KGR_MUST_CHECK enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root,
                                               struct kgr_tpm_auth **out, const char *label,
                                               struct kgr_slice id);
+/* kgr_auth_bytes gives all 32 bytes of that HMAC: for keys of software, under labels of their own. */
+KGR_MUST_CHECK enum kgr_error kgr_auth_bytes(const struct kgr_auth_root *root,
+                                             struct kgr_tpm_auth **out, const char *label,
+                                             struct kgr_slice id);

@@ -99,6 +99,14 @@ bool kgr_keyset_is_ready(const struct kgr_keyset *key)
     return key->sealed != NULL && kgr_sealed_key_is_open(key->sealed);
 }
 
+bool kgr_keyset_blobs(const struct kgr_keyset *key, struct kgr_key_blobs *out)
+{
+    if (key->resident == NULL)
+        return false;
+    kgr_resident_key_blobs(key->resident, out);
+    return true;
+}
+
 enum kgr_suite kgr_keyset_suite(const struct kgr_keyset *key)
 {
     return key->suite;

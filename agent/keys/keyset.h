@@ -44,6 +44,9 @@ bool kgr_keyset_is_sealed(const struct kgr_keyset *key);
 /* kgr_keyset_is_ready: a use needs no TPM and waits for nobody. It stays so until the caller closes the key. */
 bool kgr_keyset_is_ready(const struct kgr_keyset *key);
 
+/* kgr_keyset_blobs copies what stands on disk of a resident key; false for a sealed one. */
+KGR_MUST_CHECK bool kgr_keyset_blobs(const struct kgr_keyset *key, struct kgr_key_blobs *out);
+
 enum kgr_suite kgr_keyset_suite(const struct kgr_keyset *key);
 /*
  * kgr_keyset_id is what the key confirmation binds of one of the two objects (docs/protocol.md, section 6): its Name if

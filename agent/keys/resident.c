@@ -94,6 +94,12 @@ const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_k
     return &key->mac.name;
 }
 
+void kgr_resident_key_blobs(const struct kgr_resident_key *key, struct kgr_key_blobs *out)
+{
+    out->enc = key->enc.blob;
+    out->mac = key->mac.blob;
+}
+
 static struct kgr_tpm_loadable loadable(const struct kgr_resident_key *key, const struct half *half)
 {
     struct kgr_tpm_loadable loadable = {

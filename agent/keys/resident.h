@@ -40,6 +40,9 @@ enum kgr_suite kgr_resident_key_suite(const struct kgr_resident_key *key);
 const struct kgr_tpm_name *kgr_resident_key_enc_name(const struct kgr_resident_key *key);
 const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_key *key);
 
+/* kgr_resident_key_blobs copies what stands on disk of the two. */
+void kgr_resident_key_blobs(const struct kgr_resident_key *key, struct kgr_key_blobs *out);
+
 /*
  * What one use on the worker needs: the TPM, the key, and where to say why it failed.
  */

@@ -44,9 +44,9 @@ static enum kgr_error at(void *ctx, struct kgr_page_cipher *out, uint64_t epoch)
 
     kgr_wr_init(&wr, number, sizeof(number));
     kgr_wr_u64(&wr, epoch);
-    err = kgr_auth_derive(ctx, &enc, "state enc", kgr_wr_slice(&wr));
+    err = kgr_auth_bytes(ctx, &enc, "state enc", kgr_wr_slice(&wr));
     if (err == KGR_OK)
-        err = kgr_auth_derive(ctx, &mac, "state mac", kgr_wr_slice(&wr));
+        err = kgr_auth_bytes(ctx, &mac, "state mac", kgr_wr_slice(&wr));
     if (err == KGR_OK)
         err = kgr_software_key_new(&key, SUITE, kgr_slice(enc->bytes, kgr_suite_enc_key_len(SUITE)),
                                    kgr_slice(mac->bytes, KGR_TPM_AUTH_MAX));

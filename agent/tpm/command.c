@@ -417,7 +417,8 @@ static bool mend(struct kgr_tpm *tpm, struct kgr_tpm_command *cmd, TSS2_RC rc)
     case TPM2_RC_AUTH_FAIL:
     case TPM2_RC_BAD_AUTH:
         /* After a reset our handle may name the session of somebody else; once is worth it. */
-        if (!tpm->session.proven || !needs_session(cmd) || !first_time(cmd, REMEDY_NONCE))
+        if (!tpm->session.proven || !needs_session(cmd) || (cmd->flags & KGR_TPM_ONCE) != 0 ||
+            !first_time(cmd, REMEDY_NONCE))
             return false;
         kgr_tpm_session_end(tpm);
         return true;

@@ -25,6 +25,7 @@ enum kgr_tpm_command_flags {
     KGR_TPM_SECRET_IN = 1,  /* the first parameter is encrypted on its way in */
     KGR_TPM_SECRET_OUT = 2, /* the first parameter of the answer is encrypted */
     KGR_TPM_RAW = 4,        /* nothing is mended: for the commands that mend */
+    KGR_TPM_ONCE = 8, /* a wrong authorisation value is not tried again: the TPM counts them */
 };
 
 #define KGR_TPM_HANDLES_MAX 2

@@ -26,6 +26,9 @@ void kgr_tpm_template_wide_storage(TPM2B_PUBLIC *out); /* P-384 */
 void kgr_tpm_template_ek(TPM2B_PUBLIC *out);
 void kgr_tpm_template_signing(TPM2B_PUBLIC *out);
 void kgr_tpm_template_data(TPM2B_PUBLIC *out);
+/* A data object without noDA; kgr_tpm_check_guarded wants exactly that, with any `unique`. */
+void kgr_tpm_template_guarded(TPM2B_PUBLIC *out);
+KGR_MUST_CHECK enum kgr_error kgr_tpm_check_guarded(const struct kgr_tpm_public *pub);
 void kgr_tpm_template_resident(TPM2B_PUBLIC *out, enum kgr_suite suite, enum kgr_tpm_kind kind,
                                const uint8_t policy[KGR_TPM_HASH_LEN]);
 /* unique is the digest of seed and secret. */

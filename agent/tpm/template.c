@@ -90,6 +90,12 @@ void kgr_tpm_template_data(TPM2B_PUBLIC *out)
     out->publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL;
 }
 
+void kgr_tpm_template_guarded(TPM2B_PUBLIC *out)
+{
+    kgr_tpm_template_data(out);
+    out->publicArea.objectAttributes &= ~(TPMA_OBJECT)TPMA_OBJECT_NODA;
+}
+
 void kgr_tpm_template_resident(TPM2B_PUBLIC *out, enum kgr_suite suite, enum kgr_tpm_kind kind,
                                const uint8_t policy[KGR_TPM_HASH_LEN])
 {
@@ -252,6 +258,21 @@ enum kgr_error kgr_tpm_check_resident(const struct kgr_tpm_public *pub, enum kgr
     else
         area.publicArea.unique.keyedHash = unique;
     return compare(pub, &area);
+}
+
+enum kgr_error kgr_tpm_check_guarded(const struct kgr_tpm_public *pub)
+{
+    TPM2B_PUBLIC area;
+    TPM2B_PUBLIC template;
+    enum kgr_error err = unmarshal(&area, pub);
+
+    if (err != KGR_OK)
+        return err;
+    if (area.publicArea.type != TPM2_ALG_KEYEDHASH)
+        return KGR_ERR_CORRUPT;
+    kgr_tpm_template_guarded(&template);
+    template.publicArea.unique.keyedHash = area.publicArea.unique.keyedHash;
+    return compare(pub, &template);
 }
 
 enum kgr_error kgr_tpm_public_unique(const struct kgr_tpm_public *pub,
