@@ -166,7 +166,7 @@ static enum kgr_error prepare_file(const char *path, struct kgr_diag *diag)
     return KGR_OK;
 }
 
-static enum kgr_error query_int(int64_t *out, struct kgr_db *db, const char *sql,
+enum kgr_error kgr_db_query_int(int64_t *out, struct kgr_db *db, const char *sql,
                                 struct kgr_diag *diag)
 {
     struct kgr_stmt *stmt;
@@ -193,11 +193,11 @@ static enum kgr_error check_kind(int64_t *out_version, struct kgr_db *db,
     int64_t id = 0, version = 0, num_tables = 0;
     enum kgr_error err;
 
-    err = query_int(&id, db, "PRAGMA application_id", diag);
+    err = kgr_db_query_int(&id, db, "PRAGMA application_id", diag);
     if (err == KGR_OK)
-        err = query_int(&version, db, "PRAGMA user_version", diag);
+        err = kgr_db_query_int(&version, db, "PRAGMA user_version", diag);
     if (err == KGR_OK)
-        err = query_int(&num_tables, db, "SELECT count(*) FROM sqlite_schema", diag);
+        err = kgr_db_query_int(&num_tables, db, "SELECT count(*) FROM sqlite_schema", diag);
     if (err != KGR_OK)
         return err;
     if (id == 0 && version == 0 && num_tables == 0) {
@@ -214,7 +214,7 @@ static enum kgr_error check_kind(int64_t *out_version, struct kgr_db *db,
     return KGR_OK;
 }
 
-static enum kgr_error check_integrity(struct kgr_db *db, struct kgr_diag *diag)
+enum kgr_error kgr_db_check_integrity(struct kgr_db *db, struct kgr_diag *diag)
 {
     struct kgr_stmt *stmt;
     enum kgr_step step;
@@ -284,7 +284,7 @@ static enum kgr_error configure(struct kgr_db *db, const struct kgr_db_schema *s
     if (err == KGR_OK)
         err = check_kind(&version, db, schema, diag);
     if (err == KGR_OK)
-        err = check_integrity(db, diag);
+        err = kgr_db_check_integrity(db, diag);
     if (err != KGR_OK)
         return err;
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);

@@ -28,5 +28,10 @@ struct kgr_db {
  * transaction in doubt.
  */
 enum kgr_error kgr_db_fail(struct kgr_db *db, int rc, struct kgr_diag *diag);
+/* kgr_db_check_integrity: KGR_ERR_CORRUPT unless every page of the file is what it should be. */
+KGR_MUST_CHECK enum kgr_error kgr_db_check_integrity(struct kgr_db *db, struct kgr_diag *diag);
+/* kgr_db_query_int: the first column of the first row; KGR_ERR_FAILED when there is none. */
+KGR_MUST_CHECK enum kgr_error kgr_db_query_int(int64_t *out, struct kgr_db *db, const char *sql,
+                                               struct kgr_diag *diag);
 /* kgr_stmt_free_all finalizes every statement of db. */
 void kgr_stmt_free_all(struct kgr_db *db);
