@@ -22,6 +22,7 @@ void kgr_peer_set(struct kgr_peer *out, const struct kgr_ipc_peer *in)
     out->expires_s = in->expires_s > INT64_MAX ? -1 : (int64_t)in->expires_s;
     out->may_send = in->may_send;
     out->may_receive = in->may_receive;
+    out->mirrored = in->mirrored;
     memcpy(out->iv, in->iv, sizeof(out->iv));
     kgr_text_clean(out->receive_topic, sizeof(out->receive_topic), in->receive_topic.p,
                    in->receive_topic.len, false);

@@ -10,13 +10,21 @@
 #include "agent/ctl/json.h"
 #include "agent/ctl/terminal.h"
 
+/* The last two only where there is something to say. */
 static const struct kgr_table_column columns[] = {
-    {"PEER", false, 0},  {"GEN", true, 1}, {"STATE", false, 0},  {"CUSTODY", false, 5},
-    {"SUITE", false, 6}, {"AGE", true, 4}, {"EXPIRES", true, 3}, {"ERROR", false, 2},
+    {"PEER", false, 0},    {"GEN", true, 1},       {"STATE", false, 0},
+    {"CUSTODY", false, 5}, {"SUITE", false, 6},    {"AGE", true, 4},
+    {"EXPIRES", true, 3},  {"MIRRORED", false, 0}, {"ERROR", false, 2},
 };
 
 #define NUM_COLUMNS  (sizeof(columns) / sizeof(columns[0]))
 #define STATE_COLUMN 2
+
+/* Which of the last two are shown. */
+struct extra {
+    bool mirrored;
+    bool error;
+};
 
 static enum kgr_table_colour colour_of(enum kgr_pair_state state)
 {
@@ -36,12 +44,13 @@ static enum kgr_table_colour colour_of(enum kgr_pair_state state)
     }
 }
 
-static void add_row(struct kgr_table *table, const struct kgr_peer *peer)
+static void add_row(struct kgr_table *table, const struct kgr_peer *peer, struct extra extra)
 {
     char generation[24] = "-";
     char age[KGR_CTL_DURATION_MAX];
     char expires[KGR_CTL_DURATION_MAX];
     bool has_key = peer->generation != 0;
+    const char *error = peer->error == KGR_OK ? "" : kgr_strerror(peer->error);
     const char *cells[NUM_COLUMNS] = {
         peer->peer,
         generation,
@@ -50,7 +59,8 @@ static void add_row(struct kgr_table *table, const struct kgr_peer *peer)
         has_key ? kgr_suite_name(peer->suite) : "-",
         kgr_ctl_duration(age, peer->age_s),
         kgr_ctl_duration(expires, peer->expires_s),
-        peer->error == KGR_OK ? "" : kgr_strerror(peer->error),
+        extra.mirrored ? (peer->mirrored ? "yes" : "no") : error,
+        error,
     };
 
     if (has_key)
@@ -60,16 +70,25 @@ static void add_row(struct kgr_table *table, const struct kgr_peer *peer)
 
 static int print_table(const struct kgr_peer *peers, size_t num)
 {
+    struct kgr_table_column shown[NUM_COLUMNS];
+    size_t num_shown = NUM_COLUMNS - 2;
+    struct extra extra = {false, false};
     struct kgr_table table;
-    bool any_error = false;
     bool printed;
 
+    for (size_t i = 0; i < num; i++) {
+        extra.mirrored |= peers[i].mirrored;
+        extra.error |= peers[i].error != KGR_OK;
+    }
+    for (size_t i = 0; i < num_shown; i++)
+        shown[i] = columns[i];
+    if (extra.mirrored)
+        shown[num_shown++] = columns[NUM_COLUMNS - 2];
+    if (extra.error)
+        shown[num_shown++] = columns[NUM_COLUMNS - 1];
+    kgr_table_init(&table, shown, num_shown, STATE_COLUMN);
     for (size_t i = 0; i < num; i++)
-        any_error |= peers[i].error != KGR_OK;
-    /* The last column is that of errors. */
-    kgr_table_init(&table, columns, any_error ? NUM_COLUMNS : NUM_COLUMNS - 1, STATE_COLUMN);
-    for (size_t i = 0; i < num; i++)
-        add_row(&table, &peers[i]);
+        add_row(&table, &peers[i], extra);
     printed =
         kgr_table_print(&table, stdout, kgr_terminal_width(stdout), kgr_terminal_colours(stdout));
     kgr_table_deinit(&table);

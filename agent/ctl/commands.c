@@ -25,5 +25,7 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
      "show, check or save the log of what this node did", kgr_ctl_audit},
     {"reload", "", 0, 0, "", false, "let a changed configuration count (with --ks: the KS's)",
      kgr_ctl_reload},
+    {"mirror", "add|list|remove", 1, 1, "DTPp", true,
+     "keep keys in a token of tpm2-pkcs11 too, list such tokens, end it", kgr_ctl_mirror},
     {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
 };

@@ -21,6 +21,9 @@ struct kgr_ctl_options {
     const char *cipher;
     const char *peer;
     const char *seen;
+    const char *store;
+    const char *token;
+    int pin_fd; /* -1: not given */
     bool lines;
     bool raw;
     uint64_t count; /* 0: no end */
@@ -68,3 +71,4 @@ int kgr_ctl_events(const struct kgr_ctl *ctl);
 int kgr_ctl_reload(const struct kgr_ctl *ctl);
 int kgr_ctl_metrics(const struct kgr_ctl *ctl);
 int kgr_ctl_audit(const struct kgr_ctl *ctl);
+int kgr_ctl_mirror(const struct kgr_ctl *ctl);

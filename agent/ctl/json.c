@@ -39,14 +39,14 @@ json_t *kgr_json_peer(const struct kgr_peer *peer)
     json_t *error = peer->error == KGR_OK ? json_null() : json_string(kgr_strerror(peer->error));
 
     /* "o" takes over its value, also when packing fails. */
-    return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "peer", peer->peer,
+    return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "peer", peer->peer,
                      "generation", (json_int_t)peer->generation, "state",
                      kgr_state_name(peer->state), "custody",
                      has_key ? json_string(kgr_custody_name(peer->custody)) : json_null(), "suite",
                      has_key ? json_string(kgr_suite_name(peer->suite)) : json_null(), "age_s",
                      kgr_json_seconds(peer->age_s), "expires_s", kgr_json_seconds(peer->expires_s),
                      "receive_topic", kgr_json_text(peer->receive_topic), "send_topic",
-                     kgr_json_text(peer->send_topic), "error", error);
+                     kgr_json_text(peer->send_topic), "error", error, "mirrored", peer->mirrored);
 }
 
 static int print(json_t *root, size_t flags)

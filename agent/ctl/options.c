@@ -54,10 +54,17 @@ static const struct option_help table[] = {
     {{"count", required_argument, NULL, 'm'},
      " N",
      "end after N messages (default: 1) or events; 0: never"},
-    {{"peer", required_argument, NULL, 'p'}, " PEER", "events of PEER, and of the node, only"},
     {{"seen", required_argument, NULL, 'w'},
      " N:HASH",
      "audit verify: the log must hold record N with this hash, as was seen before"},
+    {{"peer", required_argument, NULL, 'p'},
+     " PEER",
+     "events of PEER, and of the node, only; mirror the keys of PEER only"},
+    {{"store", required_argument, NULL, 'D'}, " DIR", "folder of the store of tpm2-pkcs11"},
+    {{"token", required_argument, NULL, 'T'}, " LABEL", "label of the token there"},
+    {{"pin-fd", required_argument, NULL, 'P'},
+     " N",
+     "read the PIN of the token from file descriptor N"},
     {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
     {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
 };
@@ -181,6 +188,17 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
     case 'w':
         out->seen = argument;
         break;
+    case 'D':
+        out->store = argument;
+        break;
+    case 'T':
+        out->token = argument;
+        break;
+    case 'P':
+        if (!parse_number(&number, argument, 0, INT_MAX))
+            return false;
+        out->pin_fd = (int)number;
+        break;
     default:
         return false;
     }
@@ -229,7 +247,7 @@ static enum kgr_ctl_parsed check(const struct kgr_ctl_command *command,
 enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
                                   const struct kgr_ctl_command **out_command, int argc, char **argv)
 {
-    struct kgr_ctl_options options = {.timeout_s = DEFAULT_TIMEOUT_S};
+    struct kgr_ctl_options options = {.timeout_s = DEFAULT_TIMEOUT_S, .pin_fd = -1};
     const struct kgr_ctl_command *command;
     struct option longs[TABLE_LEN + 1];
     char given[TABLE_LEN * 4 + 1];
@@ -242,7 +260,8 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
     optind = 0; /* glibc: start over, also after an earlier call */
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:w:", longs, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:w:D:T:P:", longs, NULL)) !=
+           -1) {
         if (letter == OPT_HELP) {
             print_help();
             return KGR_CTL_DONE;

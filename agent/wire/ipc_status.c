@@ -3,6 +3,7 @@
 
 #define PEER_MAY_SEND    0x01u
 #define PEER_MAY_RECEIVE 0x02u
+#define PEER_MIRRORED    0x04u
 
 #define STATUS_REGISTERED 0x01u
 #define STATUS_CONNECTED  0x02u
@@ -27,9 +28,10 @@ void kgr_ipc_peer_read(struct kgr_rd *rd, struct kgr_ipc_peer *out)
     out->state = kgr_wire_read_range(rd, 0, LAST_STATE);
     out->custody = kgr_wire_read_range(rd, 0, 3);
     out->suite = kgr_wire_read_range(rd, 0, 2);
-    uint8_t flags = kgr_wire_read_mask(rd, PEER_MAY_SEND | PEER_MAY_RECEIVE);
+    uint8_t flags = kgr_wire_read_mask(rd, PEER_MAY_SEND | PEER_MAY_RECEIVE | PEER_MIRRORED);
     out->may_send = (flags & PEER_MAY_SEND) != 0;
     out->may_receive = (flags & PEER_MAY_RECEIVE) != 0;
+    out->mirrored = (flags & PEER_MIRRORED) != 0;
     out->age_s = kgr_rd_u64(rd);
     out->expires_s = kgr_rd_u64(rd);
     kgr_rd_bytes(rd, out->iv, sizeof out->iv);
@@ -49,7 +51,8 @@ void kgr_ipc_peer_write(struct kgr_wr *wr, const struct kgr_ipc_peer *in)
     kgr_wr_u8(wr, in->custody);
     kgr_wr_u8(wr, in->suite);
     kgr_wr_u8(wr, (uint8_t)((in->may_send ? PEER_MAY_SEND : 0) |
-                            (in->may_receive ? PEER_MAY_RECEIVE : 0)));
+                            (in->may_receive ? PEER_MAY_RECEIVE : 0) |
+                            (in->mirrored ? PEER_MIRRORED : 0)));
     kgr_wr_u64(wr, in->age_s);
     kgr_wr_u64(wr, in->expires_s);
     kgr_wr_bytes(wr, in->iv, sizeof in->iv);

@@ -19,6 +19,7 @@ struct kgr_ipc_peer {
     uint8_t suite;   /* 0 to 2 */
     bool may_send;
     bool may_receive;
+    bool mirrored;      /* the keys stand in a store of tpm2-pkcs11 too */
     uint64_t age_s;     /* KGR_IPC_NONE_S: none */
     uint64_t expires_s; /* likewise */
     uint8_t iv[KGR_IV_LEN];

@@ -123,6 +123,8 @@ struct kgr_peer {
     char send_topic[KGR_TOPIC_MAX + 1];
     enum kgr_error error;      /* why the last exchange failed; KGR_OK if it did not */
     char reason[KGR_DIAG_MAX]; /* the same for people; may be empty */
+    bool
+        mirrored; /* in a store of tpm2-pkcs11 too: whoever has its PIN uses the key past the agent */
 };
 
 struct kgr_status {

@@ -6,6 +6,7 @@
  */
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_data.h"
+#include "agent/wire/ipc_mirror.h"
 #include "agent/wire/ipc_status.h"
 
 #include "tests/fuzz/harness.h"
@@ -129,6 +130,14 @@ static void request(uint16_t op, struct kgr_slice in)
     case KGR_IPC_KEYS:
         FUZZ_ROUND_TRIP(struct kgr_ipc_keys, kgr_ipc_keys_decode, kgr_ipc_keys_encode, in);
         break;
+    case KGR_IPC_MIRROR_ADD:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_mirror_add, kgr_ipc_mirror_add_decode,
+                        kgr_ipc_mirror_add_encode, in);
+        break;
+    case KGR_IPC_MIRROR_REMOVE:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_mirror, kgr_ipc_mirror_decode, kgr_ipc_mirror_encode, in);
+        break;
+    case KGR_IPC_MIRROR_LIST:
     case KGR_IPC_PEERS:
     case KGR_IPC_MAC_FINAL:
     case KGR_IPC_MAC_ABORT:

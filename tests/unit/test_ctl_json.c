@@ -31,13 +31,15 @@ static void peer_with_a_key_has_the_fields_of_the_contract_in_order(void **state
         .expires_s = 40,
         .receive_topic = "kgr/a",
         .send_topic = "kgr/b",
+        .mirrored = true,
     };
 
     (void)state;
     assert_json(kgr_json_peer(&peer),
                 "{\"peer\":\"N2\",\"generation\":1,\"state\":\"ready\",\"custody\":\"resident\","
                 "\"suite\":\"AES-128-CBC-HMAC-SHA256\",\"age_s\":3,\"expires_s\":40,"
-                "\"receive_topic\":\"kgr/a\",\"send_topic\":\"kgr/b\",\"error\":null}");
+                "\"receive_topic\":\"kgr/a\",\"send_topic\":\"kgr/b\",\"error\":null,"
+                "\"mirrored\":true}");
 }
 
 static void peer_without_a_key_has_nulls(void **state)
@@ -54,7 +56,7 @@ static void peer_without_a_key_has_nulls(void **state)
     assert_json(kgr_json_peer(&peer),
                 "{\"peer\":\"N2\",\"generation\":0,\"state\":\"failed\",\"custody\":null,"
                 "\"suite\":null,\"age_s\":null,\"expires_s\":null,\"receive_topic\":null,"
-                "\"send_topic\":null,\"error\":\"not authorised\"}");
+                "\"send_topic\":null,\"error\":\"not authorised\",\"mirrored\":false}");
 }
 
 static void lines_become_an_array(void **state)
