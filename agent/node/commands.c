@@ -14,6 +14,7 @@
 #include "agent/tpm/object.h"
 #include "agent/tpm/template.h"
 #include "agent/tpm/tpm.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,6 +268,8 @@ static enum kgr_error serve(struct kgr_node *node, uint64_t revoked, struct kgr_
     if (err == KGR_OK)
         err = kgr_revoke_apply_all(node);
     if (err == KGR_OK)
+        err = kgr_mirrors_new(&node->mirrors, node, diag);
+    if (err == KGR_OK)
         err = kgr_service_new(&node->service, node, diag);
     if (err != KGR_OK)
         return err;
@@ -305,7 +308,11 @@ static enum kgr_error serve_bare(struct kgr_node *node, uint64_t revoked, struct
     node->farewell_ms = UINT64_MAX;
     err = kgr_node_audit_open(node, diag);
     if (err == KGR_OK)
-        err = kgr_service_new(&node->service, node, diag);
+        err = kgr_mirrors_new(&node->mirrors, node, diag);
+    if (err != KGR_OK)
+        return err;
+    kgr_mirrors_end(node->mirrors); /* likewise */
+    err = kgr_service_new(&node->service, node, diag);
     return err == KGR_OK ? kgr_node_run(node, diag) : err;
 }
 

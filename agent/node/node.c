@@ -19,6 +19,7 @@
 #include "agent/tpm/capability.h"
 #include "agent/tpm/tpm.h"
 #include "agent/tpm/worker.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ void kgr_node_reschedule(struct kgr_node *node)
                                              node->pairs.list[i]->renewal.deadline_ms));
     if (node->service != NULL)
         deadline = earlier(deadline, kgr_service_deadline(node->service));
+    deadline = earlier(deadline, kgr_mirrors_deadline(node->mirrors));
     if (node->service != NULL && node->sync.lease_ms > now)
         deadline = earlier(deadline, node->sync.lease_ms);
     kgr_timer_start_at(node->timer, deadline);
@@ -111,6 +113,7 @@ static void on_timer(void *arg)
             kgr_renewal_on_timer(node, now);
         }
         kgr_service_on_timer(node->service, now);
+        kgr_mirrors_on_timer(node->mirrors, now);
     }
     kgr_node_reschedule(node);
 }
@@ -624,6 +627,7 @@ void kgr_node_close(struct kgr_node *node)
     kgr_tpm_worker_stop(node->worker);
     kgr_deadline_stop();
     kgr_exchange_free_graves(node);
+    kgr_mirrors_free(node->mirrors);
     kgr_service_free(node->service);
     kgr_node_audit_close(node);
     kgr_mqtt_free(node->mqtt);

@@ -17,6 +17,7 @@
 #include "agent/tpm/capability.h"
 
 struct kgr_loop;
+struct kgr_mirrors;
 struct kgr_mqtt;
 struct kgr_node_audit;
 struct kgr_service;
@@ -59,6 +60,7 @@ struct kgr_node {
     struct kgr_tpm_worker *worker;
     struct kgr_mqtt *mqtt;
     struct kgr_node_audit *audit;      /* NULL before the node has its state */
+    struct kgr_mirrors *mirrors;       /* NULL while enrolling */
     struct kgr_service *service;       /* NULL while enrolling */
     struct kgr_supervisor *supervisor; /* while serving */
 

@@ -116,6 +116,7 @@ const struct kgr_config_key kgr_settings_keys[] = {
      .max = 100 * 365 * 86400ll,
      .def = 90 * 86400},
     {.name = "access", .type = KGR_CONFIG_GROUPS, .live = true, .keys = kgr_access_keys},
+    {.name = "mirror", .type = KGR_CONFIG_GROUPS, .keys = kgr_mirror_keys},
     {.name = "limits", .type = KGR_CONFIG_GROUP, .keys = limit_keys},
     {.name = "log", .type = KGR_CONFIG_GROUP, .keys = log_keys},
     {.name = "metrics", .type = KGR_CONFIG_GROUP, .keys = kgr_config_metrics_keys},
@@ -236,6 +237,7 @@ enum kgr_error kgr_settings_open(struct kgr_settings *out, const char *path, boo
     out->brokers = brokers;
     if (files && brokers_right)
         kgr_brokers_check_files(&brokers, root);
+    out->num_mirrors = kgr_mirror_settings_read(out->mirrors, root, files);
     check_together(out, root);
     err = kgr_access_load(&policy, root, NULL);
     out->policy = policy;

@@ -6,11 +6,13 @@
 
 #include "agent/base/diag.h"
 #include "agent/base/log.h"
-#include "agent/daemon/config.h"
 #include "agent/tpm/access.h"
 #include "agent/node/custody.h"
+#include "agent/node/mirror/config.h"
 #include "agent/mqtt/broker.h"
 #include "agent/socket/account.h"
+
+struct kgr_config;
 
 struct kgr_policy;
 
@@ -55,6 +57,8 @@ struct kgr_settings {
     const char *metrics_file; /* for node_exporter; empty: none */
     uint32_t metrics_interval_s;
     uint32_t metrics_peers; /* at most so many have metrics of their own */
+    struct kgr_config_group mirrors[KGR_MIRROR_SETTINGS_MAX];
+    size_t num_mirrors;
 };
 
 /* The keys of agent.conf. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/support/node_pair.h"
 
+#include "agent/node/mirror/mirror.h"
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
 #include "agent/node/commands.h"
@@ -187,6 +188,8 @@ static void start_end(struct node_end *end, bool lease)
         err = kgr_pairs_load(&node->pairs, node->db, &node->anchor, now, &diag);
     if (err == KGR_OK)
         err = kgr_node_connect(node, &diag);
+    if (err == KGR_OK)
+        err = kgr_mirrors_new(&node->mirrors, node, &diag);
     if (err == KGR_OK)
         err = kgr_service_new(&node->service, node, &diag);
     if (err != KGR_OK)

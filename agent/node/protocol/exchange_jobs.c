@@ -9,6 +9,7 @@
 #include "agent/seal/digest.h"
 #include "agent/tpm/import.h"
 #include "agent/tpm/worker.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -306,6 +307,8 @@ void kgr_exchange_bury(struct kgr_node *node, struct kgr_ring_key *key)
 {
     if (key != NULL && node->service != NULL)
         kgr_service_unlisten(node->service, key);
+    if (key != NULL)
+        kgr_mirrors_changed(node->mirrors);
     if (key != NULL && !bury(node, key))
         keep(node, key);
 }

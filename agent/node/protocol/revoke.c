@@ -11,6 +11,7 @@
 #include "agent/tpm/slots.h"
 #include "agent/tpm/worker.h"
 #include "agent/wire/body_notice.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <stdlib.h>
 
@@ -177,6 +178,7 @@ static enum kgr_error on_end(struct kgr_node *node, uint64_t word)
     err = kgr_revoke_apply_all(node);
     for (size_t i = 0; i < node->pairs.num; i++)
         kgr_service_pair_changed(node->service, node->pairs.list[i]);
+    kgr_mirrors_end(node->mirrors);
     return err;
 }
 

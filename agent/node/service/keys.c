@@ -3,6 +3,7 @@
 #include "agent/node/service/service.h"
 #include "agent/node/service/parts.h"
 #include "agent/seal/digest.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <kgr/client.h>
 
@@ -493,6 +494,7 @@ void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair
     kgr_service_tell_pair(service, pair);
     kgr_service_wake_receivers(service);
     kgr_service_look_at_holds(service);
+    kgr_mirrors_changed(service->node->mirrors);
 }
 
 void kgr_service_synchronised(struct kgr_service *service)

@@ -197,6 +197,9 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_SUBSCRIBE] = kgr_service_subscribe,
     [KGR_IPC_EVENT] = kgr_service_next_event,
     [KGR_IPC_RELOAD] = kgr_service_reload,
+    [KGR_IPC_MIRROR_ADD] = kgr_service_mirror_add,
+    [KGR_IPC_MIRROR_LIST] = kgr_service_mirror_list,
+    [KGR_IPC_MIRROR_REMOVE] = kgr_service_mirror_remove,
 };
 
 void kgr_service_handle_request(struct kgr_service *service,

@@ -4,6 +4,7 @@
 #include "agent/node/broker.h"
 #include "agent/node/service/parts.h"
 #include "agent/tpm/worker.h"
+#include "agent/node/mirror/mirror.h"
 
 #include <kgr/client.h>
 
@@ -113,6 +114,8 @@ void kgr_service_describe(const struct kgr_service *service, struct kgr_peer_roo
         room->entry.error = KGR_ERR_REVOKED;
     if (key != NULL)
         describe_key(room, key, pair, usable, service->node->settings->overlap_s, now);
+    room->entry.mirrored = key != NULL && key->custody == KGR_WIRE_RESIDENT &&
+                           kgr_mirrors_cover(service->node->mirrors, &pair->ex.s.peer);
     if (expired && state == KGR_STATE_IDLE)
         room->entry.error = KGR_ERR_EXPIRED;
     explain(service, room, pair, now);

@@ -3,6 +3,7 @@
 
 #include "agent/audit/log.h"
 #include "agent/node/machines/exchange_state.h"
+#include "agent/node/store/mirror_rows.h"
 #include "agent/node/store/store_blobs.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ static const char *const migrations[] = {
     "  blocks INTEGER NOT NULL,"
     "  PRIMARY KEY (peer, place), UNIQUE (peer, generation)) STRICT, WITHOUT ROWID;",
     KGR_AUDIT_TABLE,
+    KGR_MIRRORS_TABLE,
 };
 
 const struct kgr_db_schema kgr_node_schema = {
