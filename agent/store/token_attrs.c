@@ -2,6 +2,7 @@
 #include "agent/store/token_attrs.h"
 
 #include "agent/base/attr.h"
+#include "agent/base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -45,8 +46,12 @@ void kgr_token_attrs_flag(struct kgr_token_attrs *attrs, uint64_t type, bool val
 void kgr_token_attrs_bytes(struct kgr_token_attrs *attrs, uint64_t type, struct kgr_slice value)
 {
     print(attrs, "  ? !!int \"%" PRIu64 "\"\n  : !!str \"", type);
-    for (size_t i = 0; i < value.len; i++)
-        print(attrs, "%02x", value.p[i]);
+    if (!attrs->failed && value.len * 2 < attrs->cap - attrs->len) {
+        (void)kgr_hex(attrs->text + attrs->len, value.p, value.len);
+        attrs->len += value.len * 2;
+    } else {
+        attrs->failed = true;
+    }
     print(attrs, "\",\n");
 }
 

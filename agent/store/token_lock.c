@@ -47,6 +47,8 @@ enum kgr_error kgr_token_lock_take(struct kgr_token_lock *lock, const char *path
 
         if (fd < 0)
             return refuse(lock, diag);
+        /* That library opens it for writing before it waits for the lock. Nothing to do for one that is another user's. */
+        (void)fchmod(fd, 0660);
         if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_there(fd, lock->path)) {
             lock->fd = fd;
             return KGR_OK;

@@ -226,7 +226,8 @@ static const char *primary_config(struct kgr_token_store *store,
 static bool is_primary(struct kgr_token_store *store, const char *config,
                        const struct kgr_token_primary *primary)
 {
-    if (config == NULL || primary->esys_tr.len * 2 + 1 > sizeof(store->scratch))
+    if (config == NULL || primary->esys_tr.len == 0 ||
+        primary->esys_tr.len * 2 + 1 > sizeof(store->scratch))
         return false;
     return strstr(config, kgr_hex(store->scratch, primary->esys_tr.p, primary->esys_tr.len)) !=
            NULL;

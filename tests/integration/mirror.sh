@@ -3,9 +3,10 @@
 # For tests of the mirror: stock tpm2-pkcs11 at the TPM of a node, while its agent does not run or both are behind tpm2-abrmd.
 # Sourced after common.sh, when LAB stands.
 
-MIRROR_STOCK=${KGR_TEST_TPM2_PKCS11:-$(echo /usr/lib/*/libtpm2_pkcs11.so.1)}
-for tool in "$MIRROR_STOCK" /usr/bin/tpm2_ptool /usr/bin/pkcs11-tool; do
-    [ -e "$tool" ] || { echo "skipped: no $tool (scripts/setup installs it)"; exit 77; }
+# Debian 13 has the library in another folder.
+MIRROR_STOCK=$(${KGR_TEST_INSIDE:-} sh -c 'ls /usr/lib/*/libtpm2_pkcs11.so.1 /usr/lib/*/pkcs11/libtpm2_pkcs11.so.1 2>/dev/null' | head -n 1 || true)
+for tool in "${MIRROR_STOCK:-libtpm2_pkcs11.so.1}" /usr/bin/tpm2_ptool /usr/bin/pkcs11-tool; do
+    ${KGR_TEST_INSIDE:-} test -e "$tool" || { echo "skipped: no $tool (scripts/setup installs it)"; exit 77; }
 done
 MIRROR_PROGRAM=$LAB_BUILD/tests/pkcs11_mirror
 MIRROR_MODULE=$LAB_LIB/libkgr-pkcs11.so

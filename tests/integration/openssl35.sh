@@ -5,7 +5,7 @@
 # build at the paths they have here, so that the agents stay outside. All mounts are in namespaces of their
 # own and end with their processes. Sourced after common.sh.
 
-# trixie_up: makes it, or skips the test.
+# trixie_up: makes it, with the packages ,A,B that TRIXIE_MORE names too, or skips the test.
 trixie_up()
 {
     local mirror name
@@ -16,7 +16,7 @@ trixie_up()
         # The mirror is this host's.
         mirror=$(apt-cache policy |
             sed -n 's/^ *[0-9]* \(https*:[^ ]*\) .*main amd64.*/\1/p' | grep -v security | head -n 1)
-        unshare -m debootstrap --variant=minbase --include=openssl,libssl-dev,libcmocka0,opensc trixie "$TRIXIE" \
+        unshare -m debootstrap --variant=minbase "--include=openssl,libssl-dev,libcmocka0,opensc${TRIXIE_MORE:-}" trixie "$TRIXIE" \
             ${mirror:+"$mirror"} >"$WORK/debootstrap.log" 2>&1 ||
             { tail -n 20 "$WORK/debootstrap.log" >&2; fail "debootstrap of Debian 13"; }
     fi

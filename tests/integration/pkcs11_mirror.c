@@ -288,14 +288,21 @@ static void load(const char *path)
     ok(get(&p11), "C_GetFunctionList");
 }
 
-static CK_SLOT_ID first_token(void)
+/* The mirror's among the tokens of a store, or the one that there is. */
+static CK_SLOT_ID find_token(bool stock)
 {
     CK_SLOT_ID slots[8];
+    CK_TOKEN_INFO info;
     CK_ULONG num = 8;
 
     ok(p11->C_GetSlotList(CK_TRUE, slots, &num), "C_GetSlotList");
-    CHECK(num > 0);
-    return slots[0];
+    for (CK_ULONG i = 0; i < num; i++) {
+        ok(p11->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
+        if (!stock || memcmp(info.label, "kgr ", 4) == 0)
+            return slots[i];
+    }
+    CHECK(!"a token");
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -315,7 +322,8 @@ int main(int argc, char **argv)
         iv[i] = (uint8_t)i;
     load(argv[1]);
     ok(p11->C_Initialize(&args), "C_Initialize");
-    ok(p11->C_OpenSession(first_token(), CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+    ok(p11->C_OpenSession(find_token(stock), CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+                          &session),
        "C_OpenSession");
     if (stock)
         ok(p11->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)argv[2], strlen(argv[2])), "C_Login");

@@ -48,6 +48,7 @@ void kgr_mirror_drop(struct kgr_mirrors *mirrors, struct kgr_mirror *mirror)
     mirrors->num--;
     free(mirror->store);
     free(mirror->peers);
+    free(mirror->pin_file);
     free(mirror);
 }
 

@@ -74,6 +74,7 @@ static uint64_t retry_of(enum kgr_error err)
     case KGR_ERR_NOT_AUTHORIZED: /* a second try of a PIN would be counted too */
     case KGR_ERR_EXISTS:
     case KGR_ERR_STATE:
+    case KGR_ERR_UNSUPPORTED:
         return UINT64_MAX;
     default:
         return now + RETRY_MS;
@@ -126,6 +127,7 @@ static enum kgr_error added(struct visit *visit, enum kgr_error err, struct kgr_
         undo(visit);
     } else {
         note(mirror, err, kgr_diag_text(diag, err), retry_of(err));
+        mirror->due = true;
     }
     return err;
 }
@@ -138,6 +140,7 @@ static enum kgr_error removed(struct visit *visit, enum kgr_error err, struct kg
         err = kgr_mirror_save(visit->mirrors, mirror, true, diag);
     if (err != KGR_OK) {
         note(mirror, err, kgr_diag_text(diag, err), retry_of(err));
+        mirror->due = true;
         return err;
     }
     kgr_info("mirror_removed", "store=\"%s\" token=\"%s\"", mirror->store, mirror->token);
@@ -156,8 +159,7 @@ static void applied(struct visit *visit, enum kgr_error err, const struct kgr_di
         settled(visit->mirrors, mirror, visit->job);
     if (err == KGR_OK && !kgr_mirror_is_current(visit->mirrors->node, &mirror->primary))
         note_stale(mirror);
-    if (err != KGR_OK && mirror->retry_ms != UINT64_MAX)
-        mirror->due = true;
+    mirror->due = mirror->due || err != KGR_OK;
 }
 
 static enum kgr_error run_visit(struct kgr_tpm *tpm, void *ctx, struct kgr_diag *diag)
@@ -170,9 +172,10 @@ static enum kgr_error run_visit(struct kgr_tpm *tpm, void *ctx, struct kgr_diag 
 static void end_visit(void *ctx, enum kgr_error err, const struct kgr_diag *given)
 {
     struct visit *visit = ctx;
+    struct kgr_mirrors *mirrors = visit->mirrors;
     struct kgr_diag diag = given != NULL ? *given : (struct kgr_diag){{0}};
 
-    visit->mirrors->busy = false;
+    mirrors->busy = false;
     switch (visit->job->what) {
     case KGR_MIRROR_ADD:
         err = added(visit, err, &diag);
@@ -189,6 +192,8 @@ static void end_visit(void *ctx, enum kgr_error err, const struct kgr_diag *give
     kgr_mirror_job_free(visit->job);
     free(visit->before);
     free(visit);
+    if (mirrors->ending)
+        kgr_mirrors_end(mirrors);
 }
 
 /* begin takes over job; on failure it is freed, and nobody is called. */
@@ -224,8 +229,10 @@ static enum kgr_error remake(struct kgr_mirrors *mirrors, struct kgr_mirror *mir
     struct kgr_mirror_job *job = NULL;
     struct visit *visit;
     struct kgr_pin pin = {0};
-    enum kgr_error err = kgr_pin_load(&pin, mirror->pin_file, diag);
+    enum kgr_error err = kgr_mirror_check_peer(mirrors->node, NULL, diag);
 
+    if (err == KGR_OK)
+        err = kgr_pin_load(&pin, mirror->pin_file, diag);
     if (err == KGR_OK)
         err = kgr_mirror_plan(&job, mirrors->node, mirror, KGR_MIRROR_ADD,
                               kgr_slice(pin.bytes, pin.len));
@@ -299,8 +306,12 @@ void kgr_mirrors_end(struct kgr_mirrors *mirrors)
 {
     struct kgr_mirror *next;
 
-    for (struct kgr_mirror *mirror = mirrors == NULL ? NULL : mirrors->list; mirror != NULL;
-         mirror = next) {
+    if (mirrors == NULL)
+        return;
+    mirrors->ending = mirrors->busy;
+    if (mirrors->busy)
+        return; /* a visit has one of them in hand */
+    for (struct kgr_mirror *mirror = mirrors->list; mirror != NULL; mirror = next) {
         struct kgr_diag diag = {{0}};
         struct kgr_mirror_job *job = NULL;
         struct visit visit = {.mirrors = mirrors, .mirror = mirror};
@@ -498,7 +509,9 @@ static enum kgr_error want(struct kgr_mirrors *mirrors, struct kgr_config_group 
         if (err == KGR_OK)
             err = kgr_mirror_add_peer(mirror, &peer);
     }
-    mirror->pin_file = kgr_config_text(group, "pin_file");
+    mirror->pin_file = strdup(kgr_config_text(group, "pin_file"));
+    if (mirror->pin_file == NULL)
+        err = KGR_ERR_NO_MEMORY;
     mirror->configured = true;
     mirror->wanted = true;
     mirror->due = true;

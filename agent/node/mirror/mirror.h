@@ -28,12 +28,12 @@ struct kgr_mirror {
     struct kgr_nid *peers; /* owned */
     size_t num_peers;      /* 0: all */
     bool configured;
-    bool wanted;          /* configured, and still is */
-    const char *pin_file; /* configured; borrowed */
-    bool due;             /* to be visited */
-    uint64_t retry_ms;    /* not before; 0: at once, UINT64_MAX: not until something changes */
-    uint32_t objects;     /* that stand in the token */
-    enum kgr_error err;   /* of the last visit */
+    bool wanted;        /* configured, and still is */
+    char *pin_file;     /* configured; owned */
+    bool due;           /* to be visited */
+    uint64_t retry_ms;  /* not before; 0: at once, UINT64_MAX: not until something changes */
+    uint32_t objects;   /* that stand in the token */
+    enum kgr_error err; /* of the last visit */
     char reason[200];
 };
 
@@ -41,7 +41,8 @@ struct kgr_mirrors {
     struct kgr_node *node; /* borrowed */
     struct kgr_mirror *list;
     size_t num;
-    bool busy; /* a visit is under way */
+    bool busy;   /* a visit is under way */
+    bool ending; /* after it every token goes */
 };
 
 /* kgr_mirrors_new loads them, and plans what the configuration wants. */

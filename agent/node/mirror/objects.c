@@ -28,7 +28,9 @@ enum {
     WRAP = 0x106,
     UNWRAP = 0x107,
     SIGN = 0x108,
+    SIGN_RECOVER = 0x109,
     VERIFY = 0x10a,
+    VERIFY_RECOVER = 0x10b,
     DERIVE = 0x10c,
     START_DATE = 0x110,
     END_DATE = 0x111,
@@ -128,7 +130,9 @@ static void put_names(struct kgr_token_attrs *attrs, const struct kgr_mirror_key
 static void put_all(struct kgr_token_attrs *attrs, const struct kgr_mirror_key *key, bool mac)
 {
     static const uint64_t always[] = {TOKEN, PRIVATE, SENSITIVE};
-    static const uint64_t never[] = {TRUSTED,
+    static const uint64_t never[] = {SIGN_RECOVER,
+                                     VERIFY_RECOVER,
+                                     TRUSTED,
                                      WRAP,
                                      UNWRAP,
                                      DERIVE,
