@@ -62,6 +62,15 @@ int64_t kgr_clock_wall_s(void)
     return (int64_t)ts.tv_sec;
 }
 
+int64_t kgr_clock_jump(struct kgr_clock_look *last, const struct kgr_clock_look *now)
+{
+    int64_t passed_s = (int64_t)((now->boot_ms - last->boot_ms) / 1000);
+    int64_t jump_s = last->boot_ms == 0 ? 0 : now->wall_s - last->wall_s - passed_s;
+
+    *last = *now;
+    return jump_s > KGR_CLOCK_JUMP_S || jump_s < -KGR_CLOCK_JUMP_S ? jump_s : 0;
+}
+
 void kgr_random(void *out, size_t len)
 {
     uint8_t *p = out;

@@ -16,6 +16,17 @@ uint64_t kgr_clock_boot_ns(void);
 void kgr_clock_boot_id(uint8_t out[KGR_BOOT_ID_LEN]);
 /* Seconds of CLOCK_REALTIME: shown and written, never decided on. */
 int64_t kgr_clock_wall_s(void);
+/* Both clocks at one moment; zeroed: none yet. */
+struct kgr_clock_look {
+    uint64_t boot_ms;
+    int64_t wall_s;
+};
+/*
+ * kgr_clock_jump tells by how many seconds the wall clock was set between the last look and now, which takes its place; 0 for less
+ * than a minute: it is being kept. Pure.
+ */
+#define KGR_CLOCK_JUMP_S 60
+int64_t kgr_clock_jump(struct kgr_clock_look *last, const struct kgr_clock_look *now);
 
 /* kgr_random fills out from the kernel's generator; for identifiers, nonces and IVs. Aborts if the kernel has none. */
 void kgr_random(void *out, size_t len);

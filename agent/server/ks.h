@@ -123,6 +123,8 @@ struct kgr_ks_stats {
     uint64_t orders[KGR_ERR_COUNT]; /* carried out, by status */
     uint64_t orders_refused;
     uint64_t nksk_renewals;
+    struct kgr_clock_look looked;
+    bool clock_jumped;
     uint64_t saved_ms; /* the metrics, to their file */
     bool save_failed;
 };

@@ -89,6 +89,7 @@ static void write_alarms(struct kgr_metrics *m, const struct kgr_ks *ks)
     kgr_metric_u64(m, KGR_LABELS("name", "tpm_lockout"), kgr_tpm_worker_lockout(ks->worker));
     kgr_metric_u64(m, KGR_LABELS("name", "entropy"),
                    kgr_entropy_pool_describe(ks->entropy, sources, sizeof sources, true) > 0);
+    kgr_metric_u64(m, KGR_LABELS("name", "clock"), ks->stats.clock_jumped);
     kgr_metric_u64(m, KGR_LABELS("name", "happened"), ks->num_alarms > 0);
 }
 

@@ -82,6 +82,24 @@ static void on_message(void *arg, const char *topic, struct kgr_slice payload)
     kgr_ks_frames_receive(arg, payload);
 }
 
+/* A wrong wall clock refuses orders and credentials (docs/protocol.md, section 6.3). */
+static void look_at_clock(struct kgr_ks *ks)
+{
+    const struct kgr_clock_look now = {kgr_clock_boot_ms(), kgr_clock_wall_s()};
+    int64_t jump_s = kgr_clock_jump(&ks->stats.looked, &now);
+    char text[64];
+
+    if (jump_s == 0)
+        return;
+    ks->stats.clock_jumped = true;
+    kgr_ks_alarm(ks,
+                 "the wall clock was set by %" PRId64
+                 " s: while it is wrong, orders and credentials are refused",
+                 jump_s);
+    (void)snprintf(text, sizeof text, "the wall clock was set by %" PRId64 " s", jump_s);
+    kgr_ks_audit_alone(ks, KGR_AUDIT_SERVICE, KGR_OK, text);
+}
+
 static void on_timer(void *arg)
 {
     struct kgr_ks *ks = arg;
@@ -89,6 +107,7 @@ static void on_timer(void *arg)
     kgr_ks_enrolment_expire(ks);
     kgr_ks_exchanges_timer(ks);
     kgr_ks_notify_timer(ks);
+    look_at_clock(ks);
     kgr_ks_audit_timer(ks);
     kgr_log_tell();
     kgr_ks_metrics_timer(ks);

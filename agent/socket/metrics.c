@@ -2,6 +2,7 @@
 #include "agent/socket/metrics.h"
 
 #include "agent/socket/tally.h"
+#include "agent/socket/workers.h"
 
 static void write_requests(struct kgr_metrics *m, const struct kgr_tally *tally)
 {
@@ -22,6 +23,20 @@ static void write_requests(struct kgr_metrics *m, const struct kgr_tally *tally)
             }
 }
 
+static void write_rings(struct kgr_metrics *m, const struct kgr_workers *workers)
+{
+    struct kgr_workers_stats stats;
+
+    kgr_workers_stats(workers, &stats);
+    kgr_metric_gauge(m, "kgr_rings", "Rings in shared memory that clients have now.", stats.rings);
+    kgr_metric_counter(m, "kgr_ring_requests_total", "Requests that workers took from rings.",
+                       stats.requests);
+    kgr_metric_counter(m, "kgr_ring_requests_handed_total",
+                       "Of those, the ones handed on to the loop.", stats.handed);
+    kgr_metric_counter(m, "kgr_ring_breaches_total",
+                       "Rings that ended because their client broke the rules.", stats.breaches);
+}
+
 void kgr_metrics_server(struct kgr_metrics *m, struct kgr_server *server)
 {
     struct kgr_server_stats stats;
@@ -35,6 +50,8 @@ void kgr_metrics_server(struct kgr_metrics *m, struct kgr_server *server)
     kgr_metric_u64(m, KGR_LABELS("cause", "access"), stats.refused_access);
     kgr_metric_u64(m, KGR_LABELS("cause", "quota"), stats.refused_quota);
     kgr_metric_u64(m, KGR_LABELS("cause", "malformed"), stats.malformed);
+    if (kgr_server_workers(server) != NULL)
+        write_rings(m, kgr_server_workers(server));
     write_requests(m, kgr_server_tally(server));
 }
 

@@ -513,3 +513,8 @@ struct kgr_tally *kgr_server_tally(struct kgr_server *server)
 {
     return &server->tally;
 }
+
+const struct kgr_workers *kgr_server_workers(const struct kgr_server *server)
+{
+    return server->options.workers;
+}

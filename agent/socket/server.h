@@ -117,3 +117,5 @@ KGR_MUST_CHECK enum kgr_error kgr_server_set(struct kgr_server *server, struct k
 void kgr_server_stats(const struct kgr_server *server, struct kgr_server_stats *out);
 /* kgr_server_tally: the requests that were answered; those through rings are added by whoever answers them. */
 struct kgr_tally *kgr_server_tally(struct kgr_server *server);
+/* kgr_server_workers borrows those of the options; NULL: there are no rings. */
+const struct kgr_workers *kgr_server_workers(const struct kgr_server *server);

@@ -127,6 +127,9 @@ static void request(uint16_t op, struct kgr_slice in)
     case KGR_IPC_SUBSCRIBE:
         FUZZ_ROUND_TRIP(struct kgr_slice, kgr_ipc_subscribe_decode, subscribe_encode, in);
         break;
+    case KGR_IPC_AUDIT:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_audit, kgr_ipc_audit_decode, kgr_ipc_audit_encode, in);
+        break;
     case KGR_IPC_KEYS:
         FUZZ_ROUND_TRIP(struct kgr_ipc_keys, kgr_ipc_keys_decode, kgr_ipc_keys_encode, in);
         break;

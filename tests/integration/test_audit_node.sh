@@ -4,7 +4,8 @@
 # and signed by the TPM; whatever is changed or cut in an exported log is found, with the first bad record named.
 . "$(dirname "$0")/common.sh"
 
-lab_up "$WORK/lab" --nodes 2
+# Somebody who may look, and nothing else (docs/access.md); only root can be him.
+LAB_AGENT_EXTRA_1='access = ( { users = "61001"; rights = "list"; } );' lab_up "$WORK/lab" --nodes 2
 LAB=$WORK/lab
 . "$LAB/env"
 id2=$(lab_id 2)
@@ -27,6 +28,13 @@ says 'exchange .*generation 1: in force'
 says 'exchange .*generation 2: received'
 says 'exchange .*generation 2: in force'
 says 'renewal .*NKSK'
+if [ "$(id -u)" = 0 ]; then
+    chmod 711 "$WORK" "$LAB" "$LAB/node-1"
+    cp "$LAB_BIN/kgrctl" "$WORK/kgrctl" && chmod 755 "$WORK/kgrctl"
+    echo x | setpriv --reuid 61001 --regid 61001 --clear-groups env "KGR_AGENT=$KGR_AGENT_1" "$WORK/kgrctl" seal "$id2" >/dev/null 2>&1 &&
+        fail "a stranger sealed"
+    says "refused .*$id2.*uid 61001"
+fi
 [ "$("${ctl[@]}" audit | grep -c 'generation 2: in force')" = 1 ] || fail "one exchange, several records"
 
 # Who wrote the newest record down finds it again after a crash.

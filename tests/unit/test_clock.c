@@ -107,9 +107,29 @@ static void bucket_of_no_rate_stays_empty(void **state)
     assert_int_equal(take_all(&b, UINT64_MAX), 0);
 }
 
+static void wall_clock_that_is_set_is_told_once(void **state)
+{
+    struct kgr_clock_look last = {0, 0};
+    struct kgr_clock_look now = {1000, 5000};
+
+    (void)state;
+    assert_int_equal(kgr_clock_jump(&last, &now), 0); /* the first look */
+    now = (struct kgr_clock_look){11000, 5010};
+    assert_int_equal(kgr_clock_jump(&last, &now), 0);
+    now = (struct kgr_clock_look){21000, 5079}; /* it is being kept */
+    assert_int_equal(kgr_clock_jump(&last, &now), 0);
+    now = (struct kgr_clock_look){31000, 5089 + 3600};
+    assert_int_equal(kgr_clock_jump(&last, &now), 3600);
+    now = (struct kgr_clock_look){41000, 5099 + 3600};
+    assert_int_equal(kgr_clock_jump(&last, &now), 0);
+    now = (struct kgr_clock_look){51000, 100};
+    assert_int_equal(kgr_clock_jump(&last, &now), 100 - (5109 + 3600));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wall_clock_that_is_set_is_told_once),
         cmocka_unit_test(boot_clock_never_goes_back),
         cmocka_unit_test(random_fills_every_byte),
         cmocka_unit_test(bucket_gives_its_burst_then_its_rate),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/base/buf.h"
+#include "agent/base/clock.h"
 #include "agent/base/diag.h"
 #include "agent/node/machines/event_queue.h"
 #include "agent/node/machines/mailbox.h"
@@ -54,8 +55,7 @@ struct kgr_service {
     /* Events. */
     struct kgr_subscription *subscriptions; /* owned list */
     size_t num_subscriptions;
-    uint64_t looked_ms; /* at warnings; 0: never */
-    int64_t looked_wall_s;
+    struct kgr_clock_look looked;  /* at warnings */
     int64_t clock_jump_s;          /* the last one of the wall clock; 0: none */
     bool warned[KGR_NUM_WARNINGS]; /* what was wrong then */
     uint64_t saved_ms;             /* the metrics, to their file */

@@ -166,22 +166,18 @@ void kgr_service_warnings(const struct kgr_service *service, struct kgr_warnings
     look_at_host(service, out);
 }
 
-/* How far the wall clock went beside the boot's; only a jump since the last look counts. */
 static void look_at_clock(struct kgr_service *service, uint64_t now_ms)
 {
-    int64_t wall = kgr_clock_wall_s();
-    int64_t passed = (int64_t)((now_ms - service->looked_ms) / 1000);
-    int64_t jump = wall - service->looked_wall_s - passed;
+    const struct kgr_clock_look now = {now_ms, kgr_clock_wall_s()};
+    int64_t jump_s = kgr_clock_jump(&service->looked, &now);
     char text[64];
 
-    if (service->looked_ms != 0 && (jump > JUMP_S || jump < -JUMP_S)) {
-        service->clock_jump_s = jump;
-        (void)snprintf(text, sizeof(text), "the wall clock was set by %" PRId64 " s", jump);
-        kgr_node_audit(service->node,
-                       &(struct kgr_audit_event){.what = KGR_AUDIT_SERVICE, .text = text});
-    }
-    service->looked_ms = now_ms;
-    service->looked_wall_s = wall;
+    if (jump_s == 0)
+        return;
+    service->clock_jump_s = jump_s;
+    (void)snprintf(text, sizeof(text), "the wall clock was set by %" PRId64 " s", jump_s);
+    kgr_node_audit(service->node,
+                   &(struct kgr_audit_event){.what = KGR_AUDIT_SERVICE, .text = text});
 }
 
 /* Events of their own tell of broker, KS and disk; keys are told by the machine that should renew them. */
@@ -193,7 +189,7 @@ static bool is_told(enum kgr_warning warning)
 
 uint64_t kgr_service_warning_deadline(const struct kgr_service *service)
 {
-    return service->looked_ms + LOOK_MS;
+    return service->looked.boot_ms + LOOK_MS;
 }
 
 void kgr_service_warning_timer(struct kgr_service *service, uint64_t now_ms)
