@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/tpm/worker.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "agent/base/clock.h"
 #include "agent/base/log.h"
@@ -40,8 +41,13 @@ struct kgr_tpm_worker {
     void *notify_ctx;
     size_t max_jobs;
     pthread_t thread;
+    /*
+     * A byte in it wakes the thread. Not a condition: the kernel takes a write for the last thing that the writer does before it
+     * sleeps, and lets the thread run where he runs, instead of waking another processor for it.
+     */
+    int bell[2];
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t wake;
+    bool sleeping;        /* it waits for a byte */
     struct list waiting[KGR_TPM_NUM_PRIORITIES];
     struct list ended;
     uint64_t turn;                           /* of the bulk job that runs, or ran last */
@@ -145,16 +151,18 @@ static void wait_for_job(struct kgr_tpm_worker *worker)
     uint32_t ms = worker->is_untold         ? KGR_TPM_LAZY_MS
                   : worker->failing_ms != 0 ? PING_FAILING_MS
                                             : PING_MS;
-    struct timespec until;
+    struct pollfd bell = {.fd = worker->bell[0], .events = POLLIN};
+    uint8_t bytes[16];
+    bool rung;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    if (pthread_cond_timedwait(&worker->wake, &worker->lock, &until) != ETIMEDOUT)
+    worker->sleeping = true;
+    (void)pthread_mutex_unlock(&worker->lock);
+    rung = poll(&bell, 1, (int)ms) != 0; /* interrupted: as good as rung */
+    if (rung)
+        (void)!read(worker->bell[0], bytes, sizeof(bytes)); /* what more there is rings once more */
+    (void)pthread_mutex_lock(&worker->lock);
+    worker->sleeping = false;
+    if (rung)
         return;
     if (worker->is_untold)
         tell(worker);
@@ -279,17 +287,15 @@ static void *run(void *arg)
     return NULL;
 }
 
-static bool init_wake(pthread_cond_t *wake)
+/* Called with the lock, which it gives back. */
+static void unlock_and_wake(struct kgr_tpm_worker *worker)
 {
-    pthread_condattr_t attr;
-    bool ok = pthread_condattr_init(&attr) == 0;
+    bool sleeping = worker->sleeping;
 
-    if (!ok)
-        return false;
-    ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-         pthread_cond_init(wake, &attr) == 0;
-    (void)pthread_condattr_destroy(&attr);
-    return ok;
+    worker->sleeping = false;
+    (void)pthread_mutex_unlock(&worker->lock);
+    if (sleeping)
+        (void)!write(worker->bell[1], "", 1); /* full: it is awake long since */
 }
 
 enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm *tpm,
@@ -307,15 +313,16 @@ enum kgr_error kgr_tpm_worker_start(struct kgr_tpm_worker **out, struct kgr_tpm 
     kgr_tpm_set_others(tpm, &(struct kgr_tpm_others){others_wait, run_others, worker});
     if (pthread_mutex_init(&worker->lock, NULL) != 0)
         goto no_lock;
-    if (!init_wake(&worker->wake))
-        goto no_cond;
+    if (pipe2(worker->bell, O_CLOEXEC | O_NONBLOCK) != 0)
+        goto no_bell;
     if (pthread_create(&worker->thread, NULL, run, worker) != 0)
         goto no_thread;
     *out = worker;
     return KGR_OK;
 no_thread:
-    (void)pthread_cond_destroy(&worker->wake);
-no_cond:
+    (void)close(worker->bell[0]);
+    (void)close(worker->bell[1]);
+no_bell:
     (void)pthread_mutex_destroy(&worker->lock);
 no_lock:
     kgr_tpm_set_others(tpm, &(struct kgr_tpm_others){NULL, NULL, NULL});
@@ -347,10 +354,7 @@ enum kgr_error kgr_tpm_worker_submit(struct kgr_tpm_worker *worker, enum kgr_tpm
             append(&worker->waiting[priority], item);
         item = NULL;
     }
-    (void)pthread_mutex_unlock(&worker->lock);
-    if (item == NULL)
-        (void)pthread_cond_signal(
-            &worker->wake); /* not with the lock, for which it would wait then */
+    unlock_and_wake(worker); /* in vain when it was not taken, which does no harm */
     free(item);
     return err;
 }
@@ -438,13 +442,13 @@ void kgr_tpm_worker_stop(struct kgr_tpm_worker *worker)
         return;
     (void)pthread_mutex_lock(&worker->lock);
     worker->stopping = true;
-    (void)pthread_cond_signal(&worker->wake);
-    (void)pthread_mutex_unlock(&worker->lock);
+    unlock_and_wake(worker);
     (void)pthread_join(worker->thread, NULL);
     cancel_waiting(worker);
     (void)kgr_tpm_worker_drain(worker); /* nobody asks how many */
     kgr_tpm_close(worker->tpm);
-    (void)pthread_cond_destroy(&worker->wake);
+    (void)close(worker->bell[0]);
+    (void)close(worker->bell[1]);
     (void)pthread_mutex_destroy(&worker->lock);
     free(worker);
 }
