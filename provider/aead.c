@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/base/buf.h"
 #include "agent/base/secret.h"
+#include "agent/client/etm.h"
 #include "provider/cipher.h"
 #include "provider/error.h"
 #include "provider/hmac.h"
@@ -35,6 +36,15 @@ struct aead {
     bool iv_used; /* a message was begun under it */
     bool tag_set; /* tag is what the caller gave, or what we made */
     uint8_t tag[TAG_MAX];
+    /*
+     * A context that is initialised again by an IV alone asks for no generation: the first request for the message says which
+     * one it was.
+     */
+    bool unpinned;
+    /* If the data that came is all: the last block of E, and the tag in ahead_tag. */
+    bool ahead;
+    uint8_t ahead_last[KGR_BLOCK_LEN];
+    uint8_t ahead_tag[TAG_MAX];
 };
 
 static OSSL_FUNC_cipher_freectx_fn aead_freectx;
@@ -96,6 +106,15 @@ static void *aead_dupctx(void *cctx)
     return copy;
 }
 
+/* goes_on: the key is that of the message before, which was found usable. */
+static bool goes_on(const struct aead *a, const struct kgr_prov_cipher_input *in,
+                    const OSSL_PARAM params[])
+{
+    return in->skey == NULL && in->key == NULL && in->iv != NULL &&
+           (params == NULL || params[0].key == NULL) && a->cbc.key.suite == a->cbc.spec->suite &&
+           (a->unpinned || kgr_prov_key_is_pinned(&a->cbc.key));
+}
+
 /* One IV serves one message: the next needs another, even if its first init does not bring it. */
 static int init(struct aead *a, bool encrypt, const struct kgr_prov_cipher_input *in,
                 const OSSL_PARAM params[])
@@ -110,6 +129,11 @@ static int init(struct aead *a, bool encrypt, const struct kgr_prov_cipher_input
     a->iv_used = false;
     if (encrypt || a->cbc.encrypt) {
         a->tag_set = false; /* what an encryption made verifies nothing */
+    }
+    a->ahead = false;
+    a->unpinned = goes_on(a, in, params);
+    if (a->unpinned) {
+        return kgr_prov_cipher_again(&a->cbc, encrypt, in) == KGR_OK;
     }
     return kgr_prov_cipher_init(&a->cbc, encrypt, in, params) == KGR_OK &&
            set_own_params(a, params);
@@ -227,22 +251,110 @@ static void free_aside(uint8_t *aside, size_t in_len)
     free(aside);
 }
 
+/* one_request tells whether the message, if it has no more data than these, is one for the agent. */
+static bool one_request(const struct aead *a, size_t in_len)
+{
+    return !a->begun && !a->hmac.streamed && !a->hmac.broken && a->aad_len <= KGR_AAD_MAX &&
+           in_len <= KGR_DATA_MAX - KGR_AAD_MAX - 2 * KGR_BLOCK_LEN;
+}
+
+static struct kgr_slice aad_of(const struct aead *a)
+{
+    return kgr_slice(a->hmac.data, a->hmac.data_len);
+}
+
+/* key_of is the key to ask for: the pinned one, or while there is none the one that would be. */
+static struct kgr_key key_of(const struct aead *a)
+{
+    return kgr_prov_key_wanted(a->cbc.prov, &a->cbc.key);
+}
+
+/* pin is for what needs more requests than one. */
+static enum kgr_error pin(struct aead *a)
+{
+    a->unpinned = false;
+    return kgr_prov_cipher_ready(&a->cbc);
+}
+
+static enum kgr_error whole_failed(struct aead *a, enum kgr_error err, const struct kgr_key *key)
+{
+    struct kgr_prov_key named = {.named = *key};
+    char uri[KGR_DIAG_MAX];
+
+    a->cbc.broken = true;
+    return kgr_prov_refused(a->cbc.prov, err, kgr_prov_key_uri(uri, &named));
+}
+
+/*
+ * encrypt_whole gets E and the tag of all that came in one request, keeps the end of it for the case that no more comes, and goes on
+ * as if the blocks before it had been encrypted and MACed one by one. KGR_ERR_UNSUPPORTED, and nothing done: an older agent.
+ */
+static enum kgr_error encrypt_whole(struct aead *a, uint8_t *aside, size_t *out_len,
+                                    const uint8_t *in, size_t in_len)
+{
+    size_t whole = in_len - in_len % KGR_BLOCK_LEN;
+    struct kgr_prov_cipher *c = &a->cbc;
+    struct kgr_key key = key_of(a);
+    enum kgr_error err =
+        kgr_etm_encrypt(c->prov->client, &key, c->first_iv, aad_of(a), kgr_slice(in, in_len), aside,
+                        a->ahead_tag, c->spec->tag_len);
+
+    if (err == KGR_ERR_UNSUPPORTED) {
+        return err;
+    }
+    if (err != KGR_OK) {
+        return whole_failed(a, err, &key);
+    }
+    kgr_prov_key_set_pinned(&c->key, &key, c->spec->suite);
+    a->unpinned = false;
+    err = begin_data(a);
+    if (err == KGR_OK) {
+        err = mac(a, aside, whole);
+    }
+    if (err != KGR_OK) {
+        return err;
+    }
+    if (whole > 0) {
+        memcpy(c->iv, aside + whole - KGR_BLOCK_LEN, KGR_BLOCK_LEN);
+    }
+    memcpy(c->pending, in + whole, in_len - whole);
+    c->num_pending = in_len - whole;
+    memcpy(a->ahead_last, aside + whole, KGR_BLOCK_LEN);
+    a->ahead = true;
+    *out_len = whole;
+    return KGR_OK;
+}
+
+static enum kgr_error encrypt_part(struct aead *a, uint8_t *aside, size_t *out_len, size_t out_cap,
+                                   const uint8_t *in, size_t in_len)
+{
+    enum kgr_error err = pin(a);
+
+    a->ahead = false;
+    if (err == KGR_OK) {
+        err = begin_data(a);
+    }
+    if (err == KGR_OK) {
+        err = kgr_prov_block_update(&a->cbc, aside, out_len, out_cap, in, in_len);
+    }
+    return err == KGR_OK ? mac(a, aside, *out_len) : err;
+}
+
 static enum kgr_error encrypt(struct aead *a, uint8_t *out, size_t *out_len, size_t out_cap,
                               const uint8_t *in, size_t in_len)
 {
     uint8_t *aside = new_aside(a, in_len);
     size_t n = 0;
-    enum kgr_error err;
+    enum kgr_error err = KGR_ERR_UNSUPPORTED;
 
     if (aside == NULL) {
         return KGR_ERR_NO_MEMORY;
     }
-    err = begin_data(a);
-    if (err == KGR_OK) {
-        err = kgr_prov_block_update(&a->cbc, aside, &n, out_cap, in, in_len);
+    if (one_request(a, in_len) && in_len - in_len % KGR_BLOCK_LEN <= out_cap) {
+        err = encrypt_whole(a, aside, &n, in, in_len);
     }
-    if (err == KGR_OK) {
-        err = mac(a, aside, n);
+    if (err == KGR_ERR_UNSUPPORTED && !a->cbc.broken) {
+        err = encrypt_part(a, aside, &n, out_cap, in, in_len);
     }
     if (err == KGR_OK) {
         memcpy(out, aside, n);
@@ -274,12 +386,68 @@ static enum kgr_error decrypt_verified(struct aead *a, uint8_t *out, size_t *out
     return err;
 }
 
+static enum kgr_error refuse_forged(struct aead *a, const char *peer)
+{
+    a->cbc.broken = true;
+    return kgr_prov_refuse(a->cbc.prov, KGR_ERR_CORRUPT, KGR_PROV_R_BAD_TAG, "%s", peer);
+}
+
+/* open_whole verifies and decrypts in one request. KGR_ERR_UNSUPPORTED, and nothing done: an older agent. */
+static enum kgr_error open_whole(struct aead *a, uint8_t *out, size_t *out_len, const uint8_t *in,
+                                 size_t in_len)
+{
+    const struct kgr_key key = key_of(a);
+    enum kgr_error err = kgr_etm_decrypt(a->cbc.prov->client, &key, a->cbc.first_iv, aad_of(a),
+                                         kgr_slice(in, in_len),
+                                         kgr_slice(a->tag, a->cbc.spec->tag_len), out, out_len);
+
+    if (err == KGR_ERR_UNSUPPORTED) {
+        return err;
+    }
+    a->begun = true;
+    a->iv_used = true;
+    a->cbc.used = true;
+    if (err == KGR_ERR_CORRUPT) {
+        return refuse_forged(a, key.peer);
+    }
+    if (err != KGR_OK) {
+        return whole_failed(a, err, &key);
+    }
+    kgr_prov_hmac_restart(a->cbc.prov, &a->hmac);
+    a->done = true;
+    return KGR_OK;
+}
+
+static enum kgr_error open_parts(struct aead *a, uint8_t *out, size_t *out_len, size_t out_cap,
+                                 const uint8_t *in, size_t in_len)
+{
+    uint8_t tag[TAG_MAX];
+    enum kgr_error err = pin(a);
+
+    if (err == KGR_OK) {
+        err = begin_data(a);
+    }
+    if (err == KGR_OK) {
+        err = mac(a, in, in_len);
+    }
+    if (err == KGR_OK) {
+        err = finish_mac(a, tag);
+    }
+    if (err == KGR_OK && !kgr_equal_ct(tag, a->tag, a->cbc.spec->tag_len)) {
+        return refuse_forged(a, a->cbc.key.pinned.peer);
+    }
+    if (err == KGR_OK) {
+        err = decrypt_verified(a, out, out_len, out_cap, in, in_len);
+    }
+    a->done = err == KGR_OK;
+    return err;
+}
+
 /* Verifies, then decrypts, the whole ciphertext. */
 static enum kgr_error decrypt(struct aead *a, uint8_t *out, size_t *out_len, size_t out_cap,
                               const uint8_t *in, size_t in_len)
 {
     const struct kgr_prov_cipher_spec *spec = a->cbc.spec;
-    uint8_t tag[TAG_MAX];
     enum kgr_error err;
 
     if (a->begun) {
@@ -294,30 +462,19 @@ static enum kgr_error decrypt(struct aead *a, uint8_t *out, size_t *out_len, siz
                                "up to %zu bytes of output, room for %zu", in_len, out_cap);
     }
     a->tag_set = false; /* serves once */
-    err = begin_data(a);
-    if (err == KGR_OK) {
-        err = mac(a, in, in_len);
+    err = KGR_ERR_UNSUPPORTED;
+    if (one_request(a, in_len) && in_len >= KGR_BLOCK_LEN && in_len % KGR_BLOCK_LEN == 0) {
+        err = open_whole(a, out, out_len, in, in_len);
     }
-    if (err == KGR_OK) {
-        err = finish_mac(a, tag);
-    }
-    if (err == KGR_OK && !kgr_equal_ct(tag, a->tag, spec->tag_len)) {
-        a->cbc.broken = true;
-        return kgr_prov_refuse(a->cbc.prov, KGR_ERR_CORRUPT, KGR_PROV_R_BAD_TAG, "%s",
-                               a->cbc.key.pinned.peer);
-    }
-    if (err == KGR_OK) {
-        err = decrypt_verified(a, out, out_len, out_cap, in, in_len);
-    }
-    a->done = err == KGR_OK;
-    return err;
+    return err == KGR_ERR_UNSUPPORTED && !a->cbc.broken
+               ? open_parts(a, out, out_len, out_cap, in, in_len)
+               : err;
 }
-
 static int aead_update(void *cctx, unsigned char *out, size_t *outl, size_t outsize,
                        const unsigned char *in, size_t inl)
 {
     struct aead *a = cctx;
-    enum kgr_error err = kgr_prov_cipher_ready(&a->cbc);
+    enum kgr_error err = a->unpinned && !a->cbc.broken ? KGR_OK : kgr_prov_cipher_ready(&a->cbc);
 
     if (err != KGR_OK) {
         return 0;
@@ -342,12 +499,37 @@ static int aead_update(void *cctx, unsigned char *out, size_t *outl, size_t outs
     return err == KGR_OK;
 }
 
+/* finish encrypts the last block and makes the tag. */
+static enum kgr_error finish(struct aead *a, uint8_t *last, size_t *out_len, size_t out_cap)
+{
+    enum kgr_error err = begin_data(a);
+
+    if (err == KGR_OK) {
+        err = kgr_prov_block_final(&a->cbc, last, out_len, out_cap);
+    }
+    if (err == KGR_OK) {
+        err = mac(a, last, *out_len);
+    }
+    return err == KGR_OK ? finish_mac(a, a->tag) : err;
+}
+
+/* take_ahead is finish, where both are known. */
+static enum kgr_error take_ahead(struct aead *a, uint8_t *last, size_t *out_len)
+{
+    kgr_prov_hmac_restart(a->cbc.prov, &a->hmac);
+    memcpy(last, a->ahead_last, KGR_BLOCK_LEN);
+    memcpy(a->tag, a->ahead_tag, sizeof(a->tag));
+    a->ahead = false;
+    *out_len = KGR_BLOCK_LEN;
+    return KGR_OK;
+}
+
 static int aead_final(void *cctx, unsigned char *out, size_t *outl, size_t outsize)
 {
     struct aead *a = cctx;
     uint8_t last[KGR_BLOCK_LEN];
     size_t n = 0;
-    enum kgr_error err = kgr_prov_cipher_ready(&a->cbc);
+    enum kgr_error err = a->done && !a->cbc.broken ? KGR_OK : pin(a);
 
     if (err != KGR_OK) {
         return 0;
@@ -367,16 +549,8 @@ static int aead_final(void *cctx, unsigned char *out, size_t *outl, size_t outsi
                               "no output buffer for the last block");
         return 0;
     }
-    err = begin_data(a);
-    if (err == KGR_OK) {
-        err = kgr_prov_block_final(&a->cbc, last, &n, outsize);
-    }
-    if (err == KGR_OK) {
-        err = mac(a, last, n);
-    }
-    if (err == KGR_OK) {
-        err = finish_mac(a, a->tag);
-    }
+    err = a->ahead && outsize >= KGR_BLOCK_LEN ? take_ahead(a, last, &n)
+                                               : finish(a, last, &n, outsize);
     if (err != KGR_OK) {
         return 0;
     }

@@ -182,6 +182,23 @@ enum kgr_error kgr_prov_cipher_init(struct kgr_prov_cipher *c, bool encrypt,
     return err;
 }
 
+enum kgr_error kgr_prov_cipher_again(struct kgr_prov_cipher *c, bool encrypt,
+                                     const struct kgr_prov_cipher_input *in)
+{
+    enum kgr_suite_id suite = c->key.suite;
+    enum kgr_error err;
+
+    c->used = false;
+    c->encrypt = encrypt;
+    kgr_cleanse(c->pending, sizeof(c->pending));
+    c->num_pending = 0;
+    kgr_prov_key_unpin(&c->key);
+    c->key.suite = suite;
+    err = set_iv(c, in->iv, in->iv_len);
+    c->broken = err != KGR_OK;
+    return err;
+}
+
 static int cipher_encrypt_init(void *cctx, const unsigned char *key, size_t keylen,
                                const unsigned char *iv, size_t ivlen, const OSSL_PARAM params[])
 {

@@ -62,6 +62,13 @@ KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_init(struct kgr_prov_cipher *c, bo
                                                    const struct kgr_prov_cipher_input *in,
                                                    const OSSL_PARAM params[]);
 
+/*
+ * kgr_prov_cipher_again begins the next operation with the same key and another IV, and pins no generation: key->suite stays. The caller
+ * pins (kgr_prov_cipher_ready) or knows better.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_again(struct kgr_prov_cipher *c, bool encrypt,
+                                                    const struct kgr_prov_cipher_input *in);
+
 /* kgr_prov_cipher_ready checks what every step needs before it touches data, and pins the key. */
 KGR_MUST_CHECK enum kgr_error kgr_prov_cipher_ready(struct kgr_prov_cipher *c);
 

@@ -144,6 +144,23 @@ enum kgr_error kgr_prov_key_pin(const struct kgr_prov *prov, struct kgr_prov_key
     return KGR_OK;
 }
 
+struct kgr_key kgr_prov_key_wanted(const struct kgr_prov *prov, const struct kgr_prov_key *key)
+{
+    struct kgr_key wanted = kgr_prov_key_is_pinned(key) ? key->pinned : key->named;
+
+    if (wanted.peer[0] == '\0') {
+        memcpy(wanted.peer, prov->peer, sizeof(wanted.peer));
+    }
+    return wanted;
+}
+
+void kgr_prov_key_set_pinned(struct kgr_prov_key *key, const struct kgr_key *pinned,
+                             enum kgr_suite_id suite)
+{
+    key->pinned = *pinned;
+    key->suite = suite;
+}
+
 const char *kgr_prov_key_uri(char out[KGR_DIAG_MAX], const struct kgr_prov_key *key)
 {
     return uri_of(out, kgr_prov_key_is_pinned(key) ? &key->pinned : &key->named);

@@ -48,5 +48,11 @@ bool kgr_prov_key_is_pinned(const struct kgr_prov_key *key);
 KGR_MUST_CHECK enum kgr_error kgr_prov_key_pin(const struct kgr_prov *prov,
                                                struct kgr_prov_key *key);
 
+/* kgr_prov_key_wanted is the key that kgr_prov_key_pin would ask about, or the one that is pinned. */
+struct kgr_key kgr_prov_key_wanted(const struct kgr_prov *prov, const struct kgr_prov_key *key);
+/* kgr_prov_key_set_pinned pins a key of which a request told the generation. */
+void kgr_prov_key_set_pinned(struct kgr_prov_key *key, const struct kgr_key *pinned,
+                             enum kgr_suite_id suite);
+
 /* kgr_prov_key_uri writes the URI of the pinned, else the named key. Returns out. */
 const char *kgr_prov_key_uri(char out[KGR_DIAG_MAX], const struct kgr_prov_key *key);

@@ -19,7 +19,7 @@
  * larger suite and sealed custody take 1.5 MB; the rest is room for the TPM and for more peers. Below the 8 MiB that
  * systemd and Debian let a process lock.
  */
-#define KGR_ARENA_SERVICE_BYTES (4u * 1024u * 1024u)
+#define KGR_ARENA_SERVICE_BYTES (6u * 1024u * 1024u)
 /* kgr_arena_init reserves bytes (rounded up to pages). Called once by main, before any thread. */
 KGR_MUST_CHECK enum kgr_error kgr_arena_init(size_t bytes);
 /* kgr_arena_deinit cleanses and unmaps everything; idempotent. */

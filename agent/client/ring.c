@@ -15,7 +15,9 @@
 
 bool kgr_client_ring_suits(uint16_t op)
 {
-    return op == KGR_IPC_CIPHER || op == KGR_IPC_MAC || op == KGR_IPC_SEAL || op == KGR_IPC_OPEN;
+    return op == KGR_IPC_CIPHER || op == KGR_IPC_MAC || op == KGR_IPC_SEAL || op == KGR_IPC_OPEN ||
+           op == KGR_IPC_SEAL_BATCH || op == KGR_IPC_OPEN_BATCH || op == KGR_IPC_ETM ||
+           op == KGR_IPC_ETM_OPEN;
 }
 
 enum kgr_error kgr_client_ring_map(struct kgr_client_ring **out, int fd, struct kgr_slice reply)

@@ -41,20 +41,20 @@ static const char *const allowed[] = {
     "pipe", "pipe2", "poll", "ppoll", "pselect6", "select", "setitimer", "signalfd4", "time",
     "timerfd_create", "timerfd_gettime", "timerfd_settime", "times",
     /* threads and signals of this process */
-    "exit", "exit_group", "futex", "get_robust_list", "getcpu", "membarrier", "restart_syscall",
-    "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend",
-    "rt_sigtimedwait", "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity",
-    "sched_getattr", "sched_getparam", "sched_getscheduler", "sched_setaffinity", "sched_setattr",
-    "sched_yield", "set_robust_list", "set_tid_address", "sigaltstack",
+    "exit", "exit_group", "futex", "futex_waitv", "get_robust_list", "getcpu", "membarrier",
+    "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigreturn",
+    "rt_sigsuspend", "rt_sigtimedwait", "sched_get_priority_max", "sched_get_priority_min",
+    "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
+    "sched_setaffinity", "sched_setattr", "sched_yield", "set_robust_list", "set_tid_address",
+    "sigaltstack",
     /* who and where we are */
     "getegid", "geteuid", "getgid", "getgroups", "getpgrp", "getpid", "getppid", "getrandom",
     "getresgid", "getresuid", "getrlimit", "getrusage", "gettid", "getuid", "sysinfo", "uname"};
 
 /* What libraries try first and can do without. */
 static const char *const absent[] = {
-    "arch_prctl",       "clone3",         "faccessat2",        "fchmodat2", "futex_waitv",
-    "io_uring_setup",   "mseal",          "name_to_handle_at", "openat2",   "pidfd_open",
-    "map_shadow_stack", "rt_sigqueueinfo"};
+    "arch_prctl",        "clone3",  "faccessat2", "fchmodat2",        "io_uring_setup", "mseal",
+    "name_to_handle_at", "openat2", "pidfd_open", "map_shadow_stack", "rt_sigqueueinfo"};
 
 /* Calls that are allowed with these arguments only. */
 struct rule {

@@ -107,6 +107,11 @@ bool kgr_keyset_blobs(const struct kgr_keyset *key, struct kgr_key_blobs *out)
     return true;
 }
 
+struct kgr_software_key *kgr_keyset_hold(struct kgr_keyset *key)
+{
+    return key->sealed == NULL ? NULL : kgr_sealed_key_hold(key->sealed);
+}
+
 enum kgr_suite kgr_keyset_suite(const struct kgr_keyset *key)
 {
     return key->suite;

@@ -46,6 +46,11 @@ bool kgr_keyset_is_ready(const struct kgr_keyset *key);
 
 /* kgr_keyset_blobs copies what stands on disk of a resident key; false for a sealed one. */
 KGR_MUST_CHECK bool kgr_keyset_blobs(const struct kgr_keyset *key, struct kgr_key_blobs *out);
+/*
+ * kgr_keyset_hold returns the keys themselves, if they are ready, for a holder of its own (kgr_software_key_free): closing or freeing the
+ * keyset takes them out of memory only when the last holder has. NULL: not ready.
+ */
+struct kgr_software_key *kgr_keyset_hold(struct kgr_keyset *key);
 
 enum kgr_suite kgr_keyset_suite(const struct kgr_keyset *key);
 /*

@@ -225,6 +225,12 @@ const struct kgr_nid *kgr_ring_peer(const struct kgr_ring *ring, size_t index)
     return &ring->pairs[index].peer;
 }
 
+struct kgr_ring_key *kgr_ring_key_at(const struct kgr_ring *ring, size_t index,
+                                     enum kgr_ring_place place)
+{
+    return ring->pairs[index].keys[place];
+}
+
 void kgr_ring_forget(struct kgr_ring *ring, const struct kgr_nid *peer)
 {
     size_t at = position(ring, peer);

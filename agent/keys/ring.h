@@ -91,5 +91,8 @@ uint64_t kgr_ring_highest(const struct kgr_ring *ring, const struct kgr_nid *pee
 /* Peers in the order of their N_IDs; index below kgr_ring_num_peers. */
 size_t kgr_ring_num_peers(const struct kgr_ring *ring);
 const struct kgr_nid *kgr_ring_peer(const struct kgr_ring *ring, size_t index);
+/* kgr_ring_key_at: the key of that peer in a place; NULL when there is none. */
+struct kgr_ring_key *kgr_ring_key_at(const struct kgr_ring *ring, size_t index,
+                                     enum kgr_ring_place place);
 /* kgr_ring_forget frees every key of the peer and forgets it, highest generation included. */
 void kgr_ring_forget(struct kgr_ring *ring, const struct kgr_nid *peer);

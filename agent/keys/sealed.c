@@ -119,6 +119,18 @@ bool kgr_sealed_key_is_open(struct kgr_sealed_key *key)
     return open;
 }
 
+struct kgr_software_key *kgr_sealed_key_hold(struct kgr_sealed_key *key)
+{
+    struct kgr_software_key *keys = NULL;
+
+    if (pthread_rwlock_tryrdlock(&key->lock) != 0)
+        return NULL;
+    if (key->keys != NULL)
+        keys = kgr_software_key_hold(key->keys);
+    (void)pthread_rwlock_unlock(&key->lock);
+    return keys;
+}
+
 void kgr_sealed_key_close(struct kgr_sealed_key *key)
 {
     (void)pthread_rwlock_wrlock(&key->lock);

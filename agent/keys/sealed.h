@@ -40,5 +40,7 @@ KGR_MUST_CHECK enum kgr_error kgr_sealed_key_use(struct kgr_sealed_key *key, str
                                                  struct kgr_diag *diag);
 /* kgr_sealed_key_is_open: they are in memory, and a use would not wait. */
 bool kgr_sealed_key_is_open(struct kgr_sealed_key *key);
+/* kgr_sealed_key_hold returns the keys, for a holder of its own (kgr_software_key_free), if they are in memory; NULL. Never waits. */
+struct kgr_software_key *kgr_sealed_key_hold(struct kgr_sealed_key *key);
 /* kgr_sealed_key_close cleanses the keys in memory; the next use unseals them again. It waits for uses under way. */
 void kgr_sealed_key_close(struct kgr_sealed_key *key);

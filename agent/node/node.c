@@ -65,6 +65,8 @@ void kgr_node_reschedule(struct kgr_node *node)
     kgr_pairs_close_unusable(&node->pairs, kgr_sync_has_lease(&node->sync, now));
     /* First: its callbacks set other deadlines. */
     deadline = node->mqtt != NULL ? kgr_mqtt_drain(node->mqtt) : UINT64_MAX;
+    if (node->service != NULL)
+        kgr_service_publish(node->service);
     if (node->revoked != 0) {
         kgr_timer_start_at(node->timer, earlier(deadline, node->farewell_ms));
         return;
@@ -187,12 +189,13 @@ static void on_mqtt_wakeup(void *arg)
 
 void kgr_node_drain_tpm(struct kgr_node *node)
 {
-    size_t num;
+    size_t num = 0;
 
     if (node->worker == NULL) /* revoked: nothing is left to ask a TPM for */
         return;
     node->num_plain = 0;
-    num = kgr_tpm_worker_drain(node->worker);
+    if (node->worker != NULL) /* a revoked node has none */
+        num = kgr_tpm_worker_drain(node->worker);
     kgr_exchange_bury_again(node);
     kgr_node_served(node, num == node->num_plain);
 }

@@ -107,6 +107,15 @@ enum kgr_error kgr_pairs_ensure(struct kgr_pairs *pairs, struct kgr_pair **out,
     return KGR_OK;
 }
 
+static void free_pair(struct kgr_pair *pair)
+{
+    for (size_t i = 0; i < KGR_RING_NUM_PLACES; i++)
+        kgr_pair_records_free(pair->records[i]);
+    free(pair->blobs);
+    kgr_mailbox_free(pair->mailbox);
+    free(pair);
+}
+
 void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair)
 {
     bool found;
@@ -115,9 +124,7 @@ void kgr_pairs_remove(struct kgr_pairs *pairs, struct kgr_pair *pair)
     assert(found && pairs->list[i] == pair && pair->jobs == 0 && pair->staged == NULL);
     pairs->num--;
     memmove(pairs->list + i, pairs->list + i + 1, (pairs->num - i) * sizeof(struct kgr_pair *));
-    free(pair->blobs);
-    kgr_mailbox_free(pair->mailbox);
-    free(pair);
+    free_pair(pair);
 }
 
 enum kgr_error kgr_pairs_init(struct kgr_pairs *out, const struct kgr_nid *self)
@@ -130,9 +137,7 @@ void kgr_pairs_deinit(struct kgr_pairs *pairs)
 {
     for (size_t i = 0; i < pairs->num; i++) {
         kgr_ring_key_free(pairs->list[i]->staged);
-        free(pairs->list[i]->blobs);
-        kgr_mailbox_free(pairs->list[i]->mailbox);
-        free(pairs->list[i]);
+        free_pair(pairs->list[i]);
     }
     free(pairs->list);
     kgr_ring_free(pairs->ring);
@@ -236,22 +241,27 @@ enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct kgr_ring_key **
 struct kgr_pair_records *kgr_pair_find_records(struct kgr_pair *pair, uint64_t generation)
 {
     for (size_t i = 0; i < KGR_RING_NUM_PLACES; i++)
-        if (generation != 0 && pair->records[i].generation == generation)
-            return &pair->records[i];
+        if (pair->records[i] != NULL && pair->records[i]->generation == generation)
+            return pair->records[i];
     return NULL;
 }
 
 struct kgr_pair_records *kgr_pair_add_records(struct kgr_pair *pair, uint64_t generation)
 {
     for (size_t i = 0; i < KGR_RING_NUM_PLACES; i++) {
-        struct kgr_pair_records *records = &pair->records[i];
+        struct kgr_pair_records *records;
 
-        if (records->generation != 0)
+        if (pair->records[i] != NULL)
             continue;
+        records = calloc(1, sizeof(*records));
+        if (records == NULL)
+            return NULL;
+        atomic_init(&records->holders, 1);
         records->generation = generation;
         kgr_record_send_restart(&records->send, 0);
         kgr_record_recv_restart(&records->recv, 0);
         kgr_budget_restart(&records->budget, 0);
+        pair->records[i] = records;
         return records;
     }
     return NULL;
@@ -259,10 +269,28 @@ struct kgr_pair_records *kgr_pair_add_records(struct kgr_pair *pair, uint64_t ge
 
 void kgr_pair_drop_records(struct kgr_pair *pair, uint64_t generation)
 {
-    struct kgr_pair_records *records = kgr_pair_find_records(pair, generation);
+    for (size_t i = 0; i < KGR_RING_NUM_PLACES; i++) {
+        struct kgr_pair_records *records = pair->records[i];
 
-    if (records != NULL)
-        *records = (struct kgr_pair_records){0};
+        if (records == NULL || records->generation != generation)
+            continue;
+        atomic_store_explicit(&records->dropped, true, memory_order_release);
+        kgr_pair_records_free(records);
+        pair->records[i] = NULL;
+    }
+}
+
+struct kgr_pair_records *kgr_pair_records_hold(struct kgr_pair_records *records)
+{
+    (void)atomic_fetch_add_explicit(&records->holders, 1, memory_order_relaxed);
+    return records;
+}
+
+void kgr_pair_records_free(struct kgr_pair_records *records)
+{
+    if (records != NULL &&
+        atomic_fetch_sub_explicit(&records->holders, 1, memory_order_acq_rel) == 1)
+        free(records);
 }
 
 uint64_t kgr_ring_key_age_s(const struct kgr_ring_key *key, uint64_t now_ms)

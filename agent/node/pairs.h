@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,11 +31,22 @@ enum kgr_pair_status {
     KGR_PAIR_DENIED = 3,
 };
 
+/*
+ * What is counted under one generation, by the loop and by the workers (agent/node/service/views.h), which hold it as long as they
+ * may use it.
+ */
 struct kgr_pair_records {
-    uint64_t generation; /* 0: free */
+    atomic_uint holders;
+    uint64_t generation;
     struct kgr_record_send send;
     struct kgr_record_recv recv;
     struct kgr_budget budget;
+    struct kgr_reserve reserve_send; /* the loop's, as the next two */
+    struct kgr_reserve reserve_recv;
+    struct kgr_reserve reserve_budget;
+    atomic_bool dropped; /* the generation was destroyed: nothing begins under it any more */
+    atomic_bool heard;   /* a record of the peer was opened under it */
+    atomic_bool wanted;  /* the loop shall look at it: something is low, or heard is new */
 };
 
 /* What subscribers of events know of a pair. */
@@ -55,7 +67,7 @@ struct kgr_pair {
     bool told_busy;              /* the KS's last word on it was: later */
     struct kgr_ring_key *staged; /* imported, not yet a candidate; owned */
     struct kgr_key_blobs *blobs; /* of staged; owned */
-    struct kgr_pair_records records[KGR_RING_NUM_PLACES];
+    struct kgr_pair_records *records[KGR_RING_NUM_PLACES]; /* held; NULL: none */
     struct kgr_renewal renewal;
     uint64_t peer_generation;    /* the latest under which the peer is known to send; 0: unknown */
     uint64_t confirmed;          /* the latest that the KS said is confirmed by both ends */
@@ -118,9 +130,12 @@ KGR_MUST_CHECK enum kgr_error kgr_pair_make_key(struct kgr_pairs *pairs, struct 
 
 /* kgr_pair_records finds the sequences of a generation, NULL when it is none of the pair's. */
 struct kgr_pair_records *kgr_pair_find_records(struct kgr_pair *pair, uint64_t generation);
-/* kgr_pair_add_records makes room for a new generation. */
+/* kgr_pair_add_records makes those of a new generation; NULL: no memory, or no room. */
 struct kgr_pair_records *kgr_pair_add_records(struct kgr_pair *pair, uint64_t generation);
 void kgr_pair_drop_records(struct kgr_pair *pair, uint64_t generation);
+/* kgr_pair_records_hold makes one more holder; kgr_pair_records_free ends one, the last frees. free accepts NULL. */
+struct kgr_pair_records *kgr_pair_records_hold(struct kgr_pair_records *records);
+void kgr_pair_records_free(struct kgr_pair_records *records);
 
 /* kgr_ring_key_age_s and kgr_ring_key_rest_s: seconds since birth, seconds to expiry (0 when over). */
 uint64_t kgr_ring_key_age_s(const struct kgr_ring_key *key, uint64_t now_ms);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/seal/seal.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "agent/base/secret.h"
@@ -79,17 +78,17 @@ enum kgr_error kgr_seal_verify(const struct kgr_seal_key *key, const uint8_t iv[
  * Finds the length without PKCS#7 padding (RFC 5652 section 6.3). The tag has been
  * verified, so nobody can use the time that this takes as an oracle.
  */
-static bool unpad(size_t *out_len, const uint8_t *p, size_t len)
+enum kgr_error kgr_seal_unpad(size_t *out_len, const uint8_t *p, size_t len)
 {
     uint8_t pad = p[len - 1];
 
     if (pad == 0 || pad > KGR_BLOCK_LEN)
-        return false;
+        return KGR_ERR_CORRUPT;
     for (size_t i = len - pad; i < len; i++)
         if (p[i] != pad)
-            return false;
+            return KGR_ERR_CORRUPT;
     *out_len = len - pad;
-    return true;
+    return KGR_OK;
 }
 
 enum kgr_error kgr_seal_decrypt_verified(const struct kgr_seal_key *key, uint8_t *out_plaintext,
@@ -101,8 +100,8 @@ enum kgr_error kgr_seal_decrypt_verified(const struct kgr_seal_key *key, uint8_t
     if (ciphertext.len == 0 || ciphertext.len % KGR_BLOCK_LEN != 0)
         return KGR_ERR_CORRUPT;
     err = key->vt->cbc_decrypt(key->ctx, iv, ciphertext.p, ciphertext.len, out_plaintext);
-    if (err == KGR_OK && !unpad(out_len, out_plaintext, ciphertext.len))
-        err = KGR_ERR_CORRUPT;
+    if (err == KGR_OK)
+        err = kgr_seal_unpad(out_len, out_plaintext, ciphertext.len);
     if (err != KGR_OK)
         kgr_cleanse(out_plaintext, ciphertext.len);
     return err;

@@ -73,6 +73,9 @@ KGR_MUST_CHECK enum kgr_error kgr_seal_decrypt(const struct kgr_seal_key *key,
                                                const uint8_t iv[KGR_IV_LEN], struct kgr_slice aad,
                                                struct kgr_slice ciphertext, struct kgr_slice tag);
 
+/* kgr_seal_unpad finds the length of what was decrypted without its padding; only after its tag was verified. KGR_ERR_CORRUPT. */
+KGR_MUST_CHECK enum kgr_error kgr_seal_unpad(size_t *out_len, const uint8_t *p, size_t len);
+
 /*
  * kgr_seal_decrypt_verified is the second half of kgr_seal_decrypt, for a receiver that has called
  * kgr_seal_verify on the very same bytes and checked more before it decrypts.

@@ -215,6 +215,34 @@ static enum kgr_error one_pass(void *ctx, uint8_t *out_ciphertext, uint8_t *out_
     return kgr_software_seal(ctx, &message, 1);
 }
 
+enum kgr_error kgr_software_open(struct kgr_software_key *key, struct kgr_software_sealed *m)
+{
+    uint8_t tag[KGR_TAG_MAX];
+    struct kgr_hmac run;
+    enum kgr_error err;
+    bool good;
+
+    if (m->text.len == 0 || m->text.len % KGR_BLOCK_LEN != 0 ||
+        m->tag.len != kgr_suite_tag_len(key->suite))
+        return KGR_ERR_CORRUPT;
+    kgr_hmac_start(&run, &key->secrets->mac);
+    kgr_hmac_add(&run, m->aad[0]);
+    kgr_hmac_add(&run, m->aad[1]);
+    kgr_hmac_add(&run, kgr_slice(m->iv, KGR_IV_LEN));
+    kgr_hmac_add(&run, m->text);
+    cut_tag(&run, key, m->aad[0].len + m->aad[1].len, tag);
+    good = kgr_equal_ct(tag, m->tag.p, m->tag.len);
+    kgr_cleanse(tag, sizeof(tag));
+    if (!good)
+        return KGR_ERR_CORRUPT;
+    err = cbc(key, m->iv, m->text.p, m->text.len, m->out, false, NULL);
+    if (err == KGR_OK)
+        err = kgr_seal_unpad(&m->out_len, m->out, m->text.len);
+    if (err != KGR_OK)
+        kgr_cleanse(m->out, m->text.len);
+    return err;
+}
+
 /* The raw door */
 
 static EVP_CIPHER *ciphers[2][6]; /* by suite - 1 and mode; as long as the process */

@@ -48,6 +48,20 @@ struct kgr_software_message {
     uint8_t *tag;
 };
 
+/* One message of kgr_software_open; all is borrowed. */
+struct kgr_software_sealed {
+    struct kgr_slice aad[2];
+    const uint8_t *iv;
+    struct kgr_slice text; /* of one block at least, and whole blocks */
+    struct kgr_slice tag;
+    uint8_t *out;   /* text.len bytes, apart from it, of this process alone */
+    size_t out_len; /* without padding, when it was opened */
+};
+
+/* kgr_software_open is kgr_seal_decrypt. Thread-safe. */
+KGR_MUST_CHECK enum kgr_error kgr_software_open(struct kgr_software_key *key,
+                                                struct kgr_software_sealed *message);
+
 /*
  * kgr_software_seal is kgr_seal_encrypt for many messages, each in one pass. aad, iv, out that stand one after the other in memory
  * are hashed fastest. On failure none of the messages may be used. Thread-safe.

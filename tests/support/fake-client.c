@@ -3,6 +3,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/base/text.h"
+#include "agent/client/etm.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -35,6 +36,7 @@ static struct peer peers[] = {
     {.name = "N3", .suite = KGR_SUITE_AES_256_CBC_HMAC_SHA384, .generation = 3}};
 static EVP_MAC_CTX *streams[NUM_STREAMS];
 static unsigned int num_calls, fail_after;
+static bool knows_whole = true;
 static enum kgr_error fail_err;
 static char fail_reason[KGR_DIAG_MAX];
 static char last_socket[128];
@@ -91,6 +93,7 @@ void kgr_fake_reset(void)
         peers[i].enc_len = peers[i].mac_len = 0;
     }
     num_calls = 0;
+    knows_whole = true;
     kgr_fake_fail(KGR_OK, "", 0);
 }
 
@@ -119,6 +122,11 @@ void kgr_fake_drop_streams(void)
         EVP_MAC_CTX_free(streams[i]);
         streams[i] = NULL;
     }
+}
+
+void kgr_fake_know_whole(bool known)
+{
+    knows_whole = known;
 }
 
 unsigned int kgr_fake_calls(void)
@@ -623,4 +631,95 @@ const char *kgr_suite_name(enum kgr_suite_id suite)
 {
     return suite == KGR_SUITE_AES_256_CBC_HMAC_SHA384 ? "AES-256-CBC-HMAC-SHA384"
                                                       : "AES-128-CBC-HMAC-SHA256";
+}
+
+/* A whole message by two of the requests above, which count as one. */
+
+static enum kgr_error etm_tag(struct kgr_client *client, const struct kgr_key *key,
+                              const uint8_t *iv, struct kgr_slice aad, struct kgr_slice e,
+                              uint8_t *out, size_t *out_len)
+{
+    uint8_t *all = malloc(aad.len + 16 + e.len + 8);
+    uint64_t bits = (uint64_t)aad.len * 8;
+    enum kgr_error err;
+
+    must(all != NULL);
+    kgr_copy(all, aad.p, aad.len);
+    memcpy(all + aad.len, iv, 16);
+    kgr_copy(all + aad.len + 16, e.p, e.len);
+    for (int i = 0; i < 8; i++) {
+        all[aad.len + 16 + e.len + (size_t)i] = (uint8_t)(bits >> (56 - 8 * i));
+    }
+    err = kgr_mac(client, key, all, aad.len + 16 + e.len + 8, out, out_len);
+    free(all);
+    return err;
+}
+
+enum kgr_error kgr_etm_encrypt(struct kgr_client *client, struct kgr_key *key,
+                               const uint8_t iv[KGR_BLOCK_LEN], struct kgr_slice aad,
+                               struct kgr_slice plaintext, uint8_t *out, uint8_t *out_tag,
+                               size_t tag_len)
+{
+    size_t len = plaintext.len / 16 * 16 + 16;
+    uint8_t chain[KGR_BLOCK_LEN], mac[KGR_MAC_MAX];
+    struct peer *peer;
+    uint64_t generation;
+    size_t mac_len = 0;
+    enum kgr_error err = KGR_ERR_UNSUPPORTED;
+
+    if (!knows_whole) {
+        return refuse(err, "this agent knows no such operation");
+    }
+    err = resolve(key, &peer, &generation);
+    memcpy(chain, iv, sizeof(chain));
+    memmove(out, plaintext.p, plaintext.len);
+    memset(out + plaintext.len, (int)(len - plaintext.len), len - plaintext.len);
+    if (err == KGR_OK) {
+        err = kgr_encrypt(client, key, KGR_MODE_CBC, chain, out, len, out);
+    }
+    if (err == KGR_OK) {
+        err = etm_tag(client, key, iv, aad, kgr_slice(out, len), mac, &mac_len);
+        num_calls--;
+    }
+    if (err == KGR_OK) {
+        memcpy(out_tag, mac, tag_len);
+        key->generation = generation;
+    }
+    return err;
+}
+
+enum kgr_error kgr_etm_decrypt(struct kgr_client *client, const struct kgr_key *key,
+                               const uint8_t iv[KGR_BLOCK_LEN], struct kgr_slice aad,
+                               struct kgr_slice ciphertext, struct kgr_slice tag, uint8_t *out,
+                               size_t *out_len)
+{
+    uint8_t chain[KGR_BLOCK_LEN], mac[KGR_MAC_MAX];
+    size_t mac_len = 0;
+    uint8_t *plain;
+    enum kgr_error err = KGR_ERR_UNSUPPORTED;
+
+    if (!knows_whole) {
+        return refuse(err, "this agent knows no such operation");
+    }
+    err = etm_tag(client, key, iv, aad, ciphertext, mac, &mac_len);
+    if (err != KGR_OK) {
+        return err;
+    }
+    if (memcmp(mac, tag.p, tag.len) != 0) {
+        return refuse(KGR_ERR_CORRUPT, "the tag does not fit");
+    }
+    plain = malloc(ciphertext.len);
+    must(plain != NULL);
+    memcpy(chain, iv, sizeof(chain));
+    err = kgr_decrypt(client, key, KGR_MODE_CBC, chain, ciphertext.p, ciphertext.len, plain);
+    num_calls--;
+    if (err == KGR_OK && (plain[ciphertext.len - 1] == 0 || plain[ciphertext.len - 1] > 16)) {
+        err = refuse(KGR_ERR_CORRUPT, "padding");
+    }
+    if (err == KGR_OK) {
+        *out_len = ciphertext.len - plain[ciphertext.len - 1];
+        memcpy(out, plain, *out_len);
+    }
+    free(plain);
+    return err;
 }

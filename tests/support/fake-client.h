@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ int kgr_fake_timeout_ms(void);
 /* kgr_fake_use_keys replaces both keys of peer, all generations, until the reset: for known answers. */
 void kgr_fake_use_keys(const char *peer, const uint8_t *enc, size_t enc_len, const uint8_t *mac,
                        size_t mac_len);
+
+/* kgr_fake_know_whole: the agent knows whole messages of an AEAD (agent/client/etm.h), as it does after a reset; or it is an older one. */
+void kgr_fake_know_whole(bool known);
 
 /* The keys: *_len depends on the suite of peer. */
 void kgr_fake_enc_key(uint8_t out[32], size_t *out_len, const char *peer, uint64_t generation);

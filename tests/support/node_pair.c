@@ -9,6 +9,7 @@
 #include "agent/node/service/service.h"
 #include "agent/tpm/duplicate.h"
 #include "agent/tpm/import.h"
+#include "agent/tpm/wrap.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -26,6 +27,7 @@
 #define TIMEOUT_MS 5000
 
 struct node_end ends[2];
+bool node_pair_sealed;
 static char folder[64];
 
 const char *node_pair_peer(const struct node_end *end)
@@ -71,6 +73,39 @@ static void import(struct node_end *end, struct kgr_tpm_blob *out,
     assert_int_equal(kgr_tpm_import(end->node.tpm, out, &in, NULL), KGR_OK);
 }
 
+static void import_sealed(struct node_end *end, struct kgr_tpm_blob *out, enum kgr_tpm_kind kind,
+                          const struct kgr_tpm_auth *auth)
+{
+    size_t len = kind == KGR_TPM_ENC ? 16 : 32;
+    uint8_t *bytes = kgr_secret_alloc(KGR_TPM_HASH_LEN + len);
+    struct kgr_tpm_public pub;
+    struct kgr_tpm_duplicate duplicate;
+    struct kgr_tpm_wrap wrap = {
+        .suite = KGR_SUITE_AES128_SHA256,
+        .kind = kind,
+        .form = KGR_TPM_DATA,
+        .secret = kgr_slice(bytes + KGR_TPM_HASH_LEN, len),
+        .seed = bytes,
+        .target = &end->node.anchor.storage_public,
+    };
+    struct kgr_tpm_import in = {
+        .parent = end->node.anchor.storage,
+        .suite = KGR_SUITE_AES128_SHA256,
+        .kind = kind,
+        .form = KGR_TPM_DATA,
+        .pub = &pub,
+        .duplicate = &duplicate,
+        .auth = auth,
+    };
+
+    assert_non_null(bytes);
+    memset(bytes, kind == KGR_TPM_ENC ? NODE_PAIR_ENC_BYTE : NODE_PAIR_MAC_BYTE,
+           KGR_TPM_HASH_LEN + len);
+    assert_int_equal(kgr_tpm_wrap(&pub, &duplicate, &wrap), KGR_OK);
+    assert_int_equal(kgr_tpm_import(end->node.tpm, out, &in, NULL), KGR_OK);
+    kgr_secret_free(bytes);
+}
+
 static void write_pair(struct node_end *end, const struct kgr_tpm_newborn *enc,
                        const struct kgr_tpm_newborn *mac)
 {
@@ -87,14 +122,19 @@ static void write_pair(struct node_end *end, const struct kgr_tpm_newborn *enc,
         .generation = 1,
         .lifetime_s = NODE_PAIR_LIFETIME_S,
         .suite = KGR_SUITE_AES128_SHA256,
-        .custody = 1,
+        .custody = node_pair_sealed ? 3 : 1,
     };
     memset(row->offer.topic_own, target == 0 ? 3 : 4, KGR_TOPIC_LEN);
     memset(row->offer.topic_peer, target == 0 ? 4 : 3, KGR_TOPIC_LEN);
     assert_int_equal(kgr_pair_auths(&end->node.anchor, &row->peer, 1, &auth_enc, &auth_mac),
                      KGR_OK);
-    import(end, &row->blobs.enc, enc, target, KGR_TPM_ENC, auth_enc);
-    import(end, &row->blobs.mac, mac, target, KGR_TPM_MAC, auth_mac);
+    if (node_pair_sealed) {
+        import_sealed(end, &row->blobs.enc, KGR_TPM_ENC, auth_enc);
+        import_sealed(end, &row->blobs.mac, KGR_TPM_MAC, auth_mac);
+    } else {
+        import(end, &row->blobs.enc, enc, target, KGR_TPM_ENC, auth_enc);
+        import(end, &row->blobs.mac, mac, target, KGR_TPM_MAC, auth_mac);
+    }
     pair.state.self = end->nid;
     pair.state.peer = row->peer;
     pair.state.current = row->offer;
@@ -223,7 +263,7 @@ void node_pair_stop(void)
 int node_pair_group_setup(void **state)
 {
     (void)state;
-    if (kgr_arena_init(1024 * 1024) != KGR_OK)
+    if (kgr_arena_init(4096 * 1024) != KGR_OK)
         return -1;
     kgr_log_set_level(KGR_LOG_ERROR);
     (void)snprintf(folder, sizeof(folder), "/tmp/kgr-service.XXXXXX");

@@ -29,6 +29,11 @@ struct node_end {
 
 extern struct node_end ends[2];
 
+/* Set before the group's setup: both ends in sealed custody, under keys of these bytes throughout. */
+extern bool node_pair_sealed;
+#define NODE_PAIR_ENC_BYTE 0x40
+#define NODE_PAIR_MAC_BYTE 0x60
+
 /* For cmocka: once for the group, and before and after each test. setup starts both with a lease. */
 int node_pair_group_setup(void **state);
 int node_pair_group_teardown(void **state);

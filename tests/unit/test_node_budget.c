@@ -35,12 +35,12 @@ static void stored_count_is_never_below_the_used_one(void **state)
         uint64_t blocks = i % 7;
         uint64_t reserved;
 
-        if (kgr_budget_need(&budget, limit, blocks, &reserved)) {
+        if (kgr_budget_need(&budget, limit, blocks, 1, &reserved)) {
             stored = reserved;
             writes++;
             kgr_budget_raise(&budget, reserved);
         }
-        kgr_budget_use(&budget, blocks);
+        assert_true(kgr_budget_use(&budget, UINT64_MAX, blocks));
         really += blocks;
         assert_true(stored >= really);
         assert_true(stored - really < i / 500 * 10 + 10 + 7);
@@ -69,10 +69,10 @@ static void last_count_does_not_wrap(void **state)
 
     (void)state;
     kgr_budget_restart(&budget, UINT64_MAX - 1);
-    assert_true(kgr_budget_need(&budget, UINT64_C(1) << 32, 5, &reserved));
+    assert_true(kgr_budget_need(&budget, UINT64_C(1) << 32, 5, 1, &reserved));
     assert_true(reserved == UINT64_MAX);
     kgr_budget_raise(&budget, reserved);
-    kgr_budget_use(&budget, 5);
+    assert_true(kgr_budget_use(&budget, UINT64_MAX, 5));
     assert_true(budget.used == UINT64_MAX);
 }
 

@@ -27,10 +27,10 @@ static uint64_t take(void)
     uint64_t sequence = 0;
     bool needed = false;
 
-    assert_int_equal(kgr_record_send_need(&sender, &needed, &ceiling), KGR_OK);
+    assert_int_equal(kgr_record_send_need(&sender, 1, &needed, &ceiling), KGR_OK);
     if (needed)
         kgr_record_send_raise(&sender, ceiling);
-    assert_int_equal(kgr_record_send_take(&sender, &sequence), KGR_OK);
+    assert_int_equal(kgr_record_send_take(&sender, 1, &sequence), KGR_OK);
     return sequence;
 }
 
@@ -41,7 +41,7 @@ static enum kgr_error accept_record(uint64_t sequence)
 
     if (err != KGR_OK)
         return err;
-    if (kgr_record_recv_need(&recv_window, sequence, &ceiling))
+    if (kgr_record_recv_need(&recv_window, sequence, 1, &ceiling))
         kgr_record_recv_raise(&recv_window, ceiling);
     return kgr_record_recv_accept(&recv_window, sequence);
 }
@@ -58,7 +58,7 @@ static void send_without_ceiling_is_refused(void **state)
     uint64_t sequence;
 
     (void)state;
-    assert_int_equal(kgr_record_send_take(&sender, &sequence), KGR_ERR_STATE);
+    assert_int_equal(kgr_record_send_take(&sender, 1, &sequence), KGR_ERR_STATE);
 }
 
 static void send_writes_once_a_block(void **state)
@@ -71,12 +71,12 @@ static void send_writes_once_a_block(void **state)
         uint64_t sequence = 0;
         bool needed = false;
 
-        assert_int_equal(kgr_record_send_need(&sender, &needed, &ceiling), KGR_OK);
+        assert_int_equal(kgr_record_send_need(&sender, 1, &needed, &ceiling), KGR_OK);
         if (needed) {
             writes++;
             kgr_record_send_raise(&sender, ceiling);
         }
-        assert_int_equal(kgr_record_send_take(&sender, &sequence), KGR_OK);
+        assert_int_equal(kgr_record_send_take(&sender, 1, &sequence), KGR_OK);
     }
     assert_int_equal(writes, 4);
 }
@@ -89,7 +89,8 @@ static void send_after_a_crash_skips_the_block(void **state)
     last = take();
     kgr_record_send_restart(&sender, sender.ceiling);
     assert_true(take() > last);
-    assert_true(sender.next - 1 == KGR_RECORD_BLOCK + 1);
+    /* Past all that the receiver may have reserved, if it crashed too. */
+    assert_true(sender.next - 1 == (uint64_t)KGR_RECORD_BLOCKS * KGR_RECORD_BLOCK + 1);
 }
 
 static void send_after_a_clean_stop_goes_on(void **state)
@@ -110,7 +111,7 @@ static void send_last_number_then_quota(void **state)
     kgr_record_send_restart(&sender, UINT64_MAX - 2);
     assert_true(take() == UINT64_MAX - 1);
     assert_true(take() == UINT64_MAX);
-    assert_int_equal(kgr_record_send_need(&sender, &needed, &ceiling), KGR_ERR_QUOTA);
+    assert_int_equal(kgr_record_send_need(&sender, 1, &needed, &ceiling), KGR_ERR_QUOTA);
 }
 
 static void recv_each_once(void **state)

@@ -7,6 +7,7 @@
 #include "agent/wire/body_exchange.h"
 #include "agent/wire/record.h"
 #include "tests/support/node_pair.h"
+#include "tests/unit/batch_checks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -318,6 +319,14 @@ static void mac_streams_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(batches_open_at_the_other_end, node_pair_setup,
+                                        node_pair_teardown),
+        cmocka_unit_test_setup_teardown(single_calls_open_what_a_batch_sealed_and_the_reverse,
+                                        node_pair_setup, node_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_forged_record_spoils_no_other, node_pair_setup,
+                                        node_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_batch_that_cannot_be_asked_for_does_nothing,
+                                        node_pair_setup, node_pair_teardown),
         TEST(record_opens_once),
         TEST(stored_record_opens_as_often_as_wanted),
         TEST(spoiled_record_is_corrupt_and_spoils_nothing),

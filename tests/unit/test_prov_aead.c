@@ -302,9 +302,55 @@ static void aead_shows_itself_as_one(void **state)
     EVP_CIPHER_CTX_free(ctx);
 }
 
+static int setup_older(void **state)
+{
+    int rc = setup(state);
+
+    kgr_fake_know_whole(false);
+    return rc;
+}
+
+/* A context that is used again costs one request a message, follows a renewal, and goes on in parts where it must. */
+static void aead_used_again_is_one_request(void **state)
+{
+    EVP_CIPHER_CTX *ctx = begin(NAME_128, "kgr:peer=N2", 1);
+    EVP_CIPHER_CTX *opener = begin(NAME_128, "kgr:peer=N2", 0);
+    uint8_t in[1000] = {3}, sealed[1100], out[1100], tag[16];
+    unsigned int calls;
+    int n, m;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL), 1);
+        calls = kgr_fake_calls();
+        if (i == 2) {
+            kgr_fake_set_generation("N2", 8);
+        }
+        assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &n, in, 13), 1);
+        assert_int_equal(EVP_EncryptUpdate(ctx, sealed, &n, in, 1000), 1);
+        assert_int_equal(EVP_EncryptFinal_ex(ctx, sealed + n, &m), 1);
+        assert_int_equal(n + m, 1008);
+        assert_int_equal(get_tag(ctx, tag, 16), 1);
+        assert_int_equal(kgr_fake_calls() - calls, 1);
+        assert_int_equal(EVP_DecryptInit_ex2(opener, NULL, NULL, iv, NULL), 1);
+        calls = kgr_fake_calls();
+        assert_int_equal(set_tag(opener, tag, 16), 1);
+        assert_int_equal(EVP_DecryptUpdate(opener, NULL, &n, in, 13), 1);
+        assert_int_equal(EVP_DecryptUpdate(opener, out, &n, sealed, 1008), 1);
+        assert_int_equal(EVP_DecryptFinal_ex(opener, out + n, &m), 1);
+        assert_int_equal(kgr_fake_calls() - calls, 1);
+        assert_int_equal(n + m, 1000);
+        assert_memory_equal(out, in, 1000);
+    }
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_CIPHER_CTX_free(opener);
+}
+
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f)                                                                                       \
+    cmocka_unit_test_setup_teardown(f, setup, teardown),                                           \
+        cmocka_unit_test_setup_teardown(f, setup_older, teardown)
     const struct CMUnitTest tests[] = {
         T(aead_published_vectors),
         T(aead_any_length_and_split_round_trips),
@@ -312,6 +358,7 @@ int main(void)
         T(aead_tag_missing_or_short_is_refused),
         T(aead_steps_out_of_order_are_refused),
         T(aead_shows_itself_as_one),
+        cmocka_unit_test_setup_teardown(aead_used_again_is_one_request, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,7 +219,9 @@ static void store_candidate(struct kgr_node *node, struct kgr_pair *pair)
     pair->blobs = NULL;
     if (node->service != NULL)
         kgr_service_listen(node->service, &pair->ex.s.peer, key);
-    (void)kgr_pair_add_records(pair, key->generation);
+    if (kgr_pair_add_records(pair, key->generation) == NULL)
+        kgr_error_log("records_lost", "peer=%s generation=%llu", pair->ex.s.peer.s,
+                      (unsigned long long)key->generation);
     if (pair->status == KGR_PAIR_UNNAMED)
         pair->status = KGR_PAIR_ALLOWED; /* the KS gave a key for it */
 }

@@ -46,11 +46,8 @@ static enum kgr_error write_cipher(const struct kgr_service_job *base, struct kg
     return kgr_ipc_cipher_reply_encode(wr, &reply);
 }
 
-/*
- * The right that a request needs. CTR, CFB and OFB decrypt by the cipher's forward direction: whoever could do that alone could
- * encrypt in every mode.
- */
-static enum kgr_right right_of(const struct kgr_ipc_cipher *asked)
+/* CTR, CFB and OFB decrypt by the cipher's forward direction: whoever could do that alone could encrypt in every mode. */
+enum kgr_right kgr_service_cipher_right(const struct kgr_ipc_cipher *asked)
 {
     bool inverse = asked->direction == KGR_TPM_DECRYPT &&
                    (asked->mode == KGR_TPM_ECB || asked->mode == KGR_TPM_CBC);
@@ -84,7 +81,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
         kgr_service_malformed(service, request);
         return;
     }
-    if (!kgr_service_may(service, request, &asked.key.peer, right_of(&asked)))
+    if (!kgr_service_may(service, request, &asked.key.peer, kgr_service_cipher_right(&asked)))
         return;
     use = asked.direction == KGR_TPM_ENCRYPT ? KGR_USE_SEND : KGR_USE_RECEIVE;
     err = kgr_service_find_key(service, &pair, &key, &asked.key.peer, asked.key.generation, use,
@@ -105,7 +102,7 @@ void kgr_service_cipher(struct kgr_service *service, const struct kgr_server_req
     job->job.plain = true;
     job->job.write = write_cipher;
     job->key = key->keys;
-    job->job.ready = kgr_keyset_is_ready(job->key);
+    kgr_service_job_uses(&job->job, job->key);
     job->mode = (enum kgr_tpm_mode)asked.mode;
     job->direction = (enum kgr_tpm_direction)asked.direction;
     memcpy(job->iv, asked.iv, KGR_IV_LEN);
@@ -177,7 +174,7 @@ void kgr_service_mac(struct kgr_service *service, const struct kgr_server_reques
     job->job.plain = true;
     job->job.write = write_mac;
     job->key = key->keys;
-    job->job.ready = kgr_keyset_is_ready(job->key);
+    kgr_service_job_uses(&job->job, job->key);
     job->mac_len = kgr_suite_hash_len(key->suite);
     job->len = asked.data.len;
     kgr_copy(job->data, asked.data.p, asked.data.len);

@@ -210,7 +210,7 @@ void kgr_service_mac_start(struct kgr_service *service, const struct kgr_server_
         return;
     }
     job->key = key->keys;
-    job->job.ready = kgr_keyset_is_ready(job->key);
+    kgr_service_job_uses(&job->job, job->key);
     job->job.run = run_start;
     job->job.finish = finish_start;
     kgr_service_job_start(&job->job);

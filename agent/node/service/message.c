@@ -187,7 +187,7 @@ static bool find_open(struct kgr_service *service, const struct kgr_nid *peer, u
                       struct kgr_ring_key **out_key, enum kgr_refusal *out_cause)
 {
     const struct kgr_record_header *h = &record->header;
-    const struct kgr_pair_records *records;
+    struct kgr_pair_records *records;
     struct kgr_diag diag = {{0}};
     enum kgr_error err =
         kgr_service_find_key(service, out_pair, out_key, peer, generation, KGR_USE_RECEIVE, &diag);
@@ -264,7 +264,7 @@ static enum kgr_error open_first(struct kgr_service *service, struct kgr_pair *p
     job->job.release = release_arrival;
     job->arrival = item->arrival;
     job->cause = KGR_REFUSAL_STATE;
-    if (!kgr_service_job_try(&job->job))
+    if (!kgr_service_job_try(&job->job, NULL))
         return KGR_ERR_BUSY;
     service->num_opening++;
     kgr_mailbox_set_busy(pair->mailbox, true);

@@ -7,6 +7,7 @@
 #include "agent/node/machines/event_queue.h"
 #include "agent/node/machines/mailbox.h"
 #include "agent/node/node.h"
+#include "agent/node/service/views.h"
 #include "agent/node/machines/pin.h"
 #include "agent/node/machines/routes.h"
 #include "agent/node/service/warning.h"
@@ -14,10 +15,13 @@
 #include "agent/wire/ipc.h"
 #include "agent/wire/ipc_status.h"
 
+struct kgr_keyset;
 struct kgr_tpm;
+struct kgr_workers;
 
 /* Between the files service*.c only. */
 
+struct kgr_fast_scratch;
 struct kgr_hold;
 struct kgr_wait;
 struct kgr_mac_stream;
@@ -62,6 +66,10 @@ struct kgr_service {
     bool save_failed;
     bool ks_lost;                          /* and told */
     uint64_t silent_since_ms;              /* with ks_lost: whichever broker is tried meanwhile */
+    /* Beside the loop. */
+    struct kgr_views views;
+    struct kgr_fast_scratch *scratch;      /* the loop's own; owned, in the arena */
+    struct kgr_workers *workers;           /* owned; NULL: there are none, and no rings */
     uint8_t reply[KGR_IPC_PACKET_MAX];     /* room for one reply */
     uint8_t tpm_reply[KGR_IPC_PACKET_MAX]; /* likewise, of the TPM's worker alone */
     char alarms[KGR_IPC_ALARMS_MAX];       /* likewise, of status */
@@ -87,6 +95,10 @@ kgr_service_fn kgr_service_mac_final;
 kgr_service_fn kgr_service_mac_abort;
 kgr_service_fn kgr_service_seal;
 kgr_service_fn kgr_service_open;
+kgr_service_fn kgr_service_seal_batch;
+kgr_service_fn kgr_service_open_batch;
+kgr_service_fn kgr_service_etm;
+kgr_service_fn kgr_service_etm_open;
 kgr_service_fn kgr_service_random;
 kgr_service_fn kgr_service_stir;
 kgr_service_fn kgr_service_rekey;
@@ -104,6 +116,15 @@ kgr_service_fn kgr_service_metrics;
 /* kgr_service_handle_request gives a request to its handler. */
 void kgr_service_handle_request(struct kgr_service *service,
                                 const struct kgr_server_request *request);
+/*
+ * beside.c: what needs only keys in memory. kgr_service_begin_beside before the server is made, kgr_service_end_beside after it is freed.
+ * kgr_service_at_once answers as a worker would; false: the handlers shall.
+ */
+KGR_MUST_CHECK enum kgr_error kgr_service_begin_beside(struct kgr_service *service,
+                                                       struct kgr_diag *diag);
+void kgr_service_end_beside(struct kgr_service *service);
+KGR_MUST_CHECK bool kgr_service_at_once(struct kgr_service *service,
+                                        const struct kgr_server_request *request);
 /* kgr_service_malformed answers a body that does not decode. */
 void kgr_service_malformed(struct kgr_service *service, const struct kgr_server_request *request);
 void kgr_service_ok(struct kgr_service *service, struct kgr_call call, struct kgr_slice body);
@@ -118,6 +139,7 @@ struct kgr_service_job {
     size_t size; /* of the whole struct */
     bool plain; /* neither its start nor its end changes a deadline of the node, but by node->due */
     bool ready; /* run needs no TPM (tpm is NULL then) and not long: it runs at once, on the loop */
+    bool unseals; /* run brings a key into memory: the workers shall see it */
     /* On the worker, unless it is ready. */
     enum kgr_error (*run)(struct kgr_service_job *job, struct kgr_tpm *tpm, struct kgr_diag *diag);
     /*
@@ -134,10 +156,13 @@ struct kgr_service_job {
 
 /* kgr_service_job_new allocates size bytes, zeroed, or answers that there is no memory and returns NULL. */
 void *kgr_service_job_new(struct kgr_service *service, struct kgr_call call, size_t size);
+/* kgr_service_job_uses says which key the job uses: ready or not. */
+void kgr_service_job_uses(struct kgr_service_job *job, const struct kgr_keyset *key);
 /* kgr_service_job_start hands the job to the worker, or answers why not, and frees it. */
 void kgr_service_job_start(struct kgr_service_job *job);
-/* kgr_service_job_try is the same for a job of nobody's call: false, and freed without release, when it was not taken. */
-KGR_MUST_CHECK bool kgr_service_job_try(struct kgr_service_job *job);
+/* kgr_service_job_try is the same for a job that answers nobody; its turn is that of for_whom (NULL: messages). False, and freed without release, when it was not taken. */
+KGR_MUST_CHECK bool kgr_service_job_try(struct kgr_service_job *job,
+                                        const struct kgr_call *for_whom);
 /* kgr_service_job_fail answers and frees a job that was not started. */
 void kgr_service_job_fail(struct kgr_service_job *job, enum kgr_error err,
                           const struct kgr_diag *diag);
@@ -158,6 +183,8 @@ KGR_MUST_CHECK bool kgr_service_allows_some(const struct kgr_service *service, s
 /* kgr_service_may_use: he may do more with the peer than look. */
 KGR_MUST_CHECK bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
                                         const struct kgr_nid *peer);
+/* kgr_service_cipher_right: what a request for a cipher call needs. */
+enum kgr_right kgr_service_cipher_right(const struct kgr_ipc_cipher *asked);
 /* kgr_service_deny is the answer when kgr_service_allows said no to a request that waited. */
 void kgr_service_deny(struct kgr_service *service, struct kgr_call call, uint16_t op,
                       const struct kgr_nid *peer, enum kgr_right right);
@@ -217,6 +244,10 @@ KGR_MUST_CHECK enum kgr_error kgr_service_spend(struct kgr_service *service,
                                                 const struct kgr_nid *peer, uint64_t generation,
                                                 uint64_t blocks, enum kgr_use use,
                                                 struct kgr_diag *diag);
+
+/* kgr_service_refill_budget reserves ahead what workers use up. */
+void kgr_service_refill_budget(struct kgr_service *service, struct kgr_pair *pair,
+                               struct kgr_pair_records *records);
 
 /* Peer entries. Texts stand in the room. */
 struct kgr_peer_room {

@@ -24,13 +24,40 @@ static enum kgr_error write_ceilings(struct kgr_service *service, const struct k
     return err;
 }
 
+static uint32_t blocks_now(struct kgr_reserve *reserve)
+{
+    return kgr_reserve_next(reserve, KGR_RECORD_BLOCKS, kgr_clock_boot_ms());
+}
+
+static enum kgr_error raise_send(struct kgr_service *service, const struct kgr_nid *peer,
+                                 struct kgr_pair_records *records, uint64_t ceiling)
+{
+    enum kgr_error err =
+        write_ceilings(service, peer, records, ceiling, records->recv.ceiling, NULL);
+
+    if (err == KGR_OK)
+        kgr_record_send_raise(&records->send, ceiling);
+    return err;
+}
+
+static enum kgr_error raise_recv(struct kgr_service *service, const struct kgr_nid *peer,
+                                 struct kgr_pair_records *records, uint64_t ceiling)
+{
+    enum kgr_error err =
+        write_ceilings(service, peer, records, records->send.ceiling, ceiling, NULL);
+
+    if (err == KGR_OK)
+        kgr_record_recv_raise(&records->recv, ceiling);
+    return err;
+}
+
 static void job_set(struct kgr_record_job *job, const struct kgr_pair *pair,
                     const struct kgr_ring_key *key, struct kgr_slice aad)
 {
     struct kgr_wr wr;
 
     job->key = key->keys;
-    job->job.ready = kgr_keyset_is_ready(job->key);
+    kgr_service_job_uses(&job->job, job->key);
     job->suite = key->suite;
     job->peer = pair->ex.s.peer;
     kgr_wr_init(&wr, job->aad + KGR_RECORD_HEADER_LEN, sizeof(job->aad) - KGR_RECORD_HEADER_LEN);
@@ -75,16 +102,40 @@ static enum kgr_error next_sequence(struct kgr_service *service, struct kgr_pair
 
     if (records == NULL)
         return KGR_ERR_FAILED;
-    err = kgr_record_send_need(&records->send, &needed, &ceiling);
-    if (err == KGR_OK && needed) {
-        err = write_ceilings(service, &pair->ex.s.peer, records, ceiling, records->recv.ceiling,
-                             NULL);
-        if (err == KGR_OK)
-            kgr_record_send_raise(&records->send, ceiling);
+    /* Again and again, for workers may be faster. */
+    while ((err = kgr_record_send_take(&records->send, 1, out)) == KGR_ERR_STATE) {
+        err = kgr_record_send_need(&records->send, blocks_now(&records->reserve_send), &needed,
+                                   &ceiling);
+        if (err == KGR_OK && needed)
+            err = raise_send(service, &pair->ex.s.peer, records, ceiling);
+        if (err != KGR_OK)
+            break;
     }
-    if (err == KGR_OK)
-        err = kgr_record_send_take(&records->send, out);
     return err;
+}
+
+/* note_heard: what the peer sealed under a generation shows that it uses it. */
+static void note_heard(struct kgr_service *service, struct kgr_pair *pair, uint64_t generation)
+{
+    if (generation <= pair->peer_generation)
+        return;
+    kgr_renewal_peer_sends(pair, generation);
+    service->node->due = true;
+}
+
+void kgr_record_refill(struct kgr_service *service, struct kgr_pair *pair,
+                       struct kgr_pair_records *records)
+{
+    const struct kgr_nid *peer = &pair->ex.s.peer;
+
+    if (kgr_record_send_is_low(&records->send))
+        (void)raise_send(service, peer, records,
+                         kgr_record_send_more(&records->send, blocks_now(&records->reserve_send)));
+    if (kgr_record_recv_is_low(&records->recv))
+        (void)raise_recv(service, peer, records,
+                         kgr_record_recv_more(&records->recv, blocks_now(&records->reserve_recv)));
+    if (atomic_load_explicit(&records->heard, memory_order_relaxed))
+        note_heard(service, pair, records->generation);
 }
 
 size_t kgr_record_seal_size(size_t plaintext_len)
@@ -172,9 +223,7 @@ enum kgr_error kgr_record_run_open(struct kgr_service_job *base, struct kgr_tpm 
         &key, job->out, &job->out_len, job->iv, kgr_slice(job->aad, job->aad_len),
         kgr_slice(job->in, job->in_len), kgr_slice(job->tag, kgr_suite_tag_len(job->suite)));
 
-    return err == KGR_ERR_CORRUPT
-               ? kgr_diag_set(diag, err, "the record is damaged, forged or for another peer")
-               : err;
+    return err == KGR_ERR_CORRUPT ? kgr_diag_set(diag, err, KGR_RECORD_FORGED) : err;
 }
 
 static enum kgr_error spend_opened(const struct kgr_record_job *job, struct kgr_diag *diag)
@@ -199,38 +248,48 @@ enum kgr_error kgr_record_accept(const struct kgr_record_job *job, struct kgr_di
     err = kgr_record_recv_check(&records->recv, sequence); /* a copy may have come first */
     if (err == KGR_OK)
         err = spend_opened(job, diag);
-    if (err == KGR_OK && kgr_record_recv_need(&records->recv, sequence, &ceiling)) {
-        err = write_ceilings(service, &job->peer, records, records->send.ceiling, ceiling, NULL);
-        if (err == KGR_OK)
-            kgr_record_recv_raise(&records->recv, ceiling);
-    }
+    if (err == KGR_OK && kgr_record_recv_need(&records->recv, sequence, 1, &ceiling) &&
+        kgr_record_recv_need(&records->recv, sequence, blocks_now(&records->reserve_recv),
+                             &ceiling))
+        err = raise_recv(service, &job->peer, records, ceiling);
     if (err == KGR_OK)
         err = kgr_record_recv_accept(&records->recv, sequence);
-    /* What the peer sealed under a generation shows that it uses it. */
-    if (err == KGR_OK && job->header.generation > pair->peer_generation) {
-        kgr_renewal_peer_sends(pair, job->header.generation);
-        service->node->due = true;
-    }
+    if (err == KGR_OK)
+        note_heard(service, pair, job->header.generation);
     return err;
+}
+
+enum kgr_error kgr_record_count(const struct kgr_record_job *job, struct kgr_diag *diag)
+{
+    return job->window ? kgr_record_accept(job, diag) : spend_opened(job, diag);
 }
 
 static enum kgr_error finish_open(struct kgr_service_job *base, struct kgr_diag *diag)
 {
     struct kgr_record_job *job = (struct kgr_record_job *)base;
-    enum kgr_error err = job->window ? kgr_record_accept(job, diag) : spend_opened(job, diag);
+    enum kgr_error err = kgr_record_count(job, diag);
 
     if (err == KGR_OK)
         kgr_service_ok(base->service, base->call, kgr_slice(job->out, job->out_len));
     return err;
 }
 
-static enum kgr_error find_record_key(struct kgr_service *service, struct kgr_pair **out_pair,
-                                      struct kgr_ring_key **out_key,
-                                      const struct kgr_ipc_seal *asked,
-                                      const struct kgr_record *record, struct kgr_diag *diag)
+enum kgr_error kgr_record_parse(struct kgr_record *out, struct kgr_slice bytes,
+                                struct kgr_diag *diag)
+{
+    if (kgr_record_decode(out, bytes) != KGR_OK)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, KGR_RECORD_NONE);
+    if (out->header.message)
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, KGR_RECORD_IS_MESSAGE);
+    return KGR_OK;
+}
+
+enum kgr_error kgr_record_find_key(struct kgr_service *service, struct kgr_pair **out_pair,
+                                   struct kgr_ring_key **out_key, const struct kgr_ipc_seal *asked,
+                                   const struct kgr_record *record, struct kgr_diag *diag)
 {
     const struct kgr_record_header *h = &record->header;
-    const struct kgr_pair_records *records;
+    struct kgr_pair_records *records;
     enum kgr_error err = kgr_service_find_key(service, out_pair, out_key, &asked->peer,
                                               h->generation, KGR_USE_RECEIVE, diag);
 
@@ -240,16 +299,16 @@ static enum kgr_error find_record_key(struct kgr_service *service, struct kgr_pa
     if (err != KGR_OK)
         return err;
     if (h->role == (*out_key)->own_role)
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the record was sealed by this node itself");
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, KGR_RECORD_OWN);
     if (h->suite != (uint8_t)(*out_key)->suite)
-        return kgr_diag_set(diag, KGR_ERR_CORRUPT, "the record names another suite than its key");
+        return kgr_diag_set(diag, KGR_ERR_CORRUPT, KGR_RECORD_OTHER_SUITE);
     records = kgr_pair_find_records(*out_pair, h->generation);
     if (records == NULL)
         return KGR_ERR_FAILED;
     if (asked->stored && h->stored)
         return KGR_OK;
     err = kgr_record_recv_check(&records->recv, h->sequence);
-    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, "the record was seen before");
+    return err == KGR_OK ? KGR_OK : kgr_diag_set(diag, err, KGR_RECORD_SEEN);
 }
 
 size_t kgr_record_open_size(const struct kgr_record *record)
@@ -291,14 +350,9 @@ void kgr_service_open(struct kgr_service *service, const struct kgr_server_reque
     }
     if (!kgr_service_may(service, request, &asked.peer, KGR_RIGHT_OPEN))
         return;
-    err = kgr_record_decode(&record, asked.data);
-    if (err != KGR_OK)
-        err = kgr_diag_set(&diag, KGR_ERR_CORRUPT, "not a record");
-    if (err == KGR_OK && record.header.message)
-        err = kgr_diag_set(&diag, KGR_ERR_CORRUPT,
-                           "a message: the agent opens it when it arrives, recv fetches it");
+    err = kgr_record_parse(&record, asked.data, &diag);
     if (err == KGR_OK)
-        err = find_record_key(service, &pair, &key, &asked, &record, &diag);
+        err = kgr_record_find_key(service, &pair, &key, &asked, &record, &diag);
     if (err != KGR_OK) {
         kgr_server_fail(service->server, request->call, err, kgr_diag_text(&diag, err));
         return;
@@ -317,14 +371,14 @@ void kgr_service_store_records(struct kgr_service *service)
 
     for (size_t i = 0; i < pairs->num; i++)
         for (size_t j = 0; j < KGR_RING_NUM_PLACES; j++) {
-            const struct kgr_pair_records *records = &pairs->list[i]->records[j];
+            struct kgr_pair_records *records = pairs->list[i]->records[j];
 
             /* What failed is in the log; up to the ceiling all counts as used then. */
-            if (records->generation != 0 &&
+            if (records != NULL &&
                 kgr_generation_blocks(service->node->db, &pairs->list[i]->ex.s.peer,
                                       records->generation, records->budget.used, NULL) != KGR_OK)
                 return;
-            if (records->generation != 0 &&
+            if (records != NULL &&
                 write_ceilings(service, &pairs->list[i]->ex.s.peer, records,
                                kgr_record_send_exact(&records->send),
                                kgr_record_recv_exact(&records->recv), records->recv.seen) != KGR_OK)

@@ -109,6 +109,8 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
 
     if (job->plain)
         job->service->node->num_plain++;
+    if (job->unseals)
+        job->service->node->due = true;
     if (err == KGR_ERR_TPM)
         kgr_error_log("tpm_failed", "what=request reason=\"%s\"", kgr_diag_text(&why, err));
     if (err == KGR_OK)
@@ -138,13 +140,19 @@ static enum kgr_error submit(struct kgr_service_job *job, uint32_t lane)
     return kgr_tpm_worker_submit(job->service->node->worker, KGR_TPM_BULK, &tpm_job);
 }
 
-bool kgr_service_job_try(struct kgr_service_job *job)
+bool kgr_service_job_try(struct kgr_service_job *job, const struct kgr_call *for_whom)
 {
-    if (submit(job, LANE_OF_NOBODY) == KGR_OK)
+    if (submit(job, for_whom == NULL ? LANE_OF_NOBODY : for_whom->slot + 1) == KGR_OK)
         return true;
     job->release = NULL;
     job_end(job);
     return false;
+}
+
+void kgr_service_job_uses(struct kgr_service_job *job, const struct kgr_keyset *key)
+{
+    job->ready = kgr_keyset_is_ready(key);
+    job->unseals = !job->ready && kgr_keyset_is_sealed(key);
 }
 
 void kgr_service_job_start(struct kgr_service_job *job)
@@ -185,6 +193,10 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_MAC_ABORT] = kgr_service_mac_abort,
     [KGR_IPC_SEAL] = kgr_service_seal,
     [KGR_IPC_OPEN] = kgr_service_open,
+    [KGR_IPC_SEAL_BATCH] = kgr_service_seal_batch,
+    [KGR_IPC_OPEN_BATCH] = kgr_service_open_batch,
+    [KGR_IPC_ETM] = kgr_service_etm,
+    [KGR_IPC_ETM_OPEN] = kgr_service_etm_open,
     [KGR_IPC_RANDOM] = kgr_service_random,
     [KGR_IPC_STIR] = kgr_service_stir,
     [KGR_IPC_REKEY] = kgr_service_rekey,
@@ -209,6 +221,8 @@ void kgr_service_handle_request(struct kgr_service *service,
         request->op != KGR_IPC_METRICS && request->op != KGR_IPC_AUDIT &&
         request->op != KGR_IPC_PEERS && request->op != KGR_IPC_KEYS)
         kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
+    else if (kgr_service_at_once(service, request))
+        return;
     else if (request->op < KGR_ARRAY_LEN(handlers) && handlers[request->op] != NULL)
         handlers[request->op](service, request);
     else
@@ -273,9 +287,13 @@ enum kgr_error kgr_service_new(struct kgr_service **out, struct kgr_node *node,
     if (err == KGR_OK)
         err = kgr_supervisor_socket(&options.listening, options.path, diag);
     if (err == KGR_OK)
+        err = kgr_service_begin_beside(service, diag);
+    options.workers = service->workers;
+    if (err == KGR_OK)
         err = kgr_server_new(&service->server, node->loop, &options, diag);
     if (err != KGR_OK) {
         kgr_pin_deinit(&service->pin);
+        kgr_service_end_beside(service);
         free(service);
         return err;
     }
@@ -289,8 +307,9 @@ void kgr_service_free(struct kgr_service *service)
 {
     if (service == NULL)
         return;
-    kgr_service_store_records(service);
     kgr_server_free(service->server);
+    kgr_service_end_beside(service);
+    kgr_service_store_records(service);
     kgr_service_free_waits(service);
     kgr_service_free_holds(service);
     kgr_service_free_streams(service);

@@ -39,6 +39,8 @@ KGR_MUST_CHECK enum kgr_error kgr_service_set_rights(struct kgr_service *service
                                                      struct kgr_policy *policy,
                                                      const struct kgr_account_limits *limits);
 void kgr_service_reloaded(struct kgr_service *service);
+/* kgr_service_publish shows the workers what changed; after every event. */
+void kgr_service_publish(struct kgr_service *service);
 /* kgr_service_pair_changed answers those who waited for it. */
 void kgr_service_pair_changed(struct kgr_service *service, struct kgr_pair *pair);
 /*
