@@ -189,6 +189,9 @@ static void reply(uint16_t op, struct kgr_slice in)
         FUZZ_ROUND_TRIP(struct kgr_ipc_ks_status, kgr_ipc_ks_status_decode,
                         kgr_ipc_ks_status_encode, in);
         break;
+    case KGR_IPC_RELOAD:
+        FUZZ_ROUND_TRIP(struct kgr_ipc_reload, kgr_ipc_reload_decode, kgr_ipc_reload_encode, in);
+        break;
     default:
         break;
     }

@@ -97,6 +97,21 @@ if [ "$(id -u)" = 0 ]; then
     status=0
     wait $waiter || status=$?
     [ $status = 5 ] && grep -q 'no right to list' "$WORK/wait.err" || fail "wait goes on: $status $(cat "$WORK/wait.err")"
+    # A MAC that was begun is not finished. Whoever has written so much to the pipe knows that the agent has the beginning.
+    cp "$LAB_LIB/kgr.so" "$WORK/home"
+    mkfifo "$WORK/pipe"
+    echo "access = ( { users = \"$user\"; rights = \"sign\"; } );" >"$conf.d/40-access.conf"
+    expect 0 '^reloaded$' "$ctl" reload
+    timeout --foreground 30 setpriv --reuid $user --regid $user --clear-groups openssl mac -provider-path "$WORK/home" -provider kgr \
+        -provider default -macopt "key-uri:kgr:peer=$KGR_ID_2" KGR-HMAC <"$WORK/pipe" >"$WORK/got" 2>"$WORK/mac.err" &
+    mac=$!
+    exec 9>"$WORK/pipe"
+    head -c 300000 /dev/zero >&9
+    echo 'access = ( { users = "0"; } );' >"$conf.d/40-access.conf"
+    expect 0 '^reloaded$' "$ctl" reload
+    exec 9>&-
+    ! wait $mac || fail "a MAC is finished without the right to: $(cat "$WORK/got")"
+    grep -q 'local access policy refuses.*no right to sign' "$WORK/mac.err" || fail "mac: $(cat "$WORK/mac.err")"
     # And who may reload: only whom `manage` is given.
     echo "access = ( { users = \"$user\"; peers = \"*\"; } );" >"$conf.d/40-access.conf"
     expect 0 '^reloaded$' "$ctl" reload
