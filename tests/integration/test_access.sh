@@ -191,7 +191,9 @@ as $stranger ./openssl_keys try "$WORK/home" "$LAB_AES" "kgr:peer=$id2" 64 || tr
 as $stranger pkcs11-tool --module "$WORK/home/libkgr-pkcs11.so" -O || true
 ! grep -q 'Secret Key' "$WORK/said" || fail "a stranger sees keys"
 
-# Messages and events of peers that one may not see are not there.
+# Messages, metrics and events of peers that one may not see are not there.
+as $elsewhere ./kgrctl metrics || fail "no metrics: $(cat "$WORK/said")"
+grep -q "peer=\"$id3\"" "$WORK/said" && ! grep -q "peer=\"$id2\"" "$WORK/said" || fail "metrics of another: $(cat "$WORK/said")"
 as 61009 ./kgrctl recv --timeout 0 || status=$?
 [ $status = 6 ] || [ $status = 5 ] || fail "recv of any: $(cat "$WORK/said")"
 (as $elsewhere ./kgrctl events --json --count 1) &

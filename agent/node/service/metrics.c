@@ -76,9 +76,12 @@ static int by_rest(const void *a, const void *b)
     return x->rest_s < y->rest_s ? -1 : x->rest_s > y->rest_s;
 }
 
-/* The keys that expire first are the ones to look at: only so many have series of their own. */
+/*
+ * The keys that expire first are the ones to look at: only so many have series of their own; and only of peers that the reader may
+ * see (NULL: of all).
+ */
 static size_t collect(struct shown **out, struct kgr_node *node, uint64_t now_ms,
-                      size_t *out_with_key)
+                      const struct kgr_call *reader, size_t *out_with_key)
 {
     struct shown *list = calloc(node->pairs.num + 1, sizeof(*list));
     size_t num = 0;
@@ -90,7 +93,9 @@ static size_t collect(struct shown **out, struct kgr_node *node, uint64_t now_ms
         const struct kgr_ring_key *key = kgr_ring_sending(node->pairs.ring, &pair->ex.s.peer);
         const struct kgr_pair_records *records;
 
-        if (key == NULL)
+        if (key == NULL ||
+            (reader != NULL &&
+             !kgr_service_allows(node->service, *reader, &pair->ex.s.peer, KGR_RIGHT_LIST)))
             continue;
         records = kgr_pair_find_records(pair, key->generation);
         list[num++] = (struct shown){
@@ -108,10 +113,11 @@ static size_t collect(struct shown **out, struct kgr_node *node, uint64_t now_ms
     return num < node->settings->metrics_peers ? num : node->settings->metrics_peers;
 }
 
-static void write_keys(struct kgr_metrics *m, struct kgr_node *node, uint64_t now_ms)
+static void write_keys(struct kgr_metrics *m, struct kgr_node *node, uint64_t now_ms,
+                       const struct kgr_call *reader)
 {
     struct shown *list;
-    size_t with_key, num = collect(&list, node, now_ms, &with_key);
+    size_t with_key, num = collect(&list, node, now_ms, reader, &with_key);
 
     kgr_metric_gauge(m, "kgr_peers", "Peers that this node knows.", node->pairs.num);
     kgr_metric_gauge(m, "kgr_peers_with_key", "Peers with a key in force, expired ones too.",
@@ -195,7 +201,8 @@ static void write_tpm(struct kgr_metrics *m, const struct kgr_tpm_stats *stats)
 }
 
 /* What may be long comes last. */
-static void write_all(struct kgr_metrics *m, struct kgr_service *service)
+static void write_all(struct kgr_metrics *m, struct kgr_service *service,
+                      const struct kgr_call *reader)
 {
     struct kgr_node *node = service->node;
     uint64_t now = kgr_clock_boot_ms();
@@ -214,7 +221,7 @@ static void write_all(struct kgr_metrics *m, struct kgr_service *service)
                               kgr_tpm_worker_queued(node->worker, KGR_TPM_BULK),
                               kgr_tpm_worker_failing(node->worker) != 0);
     kgr_metrics_server(m, service->server);
-    write_keys(m, node, now);
+    write_keys(m, node, now, reader);
 }
 
 void kgr_service_metrics(struct kgr_service *service, const struct kgr_server_request *request)
@@ -234,7 +241,7 @@ void kgr_service_metrics(struct kgr_service *service, const struct kgr_server_re
         return;
     }
     kgr_metrics_init(&m, text, TEXT_MAX);
-    write_all(&m, service);
+    write_all(&m, service, &request->call);
     kgr_service_ok(service, request->call, kgr_slice(m.p, m.len));
     free(text);
 }
@@ -263,7 +270,7 @@ void kgr_service_metrics_timer(struct kgr_service *service, uint64_t now_ms)
     if (text == NULL)
         return;
     kgr_metrics_init(&m, text, TEXT_MAX);
-    write_all(&m, service);
+    write_all(&m, service, NULL);
     err = kgr_metrics_save(&m, path, &diag);
     if (err != KGR_OK && !service->save_failed)
         kgr_warn("metrics_not_written", "reason=\"%s\"", kgr_diag_text(&diag, err));
