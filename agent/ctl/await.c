@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/await.h"
 
 #include <inttypes.h>
@@ -37,5 +38,5 @@ int kgr_ctl_await(const struct kgr_ctl *ctl, const char *peer, uint64_t min_gene
     kgr_ctl_progress_begin(&progress, peer);
     err = kgr_wait(ctl->client, peer, min_generation, ctl->options->timeout_s * 1000, &state);
     kgr_ctl_progress_end(&progress);
-    return err == KGR_OK ? print_outcome(ctl, &state) : kgr_ctl_fail(err, peer);
+    return err == KGR_OK ? print_outcome(ctl, &state) : kgr_ctl_fail_peer(ctl, err, peer);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/json.h"
 #include "agent/ctl/key.h"
 #include "agent/ctl/terminal.h"
@@ -69,7 +70,7 @@ int kgr_ctl_handle(const struct kgr_ctl *ctl)
                                  "unknown cipher; name one like KGR-AES-128-CBC or HMAC-SHA256");
     err = kgr_make_handle(ctl->client, peer, handle, key_len);
     if (err != KGR_OK)
-        return kgr_ctl_fail(err, peer);
+        return kgr_ctl_fail_peer(ctl, err, peer);
     for (size_t i = 0; i < key_len; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", handle[i]);
     if (ctl->options->json)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/file.h"
 #include "agent/ctl/terminal.h"
 
@@ -44,7 +45,7 @@ static int transform_file(const struct kgr_ctl *ctl, transform *function, size_t
     if (err == KGR_OK)
         err = kgr_ctl_output_commit(&output, buffers->out, out_len);
     else
-        (void)kgr_ctl_fail(err, options->operands[0]);
+        (void)kgr_ctl_fail_peer(ctl, err, options->operands[0]);
     kgr_ctl_output_close(&output);
 out:
     explicit_bzero(buffers, sizeof(*buffers));

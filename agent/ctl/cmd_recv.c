@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/base64.h"
 #include "agent/ctl/json.h"
 #include "agent/ctl/progress.h"
@@ -81,7 +82,7 @@ static int receive(const struct kgr_ctl *ctl, const char *peer, uint8_t *data)
         if (err == KGR_ERR_TIMEOUT && endless && !options->has_timeout)
             continue;
         if (err != KGR_OK)
-            return kgr_ctl_fail(err, peer == NULL ? "recv" : peer);
+            return peer == NULL ? kgr_ctl_fail(err, "recv") : kgr_ctl_fail_peer(ctl, err, peer);
         code = print(ctl, &info, data, len);
         left -= left > 0 ? 1 : 0;
     }

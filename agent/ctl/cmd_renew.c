@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/await.h"
 #include "agent/ctl/terminal.h"
 
@@ -31,7 +32,7 @@ static int renew_pair(const struct kgr_ctl *ctl, const char *peer)
     if (err == KGR_OK)
         err = kgr_renew(ctl->client, peer);
     if (err != KGR_OK)
-        return kgr_ctl_fail(err, peer);
+        return kgr_ctl_fail_peer(ctl, err, peer);
     return ctl->options->no_wait ? 0 : kgr_ctl_await(ctl, peer, generation + 1);
 }
 

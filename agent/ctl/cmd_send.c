@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/file.h"
 #include "agent/ctl/progress.h"
 #include "agent/ctl/terminal.h"
@@ -40,7 +41,7 @@ static int send_file(const struct kgr_ctl *ctl, const char *file)
     code = kgr_exit_code(err);
     if (err == KGR_OK) {
         err = send_one(ctl, data, len);
-        code = err == KGR_OK ? 0 : kgr_ctl_fail(err, ctl->options->operands[0]);
+        code = err == KGR_OK ? 0 : kgr_ctl_fail_peer(ctl, err, ctl->options->operands[0]);
     }
     explicit_bzero(data, KGR_MESSAGE_MAX);
     free(data);

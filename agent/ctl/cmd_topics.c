@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "agent/ctl/candidates.h"
 #include "agent/ctl/json.h"
 #include "agent/ctl/key.h"
 #include "agent/ctl/terminal.h"
@@ -16,7 +17,7 @@ int kgr_ctl_topics(const struct kgr_ctl *ctl)
 
     err = kgr_get_key(ctl->client, &key, &peer);
     if (err != KGR_OK)
-        return kgr_ctl_fail(err, name);
+        return kgr_ctl_fail_peer(ctl, err, name);
     if (ctl->options->json)
         return kgr_json_print(json_pack("{s:i, s:s, s:o, s:o}", "version", KGR_CTL_JSON_VERSION,
                                         "peer", peer.peer, "receive_topic",

@@ -21,11 +21,14 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
     {"events", "", 0, 0, "pmt", true, "show what happens, as it happens", kgr_ctl_events},
     {"metrics", "", 0, 0, "", false, "the agent, or with --ks the KS, in numbers for Prometheus",
      kgr_ctl_metrics},
+    {"watch", "", 0, 0, "", false, "show all of it, live, on the whole terminal", kgr_ctl_watch},
     {"audit", "[show | verify [FILE] | export FILE]", 0, 2, "mw", true,
      "show, check or save the log of what this node did", kgr_ctl_audit},
     {"reload", "", 0, 0, "", false, "let a changed configuration count (with --ks: the KS's)",
      kgr_ctl_reload},
     {"mirror", "add|list|remove", 1, 1, "DTPp", true,
      "keep keys in a token of tpm2-pkcs11 too, list such tokens, end it", kgr_ctl_mirror},
+    /* For shells, not for people: without help. */
+    {"complete", "WORD...", 1, 64, "", false, NULL, kgr_ctl_complete},
     {NULL, NULL, 0, 0, NULL, false, NULL, NULL},
 };

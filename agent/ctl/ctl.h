@@ -48,14 +48,15 @@ struct kgr_ctl_command {
     int min_operands;
     int max_operands;
     const char *letters;
-    bool json; /* --json makes sense */
-    const char *help;
+    bool json;                             /* --json makes sense */
+    const char *help;                      /* NULL: not shown */
     int (*run)(const struct kgr_ctl *ctl); /* returns the exit code */
 };
 
 /* The end of the table has no name. */
 extern const struct kgr_ctl_command kgr_ctl_commands[];
 
+int kgr_ctl_complete(const struct kgr_ctl *ctl);
 int kgr_ctl_status(const struct kgr_ctl *ctl);
 int kgr_ctl_peers(const struct kgr_ctl *ctl);
 int kgr_ctl_topics(const struct kgr_ctl *ctl);
@@ -67,6 +68,7 @@ int kgr_ctl_seal(const struct kgr_ctl *ctl);
 int kgr_ctl_open(const struct kgr_ctl *ctl);
 int kgr_ctl_send(const struct kgr_ctl *ctl);
 int kgr_ctl_recv(const struct kgr_ctl *ctl);
+int kgr_ctl_watch(const struct kgr_ctl *ctl);
 int kgr_ctl_events(const struct kgr_ctl *ctl);
 int kgr_ctl_reload(const struct kgr_ctl *ctl);
 int kgr_ctl_metrics(const struct kgr_ctl *ctl);

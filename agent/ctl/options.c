@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/nearest.h"
+
 #define DEFAULT_TIMEOUT_S 30
 #define TIMEOUT_MAX_S     86400
 
@@ -78,6 +80,8 @@ static void print_help(void)
     for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++) {
         char left[40];
 
+        if (c->help == NULL)
+            continue;
         (void)snprintf(left, sizeof(left), "%s %s", c->name, c->operands);
         (void)printf("  %-16s %s\n", left, c->help);
     }
@@ -205,7 +209,7 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
     return true;
 }
 
-static const struct kgr_ctl_command *find_command(const char *name)
+const struct kgr_ctl_command *kgr_ctl_find_command(const char *name)
 {
     for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++)
         if (strcmp(c->name, name) == 0)
@@ -244,6 +248,67 @@ static enum kgr_ctl_parsed check(const struct kgr_ctl_command *command,
     return KGR_CTL_RUN;
 }
 
+static enum kgr_ctl_parsed unknown_command(const char *name)
+{
+    struct kgr_nearest nearest;
+    char what[128];
+
+    kgr_nearest_begin(&nearest, name);
+    for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++)
+        if (c->help != NULL)
+            kgr_nearest_try(&nearest, c->name);
+    if (nearest.best == NULL)
+        return usage("unknown command ", name);
+    (void)snprintf(what, sizeof(what), "unknown command %.60s, did you mean ", name);
+    return usage(what, nearest.best);
+}
+
+/* Whether the option stands in the help of command; those of every command have no letter, but --json. */
+static bool belongs(const struct option *option, const struct kgr_ctl_command *command)
+{
+    if (option->val == 'j')
+        return command == NULL || command->json;
+    if (option->val == OPT_KS)
+        return command == NULL || command->run == kgr_ctl_status;
+    if (option->val > UCHAR_MAX)
+        return true;
+    return command != NULL && strchr(command->letters, option->val) != NULL;
+}
+
+const char *kgr_ctl_option_name(const struct kgr_ctl_command *command, size_t i)
+{
+    static char name[40];
+
+    for (size_t o = 0; o < TABLE_LEN; o++) {
+        if (!belongs(&table[o].option, command))
+            continue;
+        if (i-- == 0) {
+            (void)snprintf(name, sizeof(name), "--%s", table[o].option.name);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+enum kgr_ctl_argument kgr_ctl_argument_of(const char *word)
+{
+    for (size_t o = 0; o < TABLE_LEN; o++) {
+        const struct option *option = &table[o].option;
+        const char letter[3] = {'-', (char)option->val, '\0'};
+        bool names = strncmp(word, "--", 2) == 0
+                         ? strcmp(word + 2, option->name) == 0
+                         : option->val <= UCHAR_MAX && strcmp(word, letter) == 0;
+
+        if (!names || option->has_arg == no_argument)
+            continue;
+        if (strcmp(table[o].argument, " FILE") == 0 || strcmp(table[o].argument, " PATH") == 0)
+            return KGR_CTL_ARGUMENT_FILE;
+        return strcmp(table[o].argument, " PEER") == 0 ? KGR_CTL_ARGUMENT_PEER
+                                                       : KGR_CTL_ARGUMENT_OTHER;
+    }
+    return KGR_CTL_ARGUMENT_NONE;
+}
+
 enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
                                   const struct kgr_ctl_command **out_command, int argc, char **argv)
 {
@@ -280,9 +345,9 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     given[num_given] = '\0';
     if (optind >= argc)
         return usage("no command", "");
-    command = find_command(argv[optind]);
+    command = kgr_ctl_find_command(argv[optind]);
     if (command == NULL)
-        return usage("unknown command ", argv[optind]);
+        return unknown_command(argv[optind]);
     options.operands = argv + optind + 1;
     options.num_operands = argc - optind - 1;
     result = check(command, &options, given);

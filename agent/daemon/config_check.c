@@ -2,6 +2,7 @@
 #include "agent/daemon/config_parts.h"
 
 #include "agent/base/log.h"
+#include "agent/base/nearest.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -60,49 +61,15 @@ bool kgr_config_find_choice(size_t *out, const char *const *choices, const char 
     return false;
 }
 
-/* How many letters must be put in, left out or changed to make b of a (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[MAX_NAME + 1], len_a = strlen(a), len_b = strlen(b);
-
-    if (len_a > MAX_NAME || len_b > MAX_NAME)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= len_b; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= len_a; i++) {
-        size_t before = row[0]; /* of the row above, one column back */
-
-        row[0] = i;
-        for (size_t j = 1; j <= len_b; j++) {
-            size_t changed = before + (a[i - 1] != b[j - 1]);
-            size_t more = row[j] + 1, less = row[j - 1] + 1;
-
-            before = row[j];
-            row[j] = changed < more ? changed : more;
-            row[j] = less < row[j] ? less : row[j];
-        }
-    }
-    return row[len_b];
-}
-
-/* The key that was probably meant, by a slip or cut short; NULL if none is near. */
+/* The key that was probably meant; NULL if none is near. */
 static const char *nearest(const struct kgr_config_key *keys, const char *name)
 {
-    size_t len = strlen(name), best = len < 3 ? 1 : len < 8 ? 2 : 3;
-    const char *found = NULL;
+    struct kgr_nearest found;
 
-    for (; keys->name != NULL; keys++) {
-        size_t d = distance(name, keys->name);
-
-        if (len > 3 && strncmp(name, keys->name, len) == 0)
-            d = 1;
-
-        if (d < best || (d == best && found == NULL)) {
-            best = d;
-            found = keys->name;
-        }
-    }
-    return found;
+    kgr_nearest_begin(&found, name);
+    for (; keys->name != NULL; keys++)
+        kgr_nearest_try(&found, keys->name);
+    return found.best;
 }
 
 static void note_unknown(const struct kgr_config *config, const config_setting_t *setting,

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/nearest.h"
+
 #define NUM_COMMON 4
 /* What getopt_long returns for a long option: above every character. */
 #define OPT_BASE 0x100
@@ -178,6 +180,29 @@ static size_t find_command(const struct kgr_program *program, int argc, char **a
     return *out_words == 0 ? i : best;
 }
 
+/* The command that was probably meant, of which the last words may be operands. */
+static enum kgr_options_result unknown_command(const struct kgr_program *program, int argc,
+                                               char **argv)
+{
+    struct kgr_nearest one, two, *found = &one;
+    char words[128], what[256];
+
+    (void)snprintf(words, sizeof(words), "%s%s%s", argv[0], argc > 1 ? " " : "",
+                   argc > 1 ? argv[1] : "");
+    kgr_nearest_begin(&one, argv[0]);
+    kgr_nearest_begin(&two, words);
+    for (size_t i = 0; program->commands[i].name != NULL; i++) {
+        kgr_nearest_try(&one, program->commands[i].name);
+        kgr_nearest_try(&two, program->commands[i].name);
+    }
+    if (one.best == NULL || (two.best != NULL && two.distance < one.distance))
+        found = &two;
+    if (found->best == NULL)
+        return usage_error(program, "unknown command", argv[0]);
+    (void)snprintf(what, sizeof(what), "unknown command %s, did you mean", found->typed);
+    return usage_error(program, what, found->best);
+}
+
 enum kgr_options_result kgr_options_parse(struct kgr_options *out,
                                           const struct kgr_program *program, int argc, char **argv)
 {
@@ -199,7 +224,7 @@ enum kgr_options_result kgr_options_parse(struct kgr_options *out,
     options.command_index = find_command(program, argc, argv, &words);
     options.command = &program->commands[options.command_index];
     if (options.command->name == NULL)
-        return usage_error(program, "unknown command", argv[0]);
+        return unknown_command(program, argc, argv);
     argc -= words - 1; /* getopt steps over the last one */
     argv += words - 1;
 
