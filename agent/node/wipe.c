@@ -2,6 +2,7 @@
 #include "agent/daemon/wipe.h"
 
 #include "agent/base/log.h"
+#include "agent/node/mirror/mirror.h"
 #include "agent/node/store/anchor.h"
 #include "agent/node/commands.h"
 #include "agent/tpm/tpm.h"
@@ -16,7 +17,8 @@ static enum kgr_error remove_keys(struct kgr_tpm *tpm, const char *folder, struc
     struct kgr_tpm_remains remains[KGR_ANCHOR_REMAINS];
     struct kgr_diag own = {{0}};
     size_t num = 0;
-    enum kgr_error err = kgr_anchor_find_remains(remains, &num, tpm, folder, &own);
+    enum kgr_error err =
+        kgr_anchor_find_remains(remains, &num, tpm, folder, kgr_mirrors_wipe, &own);
 
     if (err == KGR_ERR_CORRUPT || err == KGR_ERR_VERSION)
         kgr_warn("left_in_tpm", "reason=\"%s\"", kgr_diag_text(&own, err));

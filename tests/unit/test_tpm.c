@@ -285,6 +285,39 @@ static void unseal_needs_the_value_and_the_length(void **state)
     kgr_secret_free(other);
 }
 
+/* What a PIN opens is tried once: the TPM counts, and locks itself. */
+static void unseal_once_tries_once(void **state)
+{
+    static const uint8_t data[64] = {1, 2, 3};
+    struct kgr_tpm_auth *auth = tpm_fixture_auth(0x21);
+    struct kgr_tpm_auth *other = tpm_fixture_auth(0x22);
+    struct kgr_tpm_blob blob, plain;
+    uint8_t *out = kgr_secret_alloc(64);
+    unsigned int num = 0;
+
+    (void)state;
+    assert_int_equal(
+        kgr_tpm_seal_guarded(f.tpm, &blob, &f.storage, auth, kgr_slice(data, sizeof(data)), &diag),
+        KGR_OK);
+    assert_int_equal(kgr_tpm_unseal_once(f.tpm, out, 64, &f.storage, auth, &blob, &diag), KGR_OK);
+    assert_memory_equal(out, data, sizeof(data));
+    tpm_tap_reset();
+    assert_int_equal(kgr_tpm_unseal_once(f.tpm, out, 64, &f.storage, other, &blob, NULL),
+                     KGR_ERR_NOT_AUTHORIZED);
+    for (unsigned int i = 0; i < tpm_tap.num_commands && i < TPM_TAP_CODES; i++)
+        num += tpm_tap.codes[i] == TPM2_CC_Unseal;
+    assert_int_equal(num, 1);
+    tpm_tap_reset();
+    assert_int_equal(
+        kgr_tpm_seal(f.tpm, &plain, &f.storage, auth, kgr_slice(data, sizeof(data)), &diag),
+        KGR_OK);
+    assert_int_equal(kgr_tpm_unseal_once(f.tpm, out, 64, &f.storage, auth, &plain, NULL),
+                     KGR_ERR_CORRUPT);
+    kgr_secret_free(out);
+    kgr_secret_free(auth);
+    kgr_secret_free(other);
+}
+
 static void random_of_any_length_differs(void **state)
 {
     uint8_t a[100];
@@ -320,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(signature_verifies_with_its_key_and_digest_only, begin,
                                         end),
         cmocka_unit_test_setup_teardown(unseal_needs_the_value_and_the_length, begin, end),
+        cmocka_unit_test_setup_teardown(unseal_once_tries_once, begin, end),
         cmocka_unit_test_setup_teardown(random_of_any_length_differs, begin, end),
     };
 

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/log.h"
 #include "agent/node/node.h"
 #include "agent/node/store/mirror_rows.h"
+
+#define WIPE_WAIT_MS 1000u /* for a store that another program has locked */
 
 struct kgr_mirror *kgr_mirror_find(const struct kgr_mirrors *mirrors, const char *store,
                                    const char *token)
@@ -144,4 +147,40 @@ static enum kgr_error load_row(void *arg, const struct kgr_mirror_row *row, stru
 enum kgr_error kgr_mirror_load(struct kgr_mirrors *mirrors, struct kgr_diag *diag)
 {
     return kgr_mirror_rows_each(mirrors->node->db, load_row, mirrors, diag);
+}
+
+static enum kgr_error wipe_row(void *arg, const struct kgr_mirror_row *row, struct kgr_diag *diag)
+{
+    struct kgr_mirror_job *job = calloc(1, sizeof(*job));
+    struct kgr_diag why = {{0}};
+    enum kgr_error err = KGR_ERR_NO_MEMORY;
+
+    (void)arg;
+    (void)diag;
+    if (job == NULL)
+        return err;
+    job->what = KGR_MIRROR_REMOVE;
+    job->wait_ms = WIPE_WAIT_MS;
+    job->store = strdup(row->store);
+    (void)snprintf(job->token, sizeof(job->token), "%s", row->token);
+    if (row->primary.len <= sizeof(job->primary.bytes)) {
+        kgr_copy(job->primary.bytes, row->primary.p, row->primary.len);
+        job->primary.len = row->primary.len;
+    }
+    if (job->store != NULL)
+        err = kgr_mirror_job_run(job, NULL, &why);
+    if (err != KGR_OK) /* without the storage key it is of no use to anybody */
+        kgr_warn("left_in_store", "store=\"%s\" token=\"%s\" reason=\"%s\"", row->store, row->token,
+                 kgr_diag_text(&why, err));
+    kgr_mirror_job_free(job);
+    return KGR_OK;
+}
+
+void kgr_mirrors_wipe(struct kgr_db *db)
+{
+    struct kgr_diag diag = {{0}};
+    enum kgr_error err = kgr_mirror_rows_each(db, wipe_row, NULL, &diag);
+
+    if (err != KGR_OK)
+        kgr_warn("left_in_store", "reason=\"%s\"", kgr_diag_text(&diag, err));
 }

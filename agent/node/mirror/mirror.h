@@ -9,6 +9,7 @@
 #include "agent/base/text.h"
 #include "agent/node/mirror/job.h"
 
+struct kgr_db;
 struct kgr_node;
 
 /*
@@ -56,6 +57,8 @@ uint64_t kgr_mirrors_deadline(const struct kgr_mirrors *mirrors);
 void kgr_mirrors_on_timer(struct kgr_mirrors *mirrors, uint64_t now_ms);
 /* kgr_mirrors_end removes every token: the node was revoked. At once, without the worker. */
 void kgr_mirrors_end(struct kgr_mirrors *mirrors);
+/* kgr_mirrors_wipe removes the tokens that the database of a stopped node names; what cannot be removed is logged. */
+void kgr_mirrors_wipe(struct kgr_db *db);
 /* kgr_mirrors_cover tells whether a mirror is to hold the keys with peer. */
 bool kgr_mirrors_cover(const struct kgr_mirrors *mirrors, const struct kgr_nid *peer);
 

@@ -152,7 +152,7 @@ enum kgr_error kgr_anchor_open(struct kgr_anchor *out, struct kgr_tpm *tpm, cons
 
 enum kgr_error kgr_anchor_find_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS],
                                        size_t *out_num, struct kgr_tpm *tpm, const char *folder,
-                                       struct kgr_diag *diag)
+                                       void (*also)(struct kgr_db *db), struct kgr_diag *diag)
 {
     struct kgr_anchor anchor = {0};
     enum kgr_error err = kgr_vault_open(&anchor.vault, tpm, folder, diag);
@@ -161,6 +161,8 @@ enum kgr_error kgr_anchor_find_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REM
         err = open_state(&anchor, tpm, folder, false, diag);
     if (err == KGR_OK)
         err = kgr_anchor_remains(out, out_num, anchor.state.db, diag);
+    if (err == KGR_OK && also != NULL)
+        also(anchor.state.db);
     kgr_anchor_deinit(&anchor);
     return err;
 }

@@ -97,7 +97,8 @@ KGR_MUST_CHECK enum kgr_error kgr_anchor_open_next(struct kgr_anchor *anchor, st
                                                    struct kgr_db *db, struct kgr_diag *diag);
 /*
  * kgr_anchor_remains lists what of a node may stand in the TPM: the storage key in force, the next one, a dead one.
- * kgr_anchor_find_remains opens vault and state for that: KGR_ERR_NO_KEY when there are none.
+ * kgr_anchor_find_remains opens vault and state for that: KGR_ERR_NO_KEY when there are none. While
+ * the database is open it calls also (may be NULL).
  */
 #define KGR_ANCHOR_REMAINS 3
 KGR_MUST_CHECK enum kgr_error kgr_anchor_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS],
@@ -105,7 +106,8 @@ KGR_MUST_CHECK enum kgr_error kgr_anchor_remains(struct kgr_tpm_remains out[KGR_
                                                  struct kgr_diag *diag);
 KGR_MUST_CHECK enum kgr_error
 kgr_anchor_find_remains(struct kgr_tpm_remains out[KGR_ANCHOR_REMAINS], size_t *out_num,
-                        struct kgr_tpm *tpm, const char *folder, struct kgr_diag *diag);
+                        struct kgr_tpm *tpm, const char *folder, void (*also)(struct kgr_db *db),
+                        struct kgr_diag *diag);
 void kgr_anchor_deinit(struct kgr_anchor *anchor);
 
 /*
