@@ -156,7 +156,7 @@ kgrctl_door renew 61011 "$id2" "$see request renew"
 kgrctl_door elsewhere $elsewhere nobody ""
 
 openssl_door list 61001 "$id2" ""
-openssl_door encrypt 61002 "$id2" "encrypt aead" # this one makes no tag
+openssl_door encrypt 61002 "$id2" encrypt
 openssl_door decrypt 61003 "$id2" decrypt
 openssl_door sign 61004 "$id2" mac
 openssl_door verify 61005 "$id2" mac
