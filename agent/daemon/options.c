@@ -195,7 +195,8 @@ static enum kgr_options_result unknown_command(const struct kgr_program *program
         kgr_nearest_try(&one, program->commands[i].name);
         kgr_nearest_try(&two, program->commands[i].name);
     }
-    if (one.best == NULL || (two.best != NULL && two.distance < one.distance))
+    /* The word before an operand is near to every command that begins with it. */
+    if (one.best == NULL || (argc > 1 && two.best != NULL))
         found = &two;
     if (found->best == NULL)
         return usage_error(program, "unknown command", argv[0]);

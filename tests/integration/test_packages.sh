@@ -30,7 +30,7 @@ under_systemd()
         return
     fi
     check "apt-get install -y -q --no-install-recommends ./new/*.deb"
-    cp "$LAB_ROOT/tests/support/systemd-check" "$DEBIAN/root/"
+    cp "$LAB_ROOT/tests/support/systemd-check" "$LAB_ROOT/docs/operator.md" "$DEBIAN/root/"
     cat >"$DEBIAN/etc/systemd/system/kgr-check.service" <<'UNIT'
 [Unit]
 After=mosquitto.service dbus.service
