@@ -8,7 +8,7 @@
     { echo "skipped: the library of a build with sanitizers needs their runtime in every program"; exit 77; }
 DESTDIR=$WORK/dest cmake --install "$LAB_BUILD" >"$WORK/log"
 [ -z "$(find "$WORK/dest" -path '*/etc/*')" ] || fail "an installation writes to /etc"
-prefix=$(dirname "$(dirname "$(find "$WORK/dest" -name kgrctl)")")
+prefix=$(dirname "$(dirname "$(find "$WORK/dest" -path '*/bin/kgrctl')")")
 lib=$(dirname "$(find "$WORK/dest" -name libkgr.so.0)")
 [ "$(readlink "$lib/libkgr.so")" = libkgr.so.0 ] || fail "libkgr.so is not a link to libkgr.so.0"
 
