@@ -98,8 +98,8 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
     check "OPENSSL_CONF=/etc/ssl/kgr.cnf openssl list -providers | grep -qw kgr" "the provider is not found"
     check "ls /usr/lib/*/pkcs11/libkgr-pkcs11.so && file -L /usr/lib/*/libkgr.so.0 | grep -q 'shared object'"
     # minbase has no man pages of packages, unless dpkg was told so: what is in them counts.
-    for page in kgr-agent.8 kgr-ks.8 kgr-ac.8 kgrctl.1 kgr-agent.conf.5 kgr-ks.conf.5 kgr-ac.conf.5 libkgr.3 kgr-openssl.7 kgr-pkcs11.7; do
-        grep -q . < <(for name in $names; do dpkg-deb -c "$packages/${name}_"*.deb; done | grep "/man/man[0-9]/$page.gz\$") ||
+    for page in "$LAB_ROOT"/packaging/man/*.[1-8]; do
+        grep -q . < <(for name in $names; do dpkg-deb -c "$packages/${name}_"*.deb; done | grep "/man/man[0-9]/${page##*/}.gz\$") ||
             fail "$release: no package has $page"
     done
 

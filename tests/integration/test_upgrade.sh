@@ -56,6 +56,7 @@ first=$(generation 1 "$id2")
 lab_ctl 1 renew "$id2" >/dev/null || fail "an old agent and a new key server renew nothing"
 renewed() { [ "$(generation 1 "$id2")" -gt "$first" ] && [ "$(generation 2 "$id1")" -gt "$first" ]; }
 lab_wait_for 20 "the renewal between old agents at a new key server" renewed
+"$old/build/bin/kgr-ac" --config "$LAB/ac/ac.conf" node list | grep -q "$id3" || fail "an old AC sees nothing at a new key server"
 lab_ac node list | grep -q "$id3" || fail "the new AC does not see the nodes of the old one"
 lab_ac audit verify >/dev/null || fail "the audit log of the old key server does not hold"
 
