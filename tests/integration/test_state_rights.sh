@@ -42,6 +42,20 @@ for part in "agent:$KGR_AGENT_1_CMD:$KGR_STATE_1:agent.db" "ks:$KGR_KS_CMD:$LAB/
     mv "$state.away" "$state"
 done
 
+# A state that this user may not even look at. The program and its configuration are where anybody can read them.
+if [ "$(id -u)" = 0 ] && [ $confined != 0 ]; then
+    open=$(mktemp -d /tmp/kgr-open.XXXXXX)
+    chmod 755 "$open"
+    cp "$LAB_BIN/kgr-agent" "$open/"
+    sed "s|^state = .*|state = \"$KGR_STATE_1\";|" "$LAB/node-1/agent.conf" >"$open/agent.conf"
+    chmod 644 "$open/agent.conf"
+    status=0
+    setpriv --reuid 12345 --regid 12345 --clear-groups "$open/kgr-agent" --config "$open/agent.conf" run >"$WORK/out" 2>"$WORK/err" || status=$?
+    rm -r "$open"
+    [ $status = 9 ] || fail "exit code $status instead of 9: $(cat "$WORK/err")"
+    grep -q "$KGR_STATE_1: Permission denied" "$WORK/err" || fail "what cannot be read is not told: $(cat "$WORK/err")"
+fi
+
 # The socket: a file in its place, a folder that is not there, somebody who answers.
 : >"$KGR_AGENT_1"
 expect 9 "$KGR_AGENT_1 exists and is no socket; remove it" $KGR_AGENT_1_CMD
