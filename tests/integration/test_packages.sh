@@ -70,7 +70,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
         rm -r "$WORK/repack"
     done
     check "apt-get install -y -q --no-install-recommends ./new/*.deb"
-    check "apt-get purge -y -q $names"
+    check "dpkg --purge $names"
     files >"$WORK/before"
 
     check "apt-get install -y -q --no-install-recommends ./old/*.deb"
@@ -112,7 +112,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
     # Removal keeps both, purge nothing.
     check "apt-get remove -y -q $names"
     check "grep -q '# ours' /etc/kgr/agent.conf && grep -q kept /var/lib/kgr/agent/state" "a removal lost configuration or state"
-    check "apt-get purge -y -q $names"
+    check "dpkg --purge $names"
     files >"$WORK/after"
     diff "$WORK/before" "$WORK/after" >"$WORK/left" || { cat "$WORK/left" >&2; fail "$release: a purge leaves something"; }
     ! debian_run "find / -xdev \( -path /proc -o -path /new -o -path /old \) -prune -o -name '*kgr*' -print | grep ." || fail "$release: a purge leaves these"
