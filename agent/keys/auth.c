@@ -11,17 +11,25 @@
 
 struct kgr_auth_root {
     uint8_t bytes[KGR_AUTH_ROOT_LEN];
+    enum kgr_auth_form form;
 };
 
-enum kgr_error kgr_auth_root_new(struct kgr_auth_root **out, const uint8_t bytes[KGR_AUTH_ROOT_LEN])
+enum kgr_error kgr_auth_root_new(struct kgr_auth_root **out, const uint8_t bytes[KGR_AUTH_ROOT_LEN],
+                                 enum kgr_auth_form form)
 {
     struct kgr_auth_root *root = kgr_secret_alloc(sizeof(*root));
 
     if (root == NULL)
         return KGR_ERR_NO_MEMORY;
     memcpy(root->bytes, bytes, sizeof(root->bytes));
+    root->form = form;
     *out = root;
     return KGR_OK;
+}
+
+enum kgr_auth_form kgr_auth_root_form(const struct kgr_auth_root *root)
+{
+    return root->form;
 }
 
 void kgr_auth_root_free(struct kgr_auth_root *root)
@@ -60,9 +68,18 @@ enum kgr_error kgr_auth_derive(const struct kgr_auth_root *root, struct kgr_tpm_
                                const char *label, struct kgr_slice id)
 {
     struct kgr_tpm_auth *auth = NULL;
-    char *text = kgr_secret_alloc(KGR_TPM_AUTH_MAX + 1);
-    enum kgr_error err = text == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
+    char *text;
+    enum kgr_error err;
 
+    if (root->form == KGR_AUTH_BINARY) {
+        err = kgr_auth_bytes(root, out, label, id);
+        /* A TPM drops zeroes at the end; some versions of its software disagree on them. */
+        if (err == KGR_OK && (*out)->bytes[KGR_TPM_AUTH_MAX - 1] == 0)
+            (*out)->bytes[KGR_TPM_AUTH_MAX - 1] = 1;
+        return err;
+    }
+    text = kgr_secret_alloc(KGR_TPM_AUTH_MAX + 1);
+    err = text == NULL ? KGR_ERR_NO_MEMORY : KGR_OK;
     if (err == KGR_OK)
         err = kgr_auth_bytes(root, &auth, label, id);
     if (err == KGR_OK) {

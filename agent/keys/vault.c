@@ -22,11 +22,12 @@
 #define PATH_LEN 1100
 #define FILE_MAX 1024u
 
-static const char magic[] = "KGRVLT01"; /* 8 bytes on disk */
+static const char magic[] = "KGRVLT0"; /* 7 bytes on disk, then the digit of the form */
 static const char label[] = "KGR root 1";
 
 /* The file, and what it says. */
 struct file {
+    enum kgr_auth_form form;
     char path[PATH_LEN];
     uint8_t bytes[FILE_MAX];
     struct kgr_tpm_public srk_public; /* room only */
@@ -72,7 +73,8 @@ static enum kgr_error save(struct file *file, struct kgr_diag *diag)
     enum kgr_error err;
 
     kgr_wr_init(&wr, file->bytes, sizeof(file->bytes));
-    kgr_wr_bytes(&wr, magic, 8);
+    kgr_wr_bytes(&wr, magic, 7);
+    kgr_wr_u8(&wr, (uint8_t)('0' + (int)file->form));
     kgr_wr_vec16(&wr, kgr_slice(file->srk_name.bytes, file->srk_name.len));
     kgr_wr_bytes(&wr, file->key.unique, sizeof(file->key.unique));
     kgr_wr_vec16(&wr, kgr_slice(file->key.priv.bytes, file->key.priv.len));
@@ -110,8 +112,11 @@ static enum kgr_error decode(struct file *out, struct kgr_slice bytes)
         return KGR_ERR_CORRUPT;
     kgr_rd_init(&rd, all.p, all.len);
     head = kgr_rd_ref(&rd, 8);
-    if (head == NULL || memcmp(head, magic, 8) != 0)
+    if (head == NULL || memcmp(head, magic, 7) != 0)
         return KGR_ERR_CORRUPT;
+    if (head[7] < '0' + KGR_AUTH_BINARY || head[7] > '0' + KGR_AUTH_TEXT)
+        return KGR_ERR_VERSION;
+    out->form = head[7] == '0' + KGR_AUTH_TEXT ? KGR_AUTH_TEXT : KGR_AUTH_BINARY;
     take_name(&out->srk_name, &rd);
     kgr_rd_bytes(&rd, out->key.unique, sizeof(out->key.unique));
     priv = kgr_rd_vec16(&rd, sizeof(out->key.priv.bytes));
@@ -132,14 +137,15 @@ static enum kgr_error check_hands(const char *path, struct kgr_diag *diag)
         return errno == ENOENT ? KGR_ERR_NO_KEY
                                : kgr_diag_set(diag, KGR_ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: not a file", path);
+        return kgr_diag_set(diag, KGR_ERR_CONFIG, "%s: not a file", path);
     if (st.st_uid != geteuid())
-        return kgr_diag_set(diag, KGR_ERR_IO,
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
                             "%s: belongs to uid %u, but this process runs as uid %u", path,
                             (unsigned)st.st_uid, (unsigned)geteuid());
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return kgr_diag_set(diag, KGR_ERR_IO, "%s: others may use it (mode %04o), chmod it to 0600",
-                            path, (unsigned)(st.st_mode & 07777));
+        return kgr_diag_set(diag, KGR_ERR_CONFIG,
+                            "%s: others may use it (mode %04o), chmod it to 0600", path,
+                            (unsigned)(st.st_mode & 07777));
     return KGR_OK;
 }
 
@@ -155,6 +161,8 @@ static enum kgr_error load(struct file *file, struct kgr_diag *diag)
         err = KGR_ERR_CORRUPT;
     else if (err == KGR_OK)
         err = decode(file, kgr_slice(file->bytes, len));
+    if (err == KGR_ERR_VERSION)
+        return kgr_diag_set(diag, err, "%s: written by a newer program", file->path);
     return err == KGR_ERR_CORRUPT ? kgr_diag_set(diag, err, "%s: damaged", file->path) : err;
 }
 
@@ -181,7 +189,7 @@ static enum kgr_error derive(struct kgr_vault *vault, struct kgr_tpm *tpm, const
         err = kgr_tpm_derive(tpm, bytes, &file->srk, &file->key,
                              kgr_slice(label, sizeof(label) - 1), diag);
     if (err == KGR_OK)
-        err = kgr_auth_root_new(&vault->root, bytes);
+        err = kgr_auth_root_new(&vault->root, bytes, file->form);
     kgr_secret_free(bytes);
     if (err == KGR_OK)
         err = kgr_auth_derive(vault->root, &vault->counter_auth, "counter", kgr_slice(NULL, 0));
@@ -193,6 +201,7 @@ static enum kgr_error create(struct kgr_vault *vault, struct kgr_tpm *tpm, struc
 {
     enum kgr_error err = kgr_tpm_session_start(tpm, &file->srk, diag);
 
+    file->form = KGR_AUTH_TEXT;
     file->srk_name = file->srk.name;
     if (err == KGR_OK)
         err = kgr_tpm_derive_key_create(tpm, &file->key, &file->srk, diag);

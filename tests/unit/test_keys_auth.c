@@ -20,7 +20,7 @@ static int begin(void **state)
     (void)state;
     if (kgr_arena_init(65536) != KGR_OK)
         return -1;
-    return kgr_auth_root_new(&root, bytes) == KGR_OK ? 0 : -1;
+    return kgr_auth_root_new(&root, bytes, KGR_AUTH_TEXT) == KGR_OK ? 0 : -1;
 }
 
 static int end(void **state)
@@ -72,6 +72,28 @@ static void auth_is_the_documented_hmac(void **state)
     kgr_secret_free(auth);
 }
 
+/* States from before have TPM objects with such values. */
+static void auth_of_an_older_state_is_all_of_it(void **state)
+{
+    struct kgr_tpm_auth *auth = NULL;
+    struct kgr_tpm_auth *whole = NULL;
+    struct kgr_auth_root *older = NULL;
+
+    (void)state;
+    assert_int_equal(kgr_auth_root_new(&older, bytes, KGR_AUTH_BINARY), KGR_OK);
+    assert_int_equal(kgr_auth_root_form(older), KGR_AUTH_BINARY);
+    for (uint8_t i = 0; i < 255; i++) {
+        assert_int_equal(kgr_auth_derive(older, &auth, "enc", kgr_slice(&i, 1)), KGR_OK);
+        assert_int_equal(kgr_auth_bytes(older, &whole, "enc", kgr_slice(&i, 1)), KGR_OK);
+        assert_int_equal(auth->len, 32);
+        assert_memory_equal(auth->bytes, whole->bytes, 31);
+        assert_int_equal(auth->bytes[31], whole->bytes[31] == 0 ? 1 : whole->bytes[31]);
+        kgr_secret_free(whole);
+        kgr_secret_free(auth);
+    }
+    kgr_auth_root_free(older);
+}
+
 static void auth_depends_on_label_and_id(void **state)
 {
     (void)state;
@@ -102,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(auth_is_the_documented_hmac, begin, end),
+        cmocka_unit_test_setup_teardown(auth_of_an_older_state_is_all_of_it, begin, end),
         cmocka_unit_test_setup_teardown(auth_depends_on_label_and_id, begin, end),
         cmocka_unit_test_setup_teardown(auth_with_a_full_arena_fails, begin, end),
     };

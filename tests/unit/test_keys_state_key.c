@@ -21,7 +21,7 @@ static uint8_t opened[KGR_PAGE_LEN];
 static int begin(void **state)
 {
     (void)state;
-    if (kgr_arena_init(65536) != KGR_OK || kgr_auth_root_new(&root, bytes) != KGR_OK)
+    if (kgr_arena_init(65536) != KGR_OK || kgr_auth_root_new(&root, bytes, KGR_AUTH_TEXT) != KGR_OK)
         return -1;
     keys = kgr_state_keys(root);
     for (size_t i = 0; i < sizeof(content); i++)

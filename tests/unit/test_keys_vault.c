@@ -185,16 +185,16 @@ static void file_of_other_hands_is_refused(void **state)
     (void)snprintf(aside, sizeof(aside), "%s-aside", f->path);
     assert_int_equal(kgr_vault_create(&f->vault, f->tpm, f->dir, &f->diag), KGR_OK);
     assert_int_equal(chmod(f->path, 0640), 0);
-    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_int_equal(open_again(f), KGR_ERR_CONFIG);
     assert_non_null(strstr(f->diag.text, "chmod it to 0600"));
     assert_int_equal(chmod(f->path, 0600), 0);
     assert_int_equal(rename(f->path, aside), 0);
     assert_int_equal(symlink(aside, f->path), 0);
-    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_int_equal(open_again(f), KGR_ERR_CONFIG);
     assert_non_null(strstr(f->diag.text, "not a file"));
     assert_int_equal(unlink(f->path), 0);
     assert_int_equal(mkfifo(f->path, 0600), 0); /* nobody waits for a writer */
-    assert_int_equal(open_again(f), KGR_ERR_IO);
+    assert_int_equal(open_again(f), KGR_ERR_CONFIG);
     assert_int_equal(unlink(f->path), 0);
     assert_int_equal(rename(aside, f->path), 0);
     assert_int_equal(open_again(f), KGR_OK);

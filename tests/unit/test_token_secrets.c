@@ -20,7 +20,7 @@ static int begin(void **state)
     (void)state;
     if (kgr_arena_init(65536) != KGR_OK)
         return -1;
-    return kgr_auth_root_new(&root, bytes) == KGR_OK ? 0 : -1;
+    return kgr_auth_root_new(&root, bytes, KGR_AUTH_TEXT) == KGR_OK ? 0 : -1;
 }
 
 static int end(void **state)

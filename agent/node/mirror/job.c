@@ -29,12 +29,17 @@ struct visit {
 
 /* Secrets */
 
-static enum kgr_error take_secrets(struct visit *visit)
+static enum kgr_error take_secrets(struct visit *visit, struct kgr_diag *diag)
 {
     const struct kgr_mirror_job *job = visit->job;
     const struct kgr_tpm_auth *storage = job->anchor->storage_auth;
-    enum kgr_error err =
-        kgr_token_wrapping_key(job->anchor->root, &visit->wrapping, job->store, job->token);
+    enum kgr_error err;
+
+    if (kgr_auth_root_form(job->anchor->root) != KGR_AUTH_TEXT)
+        return kgr_diag_set(diag, KGR_ERR_UNSUPPORTED,
+                            "this node's state is from before there were mirrors; for one: "
+                            "kgr-agent wipe, init, and enrol again");
+    err = kgr_token_wrapping_key(job->anchor->root, &visit->wrapping, job->store, job->token);
 
     if (err == KGR_OK)
         err = kgr_token_wrapping_text(&visit->wrapping_text, visit->wrapping);
@@ -346,7 +351,7 @@ enum kgr_error kgr_mirror_job_run(struct kgr_mirror_job *job, struct kgr_tpm *tp
                                   struct kgr_diag *diag)
 {
     struct visit visit = {.job = job, .tpm = tpm};
-    enum kgr_error err = job->what == KGR_MIRROR_REMOVE ? KGR_OK : take_secrets(&visit);
+    enum kgr_error err = job->what == KGR_MIRROR_REMOVE ? KGR_OK : take_secrets(&visit, diag);
 
     if (err == KGR_OK)
         err = open_store(&visit, diag);
