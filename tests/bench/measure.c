@@ -2,7 +2,6 @@
 #include "tests/bench/measure.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,36 +90,15 @@ static double one(const struct bench_side *side, size_t num)
     return (double)ns / (double)num / (double)units / 1000;
 }
 
-/* The CPUs by turns: where the scheduler then puts the other end of a hop decides much, and must not be one throw of dice. */
-static void pin(size_t turn)
-{
-    static cpu_set_t may;
-    cpu_set_t one;
-    size_t cpu = 0;
-
-    if (CPU_COUNT(&may) == 0)
-        bench_must(sched_getaffinity(0, sizeof(may), &may) == 0, "no CPUs are known");
-    turn %= (size_t)CPU_COUNT(&may);
-    while (!CPU_ISSET(cpu, &may) || turn-- > 0)
-        cpu++;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    bench_must(sched_setaffinity(0, sizeof(one), &one) == 0, "cannot run on CPU %zu", cpu);
-}
-
 void bench_compare(struct bench_result *out, const struct bench_side *ours,
                    const struct bench_side *theirs)
 {
     double a[BENCH_REPETITIONS_MAX], b[BENCH_REPETITIONS_MAX];
     size_t num = bench_effort.num_repetitions;
-    size_t num_ours, num_theirs;
+    size_t num_ours = calibrate(ours);
+    size_t num_theirs = theirs == NULL ? 0 : calibrate(theirs);
 
-    ours->op(ours->ctx); /* connections are made before, by a thread that may run anywhere */
-    pin(0);
-    num_ours = calibrate(ours);
-    num_theirs = theirs == NULL ? 0 : calibrate(theirs);
     for (size_t i = 0; i < num; i++) {
-        pin(i);
         a[i] = one(ours, num_ours);
         if (theirs != NULL)
             b[i] = one(theirs, num_theirs);

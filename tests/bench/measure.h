@@ -29,8 +29,7 @@ extern struct bench_effort bench_effort;
 
 /*
  * bench_compare warms both sides up, finds how many times each fits its slice, and then runs them by turns, so that a
- * drift of the machine hits both; this thread is pinned to one CPU in each repetition and to another one in the next. out
- * gets the medians over the repetitions, in microseconds. theirs may be NULL.
+ * drift of the machine hits both. out gets the medians over the repetitions, in microseconds. theirs may be NULL.
  */
 void bench_compare(struct bench_result *out, const struct bench_side *ours,
                    const struct bench_side *theirs);
