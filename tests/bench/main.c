@@ -17,7 +17,7 @@
 
 /* In this order, for the crowd of peers only grows. */
 static const struct bench_row *const all[] = {
-    bench_rows_resident, bench_rows_sealed,   bench_rows_aead,  bench_rows_pkcs11,
+    bench_rows_resident, bench_rows_sealed,   bench_rows_batch, bench_rows_aead,  bench_rows_pkcs11,
     bench_rows_clients,  bench_rows_exchange, bench_rows_agent, bench_rows_start,
 };
 

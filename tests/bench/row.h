@@ -33,6 +33,7 @@ struct bench_row {
 /* Rows that stand together, ended by one without a name. */
 extern const struct bench_row bench_rows_resident[];
 extern const struct bench_row bench_rows_sealed[];
+extern const struct bench_row bench_rows_batch[];
 extern const struct bench_row bench_rows_aead[];
 extern const struct bench_row bench_rows_pkcs11[];
 extern const struct bench_row bench_rows_clients[];
