@@ -161,7 +161,7 @@ static unsigned int count_cores(void)
     cpu_set_t set;
     int num = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 
-    return num < 1 ? 1 : num > KGR_WORKERS_MAX ? KGR_WORKERS_MAX : (unsigned int)num;
+    return num < 1 ? 1 : num > KGR_WORKERS_UNASKED ? KGR_WORKERS_UNASKED : (unsigned int)num;
 }
 
 static enum kgr_error start_worker(struct kgr_workers *workers, unsigned int index)

@@ -19,6 +19,8 @@
 struct kgr_workers;
 
 #define KGR_WORKERS_MAX 16
+/* Without a wish no more than these: each takes 150 KB of guarded memory beside its scratch. */
+#define KGR_WORKERS_UNASKED 8
 
 /* A request that came through a ring. */
 struct kgr_worker_request {
@@ -53,7 +55,8 @@ typedef enum kgr_worker_verdict kgr_worker_handler(void *arg,
                                                    struct kgr_diag *diag);
 
 struct kgr_workers_options {
-    unsigned int num;   /* threads; 0: one for each core that we may use, at most KGR_WORKERS_MAX */
+    unsigned int
+        num; /* threads; 0: one for each core that we may use, at most KGR_WORKERS_UNASKED */
     size_t scratch_len; /* of each; zeroed guarded memory, 0: none */
     kgr_worker_handler *handler;
     void *arg;

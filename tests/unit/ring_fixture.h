@@ -29,7 +29,7 @@ struct ring_fixture {
     struct kgr_workers *workers;
     struct kgr_server *server;
     struct kgr_wakeup *errand; /* runs `run` on the loop's thread */
-    void (*run)(struct ring_fixture *f);
+    void (*_Atomic run)(struct ring_fixture *f);
     sem_t ran;
     pthread_t thread;
     sem_t stuck, unstick;

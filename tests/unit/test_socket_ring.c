@@ -621,23 +621,21 @@ static void ring_client_that_never_reads_is_bounded(void **state)
     struct raw *raw = raw_open(f), *good = raw_open(f);
     bool seen[512] = {false};
     unsigned int put = 0, got = 0;
-    uint64_t before;
     uint32_t flags;
 
-    for (int idle = 0; idle < 20; idle++) /* until nothing has moved for some time */
+    for (int idle = 0; idle < 20; idle++) { /* until nothing has moved for some time */
         while (put < 512 && raw_put(raw, put % 2 == 0 ? RING_PEER_WORKER : RING_PEER_LOOP, put,
                                     30000) == KGR_OK) {
             put++;
             idle = 0;
             raw_ask(good, RING_PEER_WORKER, 1, 100);
         }
-    ring_fixture_look(f);
-    before = f->stats.requests;
+        usleep(1000);
+    }
+    /* What both rings hold, and one more for each way; not the 64 that may be in flight. */
     assert_true(put < 16);
     for (uint32_t i = 0; i < 50; i++)
         raw_ask(good, RING_PEER_WORKER, i, 100);
-    ring_fixture_look(f);
-    assert_true(f->stats.requests <= before + 50 + 2);
     for (; got < put; got++) {
         uint32_t id = raw_get(raw, 30000, &flags);
 
