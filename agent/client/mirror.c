@@ -94,7 +94,7 @@ static enum kgr_error call_empty(struct kgr_client *client, uint16_t op,
 enum kgr_error kgr_mirror_add(struct kgr_client *client, const char *store, const char *token,
                               const char *peer, int pin_fd)
 {
-    uint8_t pin[PIN_CAP];
+    uint8_t pin[PIN_CAP] = {0};
     struct kgr_ipc_mirror_add request = {.pin = kgr_slice(pin, 0)};
     enum kgr_error err = name(&request.mirror, store, token, peer);
     int tries = 0;
