@@ -79,21 +79,6 @@ void kgr_resident_key_unload(struct kgr_resident_key *key, struct kgr_tpm *tpm)
     kgr_tpm_forget_key(tpm, key->mac.id);
 }
 
-enum kgr_suite kgr_resident_key_suite(const struct kgr_resident_key *key)
-{
-    return key->suite;
-}
-
-const struct kgr_tpm_name *kgr_resident_key_enc_name(const struct kgr_resident_key *key)
-{
-    return &key->enc.name;
-}
-
-const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_key *key)
-{
-    return &key->mac.name;
-}
-
 void kgr_resident_key_blobs(const struct kgr_resident_key *key, struct kgr_key_blobs *out)
 {
     out->enc = key->enc.blob;

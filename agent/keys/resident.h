@@ -35,11 +35,6 @@ void kgr_resident_key_free(struct kgr_resident_key *key);
 /* kgr_resident_key_unload flushes both from the slot cache. */
 void kgr_resident_key_unload(struct kgr_resident_key *key, struct kgr_tpm *tpm);
 
-enum kgr_suite kgr_resident_key_suite(const struct kgr_resident_key *key);
-/* Names of the two objects, borrowed. */
-const struct kgr_tpm_name *kgr_resident_key_enc_name(const struct kgr_resident_key *key);
-const struct kgr_tpm_name *kgr_resident_key_mac_name(const struct kgr_resident_key *key);
-
 /* kgr_resident_key_blobs copies what stands on disk of the two. */
 void kgr_resident_key_blobs(const struct kgr_resident_key *key, struct kgr_key_blobs *out);
 

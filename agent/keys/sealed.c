@@ -55,11 +55,6 @@ void kgr_sealed_key_free(struct kgr_sealed_key *key)
     free(key);
 }
 
-enum kgr_suite kgr_sealed_key_suite(const struct kgr_sealed_key *key)
-{
-    return key->suite;
-}
-
 static enum kgr_error arena_is_full(struct kgr_diag *diag)
 {
     return kgr_diag_set(diag, KGR_ERR_NO_MEMORY,

@@ -28,7 +28,6 @@ KGR_MUST_CHECK enum kgr_error kgr_sealed_key_new(struct kgr_sealed_key **out, en
                                                  struct kgr_tpm_auth *auth_mac);
 /* kgr_sealed_key_free cleanses; accepts NULL. */
 void kgr_sealed_key_free(struct kgr_sealed_key *key);
-enum kgr_suite kgr_sealed_key_suite(const struct kgr_sealed_key *key);
 
 /*
  * kgr_sealed_key_use calls op with the keys in memory; on the worker it unseals them when they are not. tpm NULL, on any

@@ -80,11 +80,6 @@ void kgr_software_key_free(struct kgr_software_key *key)
     free(key);
 }
 
-enum kgr_suite kgr_software_key_suite(const struct kgr_software_key *key)
-{
-    return key->suite;
-}
-
 static enum kgr_error cbc(struct kgr_software_key *key, const uint8_t *iv, const uint8_t *in,
                           size_t len, uint8_t *out, bool encrypt, uint8_t *out_chain)
 {

@@ -24,7 +24,6 @@ KGR_MUST_CHECK enum kgr_error kgr_software_key_new(struct kgr_software_key **out
 struct kgr_software_key *kgr_software_key_hold(struct kgr_software_key *key);
 /* kgr_software_key_free cleanses when the last holder frees; NULL is accepted. Thread-safe. */
 void kgr_software_key_free(struct kgr_software_key *key);
-enum kgr_suite kgr_software_key_suite(const struct kgr_software_key *key);
 /*
  * kgr_software_cipher encrypts or decrypts len bytes (any number up to INT_MAX; ECB and CBC: a multiple of 16) in a mode
  * of the local protocol (docs/protocol.md, section 11: 1 ECB 2 CBC 3 CTR 4 CFB 5 OFB), without padding. iv, unused for

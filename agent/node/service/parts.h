@@ -177,9 +177,6 @@ KGR_MUST_CHECK bool kgr_service_may(struct kgr_service *service,
                                     const struct kgr_nid *peer, enum kgr_right right);
 KGR_MUST_CHECK bool kgr_service_allows(const struct kgr_service *service, struct kgr_call call,
                                        const struct kgr_nid *peer, enum kgr_right right);
-/* kgr_service_allows_some: with some peer, whichever. */
-KGR_MUST_CHECK bool kgr_service_allows_some(const struct kgr_service *service, struct kgr_call call,
-                                            enum kgr_right right);
 /* kgr_service_may_use: he may do more with the peer than look. */
 KGR_MUST_CHECK bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
                                         const struct kgr_nid *peer);

@@ -31,12 +31,6 @@ bool kgr_service_allows(const struct kgr_service *service, struct kgr_call call,
     return allowed;
 }
 
-bool kgr_service_allows_some(const struct kgr_service *service, struct kgr_call call,
-                             enum kgr_right right)
-{
-    return kgr_service_allows(service, call, NULL, right);
-}
-
 bool kgr_service_may_use(const struct kgr_service *service, struct kgr_call call,
                          const struct kgr_nid *peer)
 {
