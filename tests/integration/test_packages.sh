@@ -115,7 +115,7 @@ for release in ${KGR_RELEASES:-bookworm trixie}; do
     check "dpkg --purge $names"
     files >"$WORK/after"
     diff "$WORK/before" "$WORK/after" >"$WORK/left" || { cat "$WORK/left" >&2; fail "$release: a purge leaves something"; }
-    ! debian_run "find / -xdev \( -path /proc -o -path /new -o -path /old \) -prune -o -name '*kgr*' -print | grep ." || fail "$release: a purge leaves these"
+    ! debian_run "find / -xdev \( -path /proc -o -path /new -o -path /old \) -prune -o \( -name 'kgr*' -o -name 'libkgr*' \) -print | grep ." || fail "$release: a purge leaves these"
     check "id kgr" "the user went: its number must not be given to another"
     under_systemd
     debian_remove
