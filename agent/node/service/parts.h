@@ -64,8 +64,8 @@ struct kgr_service {
     bool warned[KGR_NUM_WARNINGS]; /* what was wrong then */
     uint64_t saved_ms;             /* the metrics, to their file */
     bool save_failed;
-    bool ks_lost;                          /* and told */
-    uint64_t silent_since_ms;              /* with ks_lost: whichever broker is tried meanwhile */
+    bool ks_lost;             /* and told */
+    uint64_t silent_since_ms; /* with ks_lost: whichever broker is tried meanwhile */
     /* Beside the loop. */
     struct kgr_views views;
     struct kgr_fast_scratch *scratch;      /* the loop's own; owned, in the arena */

@@ -146,8 +146,9 @@ static void issue_done(void *ctx, enum kgr_error err, const struct kgr_diag *dia
 static void start_issue(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct kgr_ks_command *c = (struct kgr_ks_command *)self;
-    enum kgr_error err = kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                                               &(struct kgr_tpm_job){.run = run_issue, .done = issue_done, .ctx = c});
+    enum kgr_error err = kgr_tpm_worker_submit(
+        ks->worker, KGR_TPM_CONTROL,
+        &(struct kgr_tpm_job){.run = run_issue, .done = issue_done, .ctx = c});
 
     if (err != KGR_OK)
         issue_done(c, err, NULL);

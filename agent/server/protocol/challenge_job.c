@@ -28,8 +28,8 @@ static void done(void *ctx, enum kgr_error err, const struct kgr_diag *diag)
 static void start(struct kgr_ks *ks, struct kgr_ks_after *self)
 {
     struct kgr_ks_challenge_job *job = (struct kgr_ks_challenge_job *)self;
-    enum kgr_error err =
-        kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL, &(struct kgr_tpm_job){.run = run, .done = done, .ctx = job});
+    enum kgr_error err = kgr_tpm_worker_submit(
+        ks->worker, KGR_TPM_CONTROL, &(struct kgr_tpm_job){.run = run, .done = done, .ctx = job});
 
     if (err != KGR_OK)
         done(job, err, NULL);

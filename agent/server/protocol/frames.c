@@ -184,8 +184,9 @@ static void submit_receipt(struct kgr_ks *ks, struct kgr_ks_key *key, struct kgr
     kgr_copy(r->bytes, payload.p, payload.len);
     if (kgr_frame_parse(&r->frame, r->bytes, payload.len) != KGR_FRAME_FINE ||
         ks->receiving >= RECEIVING_MAX ||
-        kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){.run = run_receipt, .done = receipt_done, .ctx = r}) != KGR_OK) {
+        kgr_tpm_worker_submit(
+            ks->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_receipt, .done = receipt_done, .ctx = r}) != KGR_OK) {
         refuse(ks, KGR_KS_QUEUE, key->node);
         free_receipt(r);
         return;
@@ -313,8 +314,9 @@ static void start_dispatch(struct kgr_ks *ks, struct kgr_ks_after *self)
     struct dispatch *d = (struct dispatch *)self;
 
     if (kgr_mqtt_is_ready(ks->mqtt) &&
-        kgr_tpm_worker_submit(ks->worker, KGR_TPM_CONTROL,
-                              &(struct kgr_tpm_job){.run = run_dispatch, .done = dispatch_done, .ctx = d}) == KGR_OK)
+        kgr_tpm_worker_submit(
+            ks->worker, KGR_TPM_CONTROL,
+            &(struct kgr_tpm_job){.run = run_dispatch, .done = dispatch_done, .ctx = d}) == KGR_OK)
         return;
     kgr_ks_key_release(ks, d->key);
     free_dispatch(d);
