@@ -41,6 +41,7 @@ unseen()
 
 begin 80 24 "$ctl --socket $KGR_AGENT_1 watch"
 see "^kgrctl watch +$(lab_id 1) .* agent [0-9.]+ +[0-9:]{8}"
+see "^ +[0-9]+ commands/s, [0-9]+ % busy, [0-9]+ waiting"
 see "^$id2 +ready +1 "
 see "^$id3 +ready +1 "
 [ "$(wc -l <"$WORK/screen")" -le 24 ] || fail "more lines than the terminal has"

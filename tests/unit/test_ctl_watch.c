@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/ctl/watch/model.h"
 
+#include "agent/ctl/watch/load.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -185,6 +187,26 @@ static void trouble_and_alarms_are_shown(void **state)
     kgr_watch_deinit(&watch);
 }
 
+static void load_is_summed_from_metrics(void **state)
+{
+    static const char text[] = "# TYPE kgr_tpm_commands_total counter\n"
+                               "kgr_tpm_commands_total{command=\"0x155\"} 40\n"
+                               "kgr_tpm_commands_total{command=\"0x193\"} 2\n"
+                               "kgr_tpm_command_seconds_total{command=\"0x155\"} 0.25\n"
+                               "kgr_tpm_command_seconds_total{command=\"0x193\"} 1.5\n"
+                               "kgr_tpm_queue{class=\"data\"} 3\n"
+                               "kgr_tpm_queue_other 9\n";
+    struct kgr_watch_tpm tpm = kgr_watch_load(text, sizeof(text) - 1);
+
+    (void)state;
+    assert_true(tpm.known);
+    assert_int_equal(tpm.commands, 42);
+    assert_true(tpm.busy_s > 1.74 && tpm.busy_s < 1.76);
+    assert_int_equal(tpm.queue, 3);
+    assert_false(kgr_watch_load("", 0).known);
+    assert_false(kgr_watch_load(text, 60).known);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +214,7 @@ int main(void)
         cmocka_unit_test(rates_are_by_the_second),
         cmocka_unit_test(rows_are_sorted_and_filtered),
         cmocka_unit_test(the_window_stays_within_the_rows),
+        cmocka_unit_test(load_is_summed_from_metrics),
         cmocka_unit_test(trouble_and_alarms_are_shown),
     };
 

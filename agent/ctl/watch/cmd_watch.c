@@ -5,16 +5,30 @@
 #include <time.h>
 
 #include "agent/base/clock.h"
+#include "agent/client/metrics.h"
 #include "agent/ctl/terminal.h"
+#include "agent/ctl/watch/load.h"
 #include "agent/ctl/watch/screen.h"
 
 #define LOOK_MS    1000
 #define GIVE_UP_MS 5000 /* an agent that is started again is back by then */
 
+/* Unknown where the agent is older, or keeps its metrics from this user. */
+static struct kgr_watch_tpm look_at_tpm(const struct kgr_ctl *ctl)
+{
+    struct kgr_watch_tpm tpm = {0};
+    char *text = malloc(KGR_METRICS_TEXT_MAX);
+    size_t len = 0;
+
+    if (text != NULL && kgr_get_metrics(ctl->client, false, text, &len) == KGR_OK)
+        tpm = kgr_watch_load(text, len);
+    free(text);
+    return tpm;
+}
+
 /* Looks once; KGR_OK also while the agent is away for a short time. */
 static enum kgr_error look(const struct kgr_ctl *ctl, struct kgr_watch *watch, uint64_t *lost_ms)
 {
-    static const struct kgr_watch_tpm unknown;
     uint64_t now = kgr_clock_boot_ms();
     static struct kgr_status status;
     struct kgr_peer *peers = NULL;
@@ -26,7 +40,9 @@ static enum kgr_error look(const struct kgr_ctl *ctl, struct kgr_watch *watch, u
         err = kgr_list_peers(ctl->client, &peers, &num);
     if (err == KGR_OK) {
         *lost_ms = 0;
-        kgr_watch_observe(watch, &status, peers, num, &unknown, now);
+        const struct kgr_watch_tpm tpm = look_at_tpm(ctl);
+
+        kgr_watch_observe(watch, &status, peers, num, &tpm, now);
         return KGR_OK;
     }
     /* Who never answered, or says no, is not waited for. */
