@@ -125,20 +125,24 @@ static enum kgr_error hmac(void *arg, const struct kgr_slice *parts, size_t num_
 
 /* One pass */
 
-/* seal_body encrypts what stands padded in E, and MACs it. */
-static enum kgr_error seal_body(struct kgr_cbc_use *use, struct kgr_hmac *run, uint8_t *e,
-                                size_t len)
+/* seal_body encrypts and MACs, piece by piece; the last block has its padding aside. */
+static enum kgr_error seal_body(struct kgr_cbc_use *use, struct kgr_hmac *run,
+                                const struct kgr_software_message *m, const uint8_t *last)
 {
+    size_t whole = m->text.len - m->text.len % KGR_BLOCK_LEN;
     enum kgr_error err = KGR_OK;
 
-    for (size_t at = 0; err == KGR_OK && at < len; at += PIECE) {
-        size_t piece = len - at < PIECE ? len - at : PIECE;
+    for (size_t at = 0; err == KGR_OK && at < whole; at += PIECE) {
+        size_t piece = whole - at < PIECE ? whole - at : PIECE;
 
-        err = kgr_cbc_update(use, e + at, piece, e + at);
-        kgr_hmac_add(run, kgr_slice(e + at, piece));
-        if (at + piece < len)
+        err = kgr_cbc_update(use, m->text.p + at, piece, m->out + at);
+        kgr_hmac_add(run, kgr_slice(m->out + at, piece));
+        if (at + piece < whole)
             kgr_hmac_flush(run);
     }
+    if (err == KGR_OK)
+        err = kgr_cbc_update(use, last, KGR_BLOCK_LEN, m->out + whole);
+    kgr_hmac_add(run, kgr_slice(m->out + whole, KGR_BLOCK_LEN));
     return err;
 }
 
@@ -161,24 +165,25 @@ static void cut_tag(struct kgr_hmac *run, const struct kgr_software_key *key, si
 static enum kgr_error seal_one(struct kgr_cbc_use *use, const struct kgr_software_key *key,
                                const struct kgr_software_message *m)
 {
-    size_t len = kgr_suite_ciphertext_len(m->text.len);
-    uint8_t pad = (uint8_t)(len - m->text.len);
+    size_t odd = m->text.len % KGR_BLOCK_LEN;
+    uint8_t last[KGR_BLOCK_LEN];
     struct kgr_hmac run;
     enum kgr_error err;
 
-    if (m->text.len != 0)
-        memmove(m->out, m->text.p, m->text.len);
-    memset(m->out + m->text.len, pad, pad);
+    memset(last, (int)(KGR_BLOCK_LEN - odd), sizeof(last));
+    if (odd != 0)
+        memcpy(last, m->text.p + m->text.len - odd, odd);
     kgr_hmac_start(&run, &key->secrets->mac);
     kgr_hmac_add(&run, m->aad[0]);
     kgr_hmac_add(&run, m->aad[1]);
     kgr_hmac_add(&run, kgr_slice(m->iv, KGR_IV_LEN));
     kgr_cbc_message(use, m->iv);
-    err = seal_body(use, &run, m->out, len);
+    err = seal_body(use, &run, m, last);
     if (err == KGR_OK)
         cut_tag(&run, key, m->aad[0].len + m->aad[1].len, m->tag);
     else
-        kgr_cleanse(m->out, len);
+        kgr_cleanse(m->out, kgr_suite_ciphertext_len(m->text.len));
+    kgr_cleanse(last, sizeof(last));
     kgr_cleanse(&run, sizeof(run));
     return err;
 }

@@ -42,7 +42,7 @@ KGR_MUST_CHECK enum kgr_error kgr_software_hmac(const struct kgr_software_key *k
 struct kgr_software_message {
     struct kgr_slice aad[2]; /* one after the other */
     const uint8_t *iv;
-    struct kgr_slice text; /* may begin at out */
+    struct kgr_slice text; /* at out, or apart from it */
     uint8_t *out;          /* kgr_suite_ciphertext_len(text.len) bytes, of this process alone */
     uint8_t *tag;
 };

@@ -141,8 +141,8 @@ static void counts_are_refilled_beside_the_loop(void **state)
 {
     (void)state;
     warm();
-    for (int i = 0; i < 40; i++)
-        batch_comes_back(&ends[0], &ends[1], 200, 1, 16);
+    for (int i = 0; i < 40; i++) /* each is one request */
+        batch_comes_back(&ends[0], &ends[1], 70, 1, 16);
     /* One of ten may come when the next block is not stored yet. */
     assert_in_range(answered, 70, 80);
 }
