@@ -2,7 +2,8 @@
 
 /*
  * A file to a peer's node and back through OpenSSL's EVP: an AEAD of kgr.so (AES-CBC and HMAC, Encrypt-then-MAC).
- * The program names the peer in a parameter; there is no key in it. Output: IV, ciphertext, tag.
+ * The program names the peer in a parameter; there is no key in it. Output: generation of the key, which may be
+ * renewed before the peer opens it, IV, ciphertext, tag.
  * usage: kgr-evp seal|open PEER <IN >OUT     (OPENSSL_MODULES names the folder of kgr.so where it is not installed)
  */
 #include <openssl/err.h>
@@ -15,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IV_LEN   16
-#define FILE_MAX (16 << 20)
+#define GENERATION_LEN 8
+#define IV_LEN         16
+#define HEAD_LEN       (GENERATION_LEN + IV_LEN)
+#define FILE_MAX       (16 << 20)
 
 static unsigned char in[FILE_MAX + 64], out[FILE_MAX + 64];
 static int tag_len;
@@ -61,40 +64,65 @@ static EVP_CIPHER_CTX *begin_any(char *uri, int encrypt, unsigned char *iv)
     return begin("KGR-AES-128-CBC-HMAC-SHA256-ETM", uri, encrypt, iv);
 }
 
-static int seal(char *uri, int len)
+/* Which generation the context took. */
+static int put_generation(EVP_CIPHER_CTX *ctx, unsigned char *out8)
 {
+    char uri[160] = "", *number;
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("key-uri", uri, sizeof(uri)),
+                           OSSL_PARAM_construct_end()};
+    unsigned long long generation;
+
+    if (EVP_CIPHER_CTX_get_params(ctx, params) != 1 ||
+        (number = strstr(uri, ";generation=")) == NULL)
+        return 0;
+    generation = strtoull(number + strlen(";generation="), NULL, 10);
+    for (int i = GENERATION_LEN - 1; i >= 0; i--, generation >>= 8)
+        out8[i] = (unsigned char)generation;
+    return 1;
+}
+
+static int seal(const char *peer, int len)
+{
+    unsigned char *iv = out + GENERATION_LEN, *text = out + HEAD_LEN;
+    char uri[160];
     EVP_CIPHER_CTX *ctx;
     int n = 0, last = 0, ok;
 
-    if (RAND_bytes(out, IV_LEN) != 1)
+    snprintf(uri, sizeof(uri), "kgr:peer=%s", peer);
+    if (RAND_bytes(iv, IV_LEN) != 1)
         return 0;
-    ctx = begin_any(uri, 1, out);
+    ctx = begin_any(uri, 1, iv);
     if (ctx == NULL)
         return 0;
-    ok = EVP_EncryptUpdate(ctx, out + IV_LEN, &n, in, len) == 1 &&
-         EVP_EncryptFinal_ex(ctx, out + IV_LEN + n, &last) == 1 &&
-         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, tag_len, out + IV_LEN + n + last) == 1;
+    ok = put_generation(ctx, out) && EVP_EncryptUpdate(ctx, text, &n, in, len) == 1 &&
+         EVP_EncryptFinal_ex(ctx, text + n, &last) == 1 &&
+         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, tag_len, text + n + last) == 1;
     EVP_CIPHER_CTX_free(ctx);
-    return ok && fwrite(out, 1, (size_t)(IV_LEN + n + last + tag_len), stdout) ==
-                     (size_t)(IV_LEN + n + last + tag_len);
+    return ok && fwrite(out, 1, (size_t)(HEAD_LEN + n + last + tag_len), stdout) ==
+                     (size_t)(HEAD_LEN + n + last + tag_len);
 }
 
-static int open_sealed(char *uri, int len)
+static int open_sealed(const char *peer, int len)
 {
-    EVP_CIPHER_CTX *ctx = begin_any(uri, 0, in);
+    unsigned long long generation = 0;
+    char uri[160];
+    EVP_CIPHER_CTX *ctx;
     int n = 0, last = 0, ok;
 
-    len -= IV_LEN + tag_len;
-    if (ctx == NULL)
+    for (int i = 0; i < GENERATION_LEN; i++)
+        generation = generation << 8 | in[i];
+    snprintf(uri, sizeof(uri), "kgr:peer=%s;generation=%llu", peer, generation);
+    if (len < HEAD_LEN || (ctx = begin_any(uri, 0, in + GENERATION_LEN)) == NULL)
         return 0;
+    len -= HEAD_LEN + tag_len;
     if (len <= 0) {
         fprintf(stderr, "kgr-evp: the input is too short\n");
         EVP_CIPHER_CTX_free(ctx);
         return 0;
     }
     /* Nothing may be used before Final has verified the tag. */
-    ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_len, in + IV_LEN + len) == 1 &&
-         EVP_DecryptUpdate(ctx, out, &n, in + IV_LEN, len) == 1 &&
+    ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_len, in + HEAD_LEN + len) == 1 &&
+         EVP_DecryptUpdate(ctx, out, &n, in + HEAD_LEN, len) == 1 &&
          EVP_DecryptFinal_ex(ctx, out + n, &last) == 1;
     EVP_CIPHER_CTX_free(ctx);
     return ok && fwrite(out, 1, (size_t)(n + last), stdout) == (size_t)(n + last);
@@ -103,7 +131,6 @@ static int open_sealed(char *uri, int len)
 int main(int argc, char **argv)
 {
     OSSL_PROVIDER *kgr, *deflt;
-    char uri[128];
     size_t len;
     int ok;
 
@@ -119,9 +146,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "kgr-evp: the input is longer than 16 MiB\n");
         return 1;
     }
-    snprintf(uri, sizeof(uri), "kgr:peer=%s", argv[2]);
     ok = kgr != NULL && deflt != NULL &&
-         (argv[1][0] == 's' ? seal(uri, (int)len) : open_sealed(uri, (int)len));
+         (argv[1][0] == 's' ? seal(argv[2], (int)len) : open_sealed(argv[2], (int)len));
     if (!ok || fflush(stdout) != 0) {
         ERR_print_errors_fp(stderr);
         ok = 0;

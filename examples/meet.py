@@ -10,13 +10,19 @@ import sys
 import PyKCS11 as p11
 
 IV_LEN = 16
+CKA_KGR_GENERATION = 0xCB475203  # kgr/pkcs11.h
 
 
-def find(session, label):
-    found = session.findObjects([(p11.CKA_LABEL, label)])
+def find(session, label, *more):
+    found = session.findObjects([(p11.CKA_LABEL, label), *more])
     if not found:
         sys.exit(f"meet.py: no key {label}")
-    return found[0]
+    return found
+
+
+def same_generation(session, label, key):
+    generation = session.getAttributeValue(key, [CKA_KGR_GENERATION])[0]
+    return find(session, label, (CKA_KGR_GENERATION, bytes(generation)))[0]
 
 
 def macs(session, key):
@@ -32,7 +38,9 @@ def macs(session, key):
 
 
 def say(session, peer, line):
-    key, signer = find(session, peer), find(session, f"{peer} (sign)")
+    # For some time after a renewal there is the generation before too, which may only decrypt and verify.
+    signer = find(session, f"{peer} (sign)", (p11.CKA_SIGN, p11.CK_TRUE))[0]
+    key = same_generation(session, peer, signer)
     iv = bytes(session.generateRandom(IV_LEN))
     message = iv + bytes(session.encrypt(key, line, p11.Mechanism(p11.CKM_AES_CBC_PAD, iv)))
     hmac, _ = macs(session, signer)
@@ -40,12 +48,13 @@ def say(session, peer, line):
 
 
 def hear(session, peer, message):
-    key, signer = find(session, peer), find(session, f"{peer} (sign)")
-    hmac, length = macs(session, signer)
+    hmac, length = macs(session, find(session, f"{peer} (sign)", (p11.CKA_SIGN, p11.CK_TRUE))[0])
     message, tag = message[:-length], message[-length:]
-    # The tag first: nothing of a forged message is decrypted.
-    if len(message) < 2 * IV_LEN or not session.verify(signer, message, tag, hmac):
+    # The tag first: nothing of a forged message is decrypted. Whose tag it is, is the generation.
+    signers = [s for s in find(session, f"{peer} (sign)") if session.verify(s, message, tag, hmac)]
+    if len(message) < 2 * IV_LEN or not signers:
         sys.exit("meet.py: forged")
+    key = same_generation(session, peer, signers[0])
     iv = message[:IV_LEN]
     return bytes(session.decrypt(key, message[IV_LEN:], p11.Mechanism(p11.CKM_AES_CBC_PAD, iv)))
 

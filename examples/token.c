@@ -73,15 +73,17 @@ static void list(void)
     check(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
 }
 
-static CK_OBJECT_HANDLE find(const char *label)
+/* For some time after a renewal there is the generation before too, which may neither encrypt nor sign any more. */
+static CK_OBJECT_HANDLE find(const char *label, CK_ATTRIBUTE_TYPE may)
 {
     char text[128];
-    CK_ATTRIBUTE template = {CKA_LABEL, text, strlen(label)};
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE template[] = {{CKA_LABEL, text, strlen(label)}, {may, &yes, sizeof(yes)}};
     CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
     CK_ULONG num = 0;
 
     snprintf(text, sizeof(text), "%s", label);
-    check(p11->C_FindObjectsInit(session, &template, 1), "C_FindObjectsInit");
+    check(p11->C_FindObjectsInit(session, template, 2), "C_FindObjectsInit");
     check(p11->C_FindObjects(session, &object, 1, &num), "C_FindObjects");
     check(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
     if (num == 0) {
@@ -104,8 +106,8 @@ static void round_trip(const char *peer)
     CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0};
 
     snprintf(sign_label, sizeof(sign_label), "%s (sign)", peer);
-    cipher_key = find(peer);
-    mac_key = find(sign_label);
+    cipher_key = find(peer, CKA_ENCRYPT);
+    mac_key = find(sign_label, CKA_SIGN);
     check(p11->C_GenerateRandom(session, sealed, 16), "C_GenerateRandom");
     check(p11->C_EncryptInit(session, &cbc, cipher_key), "C_EncryptInit");
     check(p11->C_Encrypt(session, in, len, sealed + 16, &sealed_len), "C_Encrypt");

@@ -89,6 +89,7 @@ cmp "$WORK/empty" "$WORK/back" || fail "an empty file came back otherwise"
 
 # evp and, from OpenSSL 3.5 on, skey.
 at 1 "$LAB_BIN/kgr-evp" seal "$id2" <"$WORK/file" >"$WORK/sealed"
+lab_ctl 1 renew "$id2" >/dev/null
 at 2 "$LAB_BIN/kgr-evp" open "$id1" <"$WORK/sealed" | cmp - "$WORK/file" || fail "EVP: another file"
 printf 'x' | dd of="$WORK/sealed" bs=1 seek=77 conv=notrunc status=none
 if at 2 "$LAB_BIN/kgr-evp" open "$id1" <"$WORK/sealed" >"$WORK/out" 2>"$WORK/err"; then fail "EVP: a forged file was opened"; fi
@@ -114,6 +115,7 @@ expect 4 'no key nobody' at 1 "$LAB_BIN/kgr-token" "$module" nobody </dev/null
 python=$(PATH=/usr/bin:$PATH command -v python3 || true)
 if "$python" -c 'import PyKCS11' 2>/dev/null; then
     echo 'meet at noon' | at 1 "$python" "$LAB_ROOT/examples/meet.py" "$module" say "$id2" >"$WORK/message"
+    lab_ctl 1 renew "$id2" >/dev/null
     at 2 "$python" "$LAB_ROOT/examples/meet.py" "$module" hear "$id1" <"$WORK/message" >"$WORK/out"
     grep -qx 'meet at noon' "$WORK/out" || fail "the script read another line"
     printf 'x' | dd of="$WORK/message" bs=1 seek=17 conv=notrunc status=none
