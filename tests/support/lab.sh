@@ -14,7 +14,8 @@ LAB_LIB=$LAB_BUILD/lib
 # Tests may put another key server in the place of the real one.
 LAB_KS_PROGRAM=${LAB_KS_PROGRAM:-$LAB_BIN/kgr-ks}
 
-# What kind of keys a lab has: LAB_CUSTODY (resident, sealed, or mixed: node 1 resident, the others sealed) and LAB_SUITE;
+# What kind of keys a lab has: LAB_CUSTODY (resident, sealed, or mixed: node 1 resident, the others sealed; LAB_CUSTODY_I
+# for node I alone) and LAB_SUITE;
 # what follows from them for whoever names ciphers.
 export LAB_CUSTODY=${LAB_CUSTODY:-resident}
 lab_suite()
@@ -195,10 +196,11 @@ CONF
 
 lab_node_conf()
 {
-    local dir=$LAB/node-$1 custody=$LAB_CUSTODY extra=LAB_AGENT_EXTRA_$1
+    local dir=$LAB/node-$1 custody=$LAB_CUSTODY extra=LAB_AGENT_EXTRA_$1 own=LAB_CUSTODY_$1
     if [ "$custody" = mixed ]; then
         [ "$1" = 1 ] && custody=resident || custody=sealed
     fi
+    custody=${!own:-$custody}
     mkdir -p "$dir"
     cat >"$dir/agent.conf" <<CONF
 state = "$dir/state";
