@@ -14,10 +14,13 @@
 #include "agent/authority/parse.h"
 #include "agent/authority/print.h"
 #include "agent/base/clock.h"
+#include "agent/base/table.h"
 #include "agent/base/text.h"
 #include "agent/tpm/template.h"
 #include "agent/wire/body_audit.h"
 #include "agent/wire/frame.h"
+
+#define RESULT_MAX 1024
 
 /* What is done with the records, page by page. */
 struct reader {
@@ -29,7 +32,8 @@ struct reader {
                             struct kgr_diag *diag);
     bool begun;
     uint64_t until; /* the newest record when reading began: reading makes records itself */
-    json_t *json;
+    json_t *json;   /* NULL: table */
+    struct kgr_table table;
     struct kgr_audit_chain chain;
     struct kgr_audit_key key;
 };
@@ -99,6 +103,36 @@ static const char *kind_word(uint8_t kind)
     return kind < KGR_ARRAY_LEN(words) ? words[kind] : "unknown";
 }
 
+/* What became of it: a head signs. */
+static const char *result_text(char *out, size_t cap, const struct kgr_audit_entry *e,
+                               const char *status)
+{
+    const bool has_text = e->text.len != 0;
+    if (e->what == KGR_AUDIT_HEAD)
+        snprintf(out, cap, "signs record %" PRIu64, e->number);
+    else
+        snprintf(out, cap, "%.*s%s%s%s%.*s%s", (int)e->subject.len, (const char *)e->subject.p,
+                 e->subject.len != 0 ? ": " : "", e->status == 0 ? "done" : status,
+                 has_text ? " (" : "", (int)e->text.len, (const char *)e->text.p,
+                 has_text ? ")" : "");
+    return out;
+}
+
+static void add_row(struct kgr_table *table, const struct kgr_audit_entry *e, const char *when,
+                    const char *status)
+{
+    char record[24], count[16], result[RESULT_MAX];
+    const char *const cells[] = {record,
+                                 when,
+                                 kgr_audit_what_word(e->what),
+                                 kind_word(e->kind),
+                                 count,
+                                 result_text(result, sizeof result, e, status)};
+    snprintf(record, sizeof record, "%" PRIu64, e->id);
+    snprintf(count, sizeof count, "%" PRIu32, e->count);
+    kgr_table_add(table, e->status == 0 ? KGR_TABLE_PLAIN : KGR_TABLE_WARN, cells);
+}
+
 static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry *e,
                                   struct kgr_diag *diag)
 {
@@ -106,13 +140,7 @@ static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry
     const char *status = e->status < KGR_ERR_COUNT ? kgr_strerror((enum kgr_error)e->status) : "?";
     kgr_audit_time_text(when, sizeof when, e->time_s);
     if (r->json == NULL) {
-        printf("%-7" PRIu64 " %-20s %-8s %-13s %-6" PRIu32 " %.*s%s%s", e->id, when,
-               kgr_audit_what_word(e->what), kind_word(e->kind), e->count, (int)e->subject.len,
-               (const char *)e->subject.p, e->subject.len != 0 ? ": " : "",
-               e->status == 0 ? "done" : status);
-        if (e->text.len != 0)
-            printf(" (%.*s)", (int)e->text.len, (const char *)e->text.p);
-        putchar('\n');
+        add_row(&r->table, e, when, status);
         return KGR_OK;
     }
     json_t *entry = json_pack(
@@ -126,25 +154,17 @@ static enum kgr_error print_entry(struct reader *r, const struct kgr_audit_entry
     return KGR_OK;
 }
 
-static enum kgr_error print_title(struct reader *r, const struct kgr_audit_head *head,
-                                  uint64_t first, struct kgr_diag *diag)
-{
-    (void)head;
-    (void)first;
-    (void)diag;
-    if (r->json == NULL)
-        printf("%-7s %-20s %-8s %-13s %-6s %s\n", "RECORD", "TIME", "EVENT", "ORDER", "COUNT",
-               "RESULT");
-    return KGR_OK;
-}
-
 enum kgr_error kgr_ac_cmd_audit(const struct kgr_ac_settings *settings,
                                 const struct kgr_options *options, struct kgr_diag *diag)
 {
     struct kgr_ac ac = KGR_AC_INIT;
-    struct reader r = {.query = {.from = 1}, .begin = print_title, .entry = print_entry};
+    static const struct kgr_table_column columns[] = {{"RECORD", true, 0}, {"TIME", false, 0},
+                                                      {"EVENT", false, 0}, {"ORDER", false, 0},
+                                                      {"COUNT", true, 1},  {"RESULT", false, 0}};
+    struct reader r = {.query = {.from = 1}, .entry = print_entry};
     uint32_t since_s = 0;
     enum kgr_error err = KGR_OK;
+    kgr_table_init(&r.table, columns, KGR_ARRAY_LEN(columns), 2);
     if (options->values[KGR_AC_AUDIT_SINCE] != NULL) {
         err = kgr_parse_duration(&since_s, options->values[KGR_AC_AUDIT_SINCE], diag);
         r.query.since_s = (uint64_t)kgr_clock_wall_s() - since_s;
@@ -155,8 +175,10 @@ enum kgr_error kgr_ac_cmd_audit(const struct kgr_ac_settings *settings,
         r.json = json_array();
     if (err == KGR_OK)
         err = read_log(&r, &ac, diag);
-    if (err == KGR_OK && r.json != NULL)
-        err = kgr_ac_print_json(r.json, diag);
+    if (err == KGR_OK)
+        err = r.json != NULL ? kgr_ac_print_json(r.json, diag) : kgr_ac_print_table(&r.table, diag);
+    else
+        kgr_table_deinit(&r.table);
     json_decref(r.json);
     kgr_ac_close(&ac);
     return err;
@@ -195,30 +217,49 @@ static enum kgr_error verify(struct reader *r, struct kgr_ac *ac, struct kgr_dia
     return err;
 }
 
+static enum kgr_error print_verified_json(const struct kgr_audit_chain *chain,
+                                          struct kgr_diag *diag)
+{
+    char hash[2 * KGR_DIGEST_LEN + 1];
+    json_t *object = json_pack(
+        "{s:I, s:I, s:s, s:I, s:I, s:o}", "first", (json_int_t)chain->first, "last",
+        (json_int_t)chain->last, "hash", kgr_hex(hash, chain->hash, sizeof chain->hash), "signed",
+        (json_int_t)chain->signed_id, "heads", (json_int_t)chain->num_heads, "seen_kept",
+        chain->pinned_id == 0 ? json_null() : json_boolean((int)chain->pinned_seen));
+    enum kgr_error err = kgr_ac_print_json(object, diag);
+    json_decref(object);
+    return err;
+}
+
+static void print_verified(const struct kgr_audit_chain *chain)
+{
+    char hash[2 * KGR_DIGEST_LEN + 1];
+    printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %" PRIu64 ":%s\n",
+           chain->first, chain->last, chain->last, kgr_hex(hash, chain->hash, sizeof chain->hash));
+    if (chain->num_heads != 0)
+        printf("signed by the key server's TPM up to record %" PRIu64 ", by %" PRIu64 " %s\n",
+               chain->signed_id, chain->num_heads, chain->num_heads == 1 ? "head" : "heads");
+    else
+        printf("no head among them is signed yet\n");
+    if (chain->pinned_id != 0 && chain->pinned_seen)
+        printf("they hold record %" PRIu64 ", which was verified before\n", chain->pinned_id);
+    else if (chain->pinned_id != 0)
+        printf("record %" PRIu64 ", which was verified before, is too old to be kept\n",
+               chain->pinned_id);
+}
+
 enum kgr_error kgr_ac_cmd_audit_verify(const struct kgr_ac_settings *settings,
                                        const struct kgr_options *options, struct kgr_diag *diag)
 {
     struct kgr_ac ac = KGR_AC_INIT;
     struct reader r = {.query = {.from = 1}, .begin = verify_begin, .entry = verify_entry};
-    char hex[2 * KGR_DIGEST_LEN + 1];
-    (void)options;
     enum kgr_error err = kgr_ac_open(&ac, settings, diag);
     if (err == KGR_OK)
         err = verify(&r, &ac, diag);
     kgr_ac_close(&ac);
-    if (err != KGR_OK)
-        return err;
-    printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %s\n", r.chain.first,
-           r.chain.last, kgr_hex(hex, r.chain.hash, sizeof r.chain.hash));
-    if (r.chain.num_heads != 0)
-        printf("signed by the key server's TPM up to record %" PRIu64 ", by %" PRIu64 " heads\n",
-               r.chain.signed_id, r.chain.num_heads);
-    else
-        printf("no head among them is signed yet\n");
-    if (r.chain.pinned_id != 0 && r.chain.pinned_seen)
-        printf("they hold record %" PRIu64 ", which was verified before\n", r.chain.pinned_id);
-    else if (r.chain.pinned_id != 0)
-        printf("record %" PRIu64 ", which was verified before, is too old to be kept\n",
-               r.chain.pinned_id);
-    return KGR_OK;
+    if (err == KGR_OK && options->values[KGR_AC_LIST_JSON] != NULL)
+        return print_verified_json(&r.chain, diag);
+    if (err == KGR_OK)
+        print_verified(&r.chain);
+    return err;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/authority/cmd.h"
 #include "agent/base/secret.h"
@@ -81,7 +83,8 @@ static const struct kgr_command commands[] = {
      import_options, 0},
     {"audit", NULL, 0, "show what the key server was ordered, and what became of it", audit_options,
      0},
-    {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out", NULL, 0},
+    {"audit verify", NULL, 0, "check that nothing was changed in that log or taken out",
+     list_options, 0},
     {"topic0 rotate", NULL, 0, "have new credentials name a new topic for registrations", NULL, 0},
     {"wipe", NULL, 0, "destroy every key and the state of this AC", wipe_options, 0},
     {NULL, NULL, 0, NULL, NULL, 0},
@@ -98,10 +101,17 @@ static kgr_ac_command *const functions[] = {
 
 static const struct kgr_program program = {
     .name = "kgr-ac",
-    .summary = "the authorisation centre: says who may register and who may have keys with whom",
+    .summary = "The authorisation centre: says who may register and who may have keys with whom.",
     .default_config = "/etc/kgr/ac.conf",
     .commands = commands,
 };
+
+/* A reader that left has what he wanted, and is told nothing. */
+static bool reader_left(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
+    return ferror(stdout) != 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -128,7 +138,7 @@ int main(int argc, char **argv)
         err = functions[options.command_index](&settings, &options, &diag);
     if (err == KGR_OK && (fflush(stdout) != 0 || ferror(stdout) != 0))
         err = kgr_diag_set(&diag, KGR_ERR_IO, "cannot write to the standard output");
-    if (err != KGR_OK)
+    if (err != KGR_OK && !(err == KGR_ERR_IO && reader_left()))
         fprintf(stderr, "kgr-ac: %s\n", kgr_diag_text(&diag, err));
     kgr_ac_settings_deinit(&settings);
     kgr_arena_deinit();

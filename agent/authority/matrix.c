@@ -79,7 +79,10 @@ bool kgr_matrix_grid(const struct kgr_roster *roster, FILE *out)
     for (size_t i = 0; i < num; i++) {
         fprintf(out, "%4zu %-*s", i + 1, (int)width, nids[i].s);
         for (size_t j = 0; j < num; j++)
-            fprintf(out, "    %c", i == j ? ' ' : signs[i * num + j]);
+            if (i != j)
+                fprintf(out, "    %c", signs[i * num + j]);
+            else if (j + 1 < num)
+                fputs("     ", out);
         fputc('\n', out);
     }
     fputs("+ has a key   o allowed, no key yet   x revoked   - denied   . never named\n", out);

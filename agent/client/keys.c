@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <kgr/client.h>
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "agent/base/text.h"
@@ -155,7 +156,11 @@ static enum kgr_error read_outcome(struct kgr_client_call *call, struct kgr_peer
     if (out != NULL)
         *out = peer;
     if (call->exchange.status == KGR_ERR_TIMEOUT)
-        return kgr_reason_set(KGR_ERR_TIMEOUT, "the pair is still %s", kgr_state_name(peer.state));
+        return peer.state == KGR_STATE_READY
+                   ? kgr_reason_set(KGR_ERR_TIMEOUT, "the pair is still at generation %" PRIu64,
+                                    peer.generation)
+                   : kgr_reason_set(KGR_ERR_TIMEOUT, "the pair is still %s",
+                                    kgr_state_name(peer.state));
     if (peer.state == KGR_STATE_REVOKED && peer.error == KGR_OK)
         return kgr_reason_set(KGR_ERR_REVOKED, "the pair was revoked");
     if (peer.state == KGR_STATE_FAILED || peer.state == KGR_STATE_REVOKED)

@@ -14,13 +14,14 @@ static int print_outcome(const struct kgr_ctl *ctl, const struct kgr_peer *peer)
     char expires[KGR_CTL_DURATION_MAX];
 
     if (ctl->options->json) {
-        json_t *object = kgr_json_peer(peer);
+        json_t *object = json_pack("{s:i}", "version", KGR_CTL_JSON_VERSION);
+        json_t *fields = kgr_json_peer(peer);
 
-        if (object != NULL &&
-            json_object_set_new(object, "version", json_integer(KGR_CTL_JSON_VERSION)) != 0) {
+        if (json_object_update(object, fields) != 0) {
             json_decref(object);
             object = NULL;
         }
+        json_decref(fields);
         return kgr_json_print(object);
     }
     (void)printf("%s: %s, generation %" PRIu64 ", %s, %s, expires in %s\n", peer->peer,

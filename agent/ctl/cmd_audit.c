@@ -8,6 +8,8 @@
 
 #include "agent/audit/export.h"
 #include "agent/audit/words.h"
+#include "agent/base/table.h"
+#include "agent/base/terminal.h"
 #include "agent/base/text.h"
 #include "agent/client/audit.h"
 #include "agent/ctl/file.h"
@@ -17,6 +19,7 @@
 /* audit: the log of this node, shown, checked, or saved for whoever checks it elsewhere (docs/protocol.md, section 9.3). */
 
 #define FILE_MAX (32u << 20)
+#define WHAT_MAX 1024
 
 /* An exported log in memory. */
 struct file {
@@ -79,30 +82,56 @@ static json_t *entry_json(const struct kgr_audit_entry *e, const char *when)
                      kgr_hex(hash, e->hash, sizeof e->hash));
 }
 
-static void print_entry(const struct kgr_audit_entry *e, const char *when)
+/* What a record says: a head signs, the others have a subject, a generation, a text and an error, or some of these. */
+static const char *what_text(char *out, size_t cap, const struct kgr_audit_entry *e)
 {
-    bool is_head = e->what == KGR_AUDIT_HEAD;
+    bool failed = e->status != 0 && e->status < KGR_ERR_COUNT;
+    char generation[40] = "";
 
-    (void)printf("%-7" PRIu64 " %-20s %-8s %-5" PRIu32 " %.*s", e->id, when,
-                 kgr_audit_what_word(e->what), e->count, (int)e->subject.len,
-                 (const char *)e->subject.p);
-    if (is_head)
-        (void)printf("signs record %" PRIu64, e->number);
-    else if (e->number != 0)
-        (void)printf(" generation %" PRIu64, e->number);
-    if (!is_head && e->text.len != 0)
-        (void)printf("%s%.*s", e->subject.len != 0 ? ": " : "", (int)e->text.len,
-                     (const char *)e->text.p);
-    if (e->status != 0 && e->status < KGR_ERR_COUNT)
-        (void)printf(" (%s)", kgr_strerror((enum kgr_error)e->status));
-    (void)putchar('\n');
+    if (e->what == KGR_AUDIT_HEAD) {
+        (void)snprintf(out, cap, "signs record %" PRIu64, e->number);
+        return out;
+    }
+    if (e->number != 0)
+        (void)snprintf(generation, sizeof(generation), " generation %" PRIu64, e->number);
+    (void)snprintf(out, cap, "%.*s%s%s%.*s%s%s%s", (int)e->subject.len, (const char *)e->subject.p,
+                   generation, e->subject.len != 0 && e->text.len != 0 ? ": " : "",
+                   (int)e->text.len, (const char *)e->text.p, failed ? " (" : "",
+                   failed ? kgr_strerror((enum kgr_error)e->status) : "", failed ? ")" : "");
+    return out;
+}
+
+static void add_row(struct kgr_table *table, const struct kgr_audit_entry *e, const char *when)
+{
+    char record[24], count[16], what[WHAT_MAX];
+    const char *const cells[] = {record, when, kgr_audit_what_word(e->what), count,
+                                 what_text(what, sizeof(what), e)};
+
+    (void)snprintf(record, sizeof(record), "%" PRIu64, e->id);
+    (void)snprintf(count, sizeof(count), "%" PRIu32, e->count);
+    kgr_table_add(table, e->status == 0 ? KGR_TABLE_PLAIN : KGR_TABLE_WARN, cells);
+}
+
+static int print_table(struct kgr_table *table)
+{
+    bool printed =
+        kgr_table_print(table, stdout, kgr_terminal_width(stdout), kgr_terminal_colours(stdout));
+
+    kgr_table_deinit(table);
+    return printed ? kgr_ctl_flush() : kgr_ctl_fail_text(KGR_ERR_NO_MEMORY, "audit", "");
 }
 
 /* The newest `count` records, or all. */
 static int show(const struct kgr_ctl *ctl, const struct file *file)
 {
+    static const struct kgr_table_column columns[] = {{"RECORD", true, 0},
+                                                      {"TIME", false, 0},
+                                                      {"EVENT", false, 0},
+                                                      {"COUNT", true, 1},
+                                                      {"WHAT", false, 0}};
     const struct kgr_ctl_options *o = ctl->options;
     json_t *array = o->json ? json_array() : NULL;
+    struct kgr_table table;
     uint64_t total = 0, at = 0;
     struct kgr_audit_entry e;
     struct kgr_rd rd;
@@ -111,21 +140,23 @@ static int show(const struct kgr_ctl *ctl, const struct file *file)
     kgr_rd_init(&rd, file->bytes + file->entries, file->len - file->entries);
     for (struct kgr_rd count = rd; count.len > 0 && kgr_rd_ok(&count); total++)
         kgr_audit_entry_read(&count, &e);
-    if (!o->json)
-        (void)printf("%-7s %-20s %-8s %-5s %s\n", "RECORD", "TIME", "EVENT", "COUNT", "WHAT");
+    kgr_table_init(&table, columns, KGR_ARRAY_LEN(columns), 2);
     for (; rd.len > 0; at++) {
         kgr_audit_entry_read(&rd, &e);
-        if (!kgr_rd_ok(&rd))
+        if (!kgr_rd_ok(&rd)) {
+            kgr_table_deinit(&table);
+            json_decref(array);
             return kgr_ctl_fail(KGR_ERR_CORRUPT, "audit");
+        }
         if (o->has_count && o->count != 0 && total - at > o->count)
             continue;
         (void)kgr_audit_time_text(when, sizeof when, e.time_s);
         if (!o->json)
-            print_entry(&e, when);
+            add_row(&table, &e, when);
         else if (json_array_append_new(array, entry_json(&e, when)) != 0)
             return kgr_ctl_fail(KGR_ERR_NO_MEMORY, "audit");
     }
-    return o->json ? kgr_json_print(array) : kgr_ctl_flush();
+    return o->json ? kgr_json_print(array) : print_table(&table);
 }
 
 static enum kgr_error parse_seen(struct kgr_audit_chain *chain, const char *text)
@@ -141,12 +172,35 @@ static enum kgr_error parse_seen(struct kgr_audit_chain *chain, const char *text
     return KGR_OK;
 }
 
+static int print_verified(const struct kgr_ctl *ctl, const struct kgr_audit_chain *chain)
+{
+    char hash[2 * KGR_DIGEST_LEN + 1], key[2 * KGR_DIGEST_LEN + 1];
+
+    (void)kgr_hex(hash, chain->hash, sizeof chain->hash);
+    (void)kgr_hex(key, chain->key.id, sizeof chain->key.id);
+    if (ctl->options->json)
+        return kgr_json_print(
+            json_pack("{s:i, s:I, s:I, s:s, s:I, s:I, s:s, s:o}", "version", KGR_CTL_JSON_VERSION,
+                      "first", (json_int_t)chain->first, "last", (json_int_t)chain->last, "hash",
+                      hash, "signed", (json_int_t)chain->signed_id, "heads",
+                      (json_int_t)chain->num_heads, "key", key, "seen_kept",
+                      chain->pinned_id == 0 ? json_null() : json_boolean((int)chain->pinned_seen)));
+    (void)printf("records %" PRIu64 " to %" PRIu64 " are whole; the last is %" PRIu64 ":%s\n"
+                 "signed by the TPM up to record %" PRIu64 ", by %" PRIu64 " %s, with the key %s\n",
+                 chain->first, chain->last, chain->last, hash, chain->signed_id, chain->num_heads,
+                 chain->num_heads == 1 ? "head" : "heads", key);
+    if (chain->pinned_id != 0)
+        (void)printf("record %" PRIu64 ", which was seen before, %s\n", chain->pinned_id,
+                     chain->pinned_seen ? "is among them" : "is too old to be kept");
+    return kgr_ctl_flush();
+}
+
 static int verify(const struct kgr_ctl *ctl, const struct file *file)
 {
     struct kgr_audit_chain *chain = calloc(1, sizeof *chain);
-    char hash[2 * KGR_DIGEST_LEN + 1], key[2 * KGR_DIGEST_LEN + 1];
     struct kgr_diag diag = {{0}};
     enum kgr_error err;
+    int code;
 
     if (chain == NULL)
         return kgr_ctl_fail(KGR_ERR_NO_MEMORY, "audit verify");
@@ -156,18 +210,10 @@ static int verify(const struct kgr_ctl *ctl, const struct file *file)
         return kgr_ctl_fail_text(err, "audit verify", "--seen takes NUMBER:HASH, the hash in hex");
     }
     err = kgr_audit_export_verify(chain, kgr_slice(file->bytes, file->len), &diag);
-    if (err == KGR_OK)
-        (void)printf(
-            "records %" PRIu64 " to %" PRIu64 " are whole; the last is %" PRIu64 ":%s\n"
-            "signed by the TPM up to record %" PRIu64 ", by %" PRIu64 " heads, with the key %s\n",
-            chain->first, chain->last, chain->last, kgr_hex(hash, chain->hash, sizeof chain->hash),
-            chain->signed_id, chain->num_heads, kgr_hex(key, chain->key.id, sizeof chain->key.id));
-    if (err == KGR_OK && chain->pinned_id != 0)
-        (void)printf("record %" PRIu64 ", which was seen before, %s\n", chain->pinned_id,
-                     chain->pinned_seen ? "is among them" : "is too old to be kept");
-    free(chain);
-    return err == KGR_OK ? kgr_ctl_flush()
+    code = err == KGR_OK ? print_verified(ctl, chain)
                          : kgr_ctl_fail_text(err, "audit verify", kgr_diag_text(&diag, err));
+    free(chain);
+    return code;
 }
 
 static int save(const struct kgr_ctl *ctl, const struct file *file, const char *name)

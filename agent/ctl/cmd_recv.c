@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/ctl/ctl.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ static bool reader_left(void)
 {
     struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
 
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLNVAL)) != 0;
+    return (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY ||
+           (poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLNVAL)) != 0);
 }
 
 /* The text if it is UTF-8, base64 otherwise. */

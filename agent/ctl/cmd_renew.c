@@ -7,6 +7,8 @@
 
 #include "agent/ctl/candidates.h"
 #include "agent/ctl/await.h"
+#include "agent/ctl/json.h"
+#include "agent/ctl/progress.h"
 #include "agent/ctl/terminal.h"
 
 /* find_generation: what is in force with peer; 0: nothing. It is not asked for. */
@@ -40,6 +42,7 @@ int kgr_ctl_renew(const struct kgr_ctl *ctl)
 {
     const struct kgr_ctl_options *options = ctl->options;
     unsigned int flags = options->storage_key ? KGR_REKEY_STORAGE_KEY : 0;
+    struct kgr_ctl_progress progress;
     enum kgr_error err;
 
     if (options->nksk == (options->operands[0] != NULL) ||
@@ -49,9 +52,15 @@ int kgr_ctl_renew(const struct kgr_ctl *ctl)
     }
     if (!options->nksk)
         return renew_pair(ctl, options->operands[0]);
+    kgr_ctl_progress_begin(&progress, "a new NKSK");
     err = kgr_rekey(ctl->client, flags, options->no_wait ? 0 : options->timeout_s * 1000);
+    kgr_ctl_progress_end(&progress);
     if (err != KGR_OK)
         return kgr_ctl_fail(err, "renew");
+    if (options->json)
+        return kgr_json_print(json_pack("{s:i, s:b, s:b}", "version", KGR_CTL_JSON_VERSION,
+                                        "renewed", (int)!options->no_wait, "storage_key",
+                                        (int)options->storage_key));
     (void)printf(
         options->no_wait ? "the renewal of NKSK has begun\n"
         : options->storage_key

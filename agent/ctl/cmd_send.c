@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/ctl/candidates.h"
 #include "agent/ctl/file.h"
@@ -52,7 +53,7 @@ static int send_file(const struct kgr_ctl *ctl, const char *file)
 static int send_lines(const struct kgr_ctl *ctl, FILE *in, const char *name)
 {
     const char *peer = ctl->options->operands[0];
-    struct kgr_ctl_progress progress;
+    struct kgr_ctl_progress progress = {.running = false};
     enum kgr_error err = KGR_OK;
     uint64_t line = 0;
     char *text = NULL;
@@ -60,7 +61,9 @@ static int send_lines(const struct kgr_ctl *ctl, FILE *in, const char *name)
     size_t cap = 0;
     ssize_t len;
 
-    kgr_ctl_progress_begin(&progress, peer);
+    /* Somebody who types is not disturbed. */
+    if (isatty(fileno(in)) == 0)
+        kgr_ctl_progress_begin(&progress, peer);
     while (err == KGR_OK && (errno = 0, len = getline(&text, &cap, in)) >= 0) {
         line++;
         if (len > 0 && text[len - 1] == '\n')

@@ -8,7 +8,7 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
     {"peers", "", 0, 0, "", true, "the peers and their keys", kgr_ctl_peers},
     {"topics", "PEER", 1, 1, "", true, "the MQTT topics shared with PEER", kgr_ctl_topics},
     {"request", "PEER", 1, 1, "tn", true, "get a key with PEER and wait for it", kgr_ctl_request},
-    {"renew", "[PEER]", 0, 1, "tnNS", false,
+    {"renew", "[PEER]", 0, 1, "tnNS", true,
      "replace the key with PEER, or the one shared with the KS (--nksk)", kgr_ctl_renew},
     {"wait", "PEER", 1, 1, "tg", true, "wait until there is a key with PEER", kgr_ctl_wait},
     {"handle", "PEER", 1, 1, "c", true, "name PEER's key in the shape of key bytes",

@@ -108,6 +108,9 @@ enum kgr_error kgr_ctl_output_commit(struct kgr_ctl_output *output, const uint8_
 
         if (n < 0 && errno == EINTR)
             continue;
+        /* A reader of the standard output that left is told nothing. */
+        if (n < 0 && errno == EPIPE && output->name == NULL)
+            return KGR_ERR_IO;
         if (n < 0)
             return fail_io(what);
         done += (size_t)n;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "agent/ctl/ctl.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "agent/ctl/options.h"
 #include "agent/ctl/terminal.h"
@@ -21,6 +23,16 @@ static const char *socket_of(const struct kgr_ctl_options *options)
     return path;
 }
 
+/* What is opened later must not take the place of a standard file that was closed; using it fails as before. */
+static void keep_standard_files(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", modes[fd]);
+}
+
 int main(int argc, char **argv)
 {
     const struct kgr_ctl_command *command = NULL;
@@ -32,6 +44,7 @@ int main(int argc, char **argv)
 
     /* A reader that left is an error of write, which is handled. */
     (void)signal(SIGPIPE, SIG_IGN);
+    keep_standard_files();
     switch (kgr_ctl_parse(&options, &command, argc, argv)) {
     case KGR_CTL_DONE:
         return kgr_ctl_flush();

@@ -13,6 +13,8 @@
 
 #define DEFAULT_TIMEOUT_S 30
 #define TIMEOUT_MAX_S     86400
+#define HELP_WIDTH        80
+#define HELP_INDENT       27
 
 /* Options without a short form, above all characters. */
 enum { OPT_HELP = 256, OPT_VERSION, OPT_SOCKET, OPT_KS };
@@ -73,17 +75,40 @@ static const struct option_help table[] = {
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
+/* A name and what it means, broken between words so that no line is longer than HELP_WIDTH. */
+static void print_pair(const char *left, const char *help)
+{
+    size_t at = HELP_INDENT;
+
+    (void)printf("  %-*s", HELP_INDENT - 3, left);
+    if (strlen(left) > HELP_INDENT - 3)
+        (void)printf("\n%*s", HELP_INDENT - 1, "");
+    while (*help != '\0') {
+        size_t len = strcspn(help, " ");
+
+        if (at + len > HELP_WIDTH) {
+            (void)printf("\n%*s", HELP_INDENT - 1, "");
+            at = HELP_INDENT;
+        }
+        (void)printf(" %.*s", (int)len, help);
+        at += len + 1;
+        help += len;
+        help += *help == ' ' ? 1 : 0;
+    }
+    (void)putchar('\n');
+}
+
 static void print_help(void)
 {
-    (void)printf("usage: kgrctl [OPTION...] COMMAND [OPERAND...]\n"
+    (void)printf("Usage: kgrctl [OPTION...] COMMAND [OPERAND...]\n"
                  "Shows and drives the kgr-agent of this node.\n\nCommands:\n");
     for (const struct kgr_ctl_command *c = kgr_ctl_commands; c->name != NULL; c++) {
-        char left[40];
+        char left[60];
 
         if (c->help == NULL)
             continue;
         (void)snprintf(left, sizeof(left), "%s %s", c->name, c->operands);
-        (void)printf("  %-16s %s\n", left, c->help);
+        print_pair(left, c->help);
     }
     (void)printf("\nOptions:\n");
     for (size_t i = 0; i < TABLE_LEN; i++) {
@@ -96,7 +121,7 @@ static void print_help(void)
         else
             (void)snprintf(left, sizeof(left), "    --%s%s", table[i].option.name,
                            table[i].argument);
-        (void)printf("  %-24s %s\n", left, table[i].help);
+        print_pair(left, table[i].help);
     }
     (void)printf(
         "\nExit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 unknown peer or key,\n"

@@ -50,15 +50,22 @@ static const char *remedy(enum kgr_error err)
 static bool speaks_for_itself(enum kgr_error err)
 {
     return err == KGR_ERR_NO_AGENT || err == KGR_ERR_INVALID || err == KGR_ERR_TIMEOUT ||
-           err == KGR_ERR_TOO_LARGE;
+           err == KGR_ERR_TOO_LARGE || err == KGR_ERR_IO;
 }
 
 int kgr_ctl_fail_text(enum kgr_error err, const char *what, const char *reason)
 {
     const char *phrase = kgr_strerror(err);
     const char *help = remedy(err);
-    bool with_phrase =
-        reason[0] == '\0' || (!speaks_for_itself(err) && strstr(reason, phrase) == NULL);
+    size_t len = strlen(what);
+    bool with_phrase;
+
+    /* The reason may begin with what was tried, too. */
+    if (strncmp(reason, what, len) == 0 && strncmp(reason + len, ": ", 2) == 0)
+        reason += len + 2;
+    with_phrase = reason[0] == '\0' ||
+                  (!speaks_for_itself(err) && strstr(reason, phrase) == NULL &&
+                   !(err == KGR_ERR_UNKNOWN_PEER && strstr(reason, "unknown peer") != NULL));
 
     /* What was meant for stdout comes first, should both be the same terminal. */
     (void)fflush(stdout);

@@ -101,7 +101,7 @@ static void print_help(const struct kgr_program *program)
 static enum kgr_options_result usage_error(const struct kgr_program *program, const char *what,
                                            const char *name)
 {
-    (void)fprintf(stderr, "%s: %s%s%s, see %s --help\n", program->name, what,
+    (void)fprintf(stderr, "%s: %s%s%s; see %s --help\n", program->name, what,
                   name != NULL ? " " : "", name != NULL ? name : "", program->name);
     return KGR_OPTIONS_USAGE;
 }

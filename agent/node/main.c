@@ -47,7 +47,7 @@ static const struct kgr_command commands[] = {
 
 static const struct kgr_program program = {
     .name = "kgr-agent",
-    .summary = "keys of node pairs, in the TPM of this node",
+    .summary = "Keys of node pairs, in the TPM of this node.",
     .default_config = "/etc/kgr/agent.conf",
     .commands = commands,
 };

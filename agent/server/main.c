@@ -33,12 +33,12 @@ enum { INIT_AC, INIT_OUT };
 
 static const struct kgr_option init_options[] = {
     {"ac", 0, "FILE", "identity of the AC to obey (kgr-ac init makes it)"},
-    {"out", 'o', "FILE", "where to write the identity of this KS"},
+    {"output", 'o', "FILE", "where to write the identity of this KS"},
     {0},
 };
 
 static const struct kgr_option replace_options[] = {
-    {"out", 'o', "FILE", "where to write the identity of this KS, with the grant for that AC"},
+    {"output", 'o', "FILE", "where to write the identity of this KS, with the grant for that AC"},
     {0},
 };
 
