@@ -74,7 +74,7 @@ expect 2 'unknown command stauts, did you mean status; see kgrctl --help' kgrctl
 expect 2 'unknown command frobnicate; see' kgrctl frobnicate
 expect 2 'unknown command pair alow, did you mean pair allow' kgr-ac pair alow
 expect 2 'unknown command rum, did you mean run' kgr-agent rum
-expect 2 'unknown command frobnicate, see' kgr-ks frobnicate
+expect 2 'unknown command frobnicate; see' kgr-ks frobnicate
 expect 4 "did you mean $id2\?" kgrctl topics gateway
 expect 4 "did you mean $id2\?" kgrctl seal gatewya-00002 </dev/null
 expect 4 'kgrctl peers lists the peers' kgrctl topics nobody
