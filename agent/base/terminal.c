@@ -26,5 +26,5 @@ bool kgr_terminal_colours(FILE *file)
 
     if (no_color != NULL && no_color[0] != '\0')
         return false;
-    return fd >= 0 && isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
+    return fd >= 0 && isatty(fd) && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }

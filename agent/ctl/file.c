@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,35 @@ enum kgr_error kgr_ctl_read_all(const char *name, uint8_t *out, size_t cap, size
     return err;
 }
 
+/* The temporary file, while there is one, for whoever ends this process by a signal. */
+static char *volatile unfinished;
+
+static void remove_unfinished(int number)
+{
+    char *path = unfinished;
+
+    if (path != NULL)
+        (void)unlink(path);
+    /* SA_RESETHAND: the default action follows. */
+    (void)raise(number);
+}
+
+/* Signals that are ignored, as under nohup, stay so. */
+static void guard_unfinished(char *path)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+
+    unfinished = path;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction action;
+
+        if (sigaction(numbers[i], NULL, &action) != 0 || action.sa_handler == SIG_IGN)
+            continue;
+        action = (struct sigaction){.sa_handler = remove_unfinished, .sa_flags = (int)SA_RESETHAND};
+        (void)sigaction(numbers[i], &action, NULL);
+    }
+}
+
 enum kgr_error kgr_ctl_output_open(struct kgr_ctl_output *out, const char *name)
 {
     struct stat st;
@@ -94,6 +124,7 @@ enum kgr_error kgr_ctl_output_open(struct kgr_ctl_output *out, const char *name)
         out->temporary = NULL;
         return err;
     }
+    guard_unfinished(out->temporary);
     return KGR_OK;
 }
 
@@ -119,6 +150,7 @@ enum kgr_error kgr_ctl_output_commit(struct kgr_ctl_output *output, const uint8_
         return KGR_OK;
     if (fsync(output->fd) != 0 || rename(output->temporary, output->name) != 0)
         return fail_io(what);
+    unfinished = NULL;
     free(output->temporary);
     output->temporary = NULL;
     return KGR_OK;
@@ -128,6 +160,7 @@ void kgr_ctl_output_close(struct kgr_ctl_output *output)
 {
     if (output->temporary != NULL)
         (void)unlink(output->temporary);
+    unfinished = NULL;
     free(output->temporary);
     output->temporary = NULL;
     if (output->name != NULL && output->fd >= 0)

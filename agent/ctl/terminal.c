@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *kgr_ctl_duration(char out[KGR_CTL_DURATION_MAX], int64_t seconds)
 {
@@ -84,10 +86,14 @@ int kgr_ctl_fail(enum kgr_error err, const char *what)
 
 int kgr_ctl_flush(void)
 {
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = 0};
+
     errno = 0;
     if (fflush(stdout) == 0 && ferror(stdout) == 0)
         return 0;
-    if (errno != EPIPE && errno != 0)
-        return kgr_ctl_fail_text(KGR_ERR_IO, "standard output", strerror(errno));
+    /* An earlier write may have failed, whose errno is gone. */
+    if (poll(&p, 1, 0) <= 0 || (p.revents & POLLERR) == 0)
+        return kgr_ctl_fail_text(KGR_ERR_IO, "standard output",
+                                 errno == 0 ? "cannot be written" : strerror(errno));
     return kgr_exit_code(KGR_ERR_IO);
 }

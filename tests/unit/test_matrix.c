@@ -46,7 +46,7 @@ static void grid_has_every_node_once(void **state)
                          "   1 gate         +    -    .\n"
                          "   2 hall    +         x    o\n"
                          "   3 roof    -    x         .\n"
-                         "   4 yard    .    o    .     \n" LEGEND);
+                         "   4 yard    .    o    .\n" LEGEND);
     assert_grid(&none, "     NODE\n" LEGEND);
 }
 
