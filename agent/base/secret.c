@@ -28,6 +28,7 @@ static struct {
     uint8_t *base;   /* owned, between two pages without access; NULL when there is no arena */
     uint32_t *units; /* owned */
     size_t num_units;
+    size_t num_used;
     size_t next; /* where the next search starts */
     size_t page;
     pid_t owner;
@@ -137,6 +138,7 @@ enum kgr_error kgr_arena_init(size_t bytes)
     arena.base = base;
     arena.units = units;
     arena.num_units = len / UNIT_LEN;
+    arena.num_used = 0;
     arena.next = 0;
     arena.page = page;
     arena.owner = getpid();
@@ -159,6 +161,15 @@ void kgr_arena_deinit(void)
     arena.base = NULL;
     arena.units = NULL;
     arena.num_units = 0;
+    arena.num_used = 0;
+}
+
+void kgr_arena_use(size_t *used, size_t *limit)
+{
+    (void)pthread_mutex_lock(&arena.lock);
+    *used = arena.num_used * UNIT_LEN;
+    *limit = arena.num_units * UNIT_LEN;
+    (void)pthread_mutex_unlock(&arena.lock);
 }
 
 /* The first unit of a run of free ones in [from, to), or to. */
@@ -206,6 +217,7 @@ void *kgr_secret_alloc(size_t len)
         arena.units[at] = (uint32_t)len;
         for (size_t i = 1; i < need; i++)
             arena.units[at + i] = UNIT_BODY;
+        arena.num_used += need;
         arena.next = at + need;
         p = arena.base + at * UNIT_LEN;
         write_canary(p, len, need);
@@ -245,5 +257,6 @@ void kgr_secret_free(void *p)
     kgr_cleanse(p, num * UNIT_LEN);
     for (size_t i = 0; i < num; i++)
         arena.units[at + i] = UNIT_FREE;
+    arena.num_used -= num;
     (void)pthread_mutex_unlock(&arena.lock);
 }

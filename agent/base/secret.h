@@ -30,6 +30,8 @@ void kgr_arena_deinit(void);
  */
 void *kgr_secret_alloc(size_t len);
 void kgr_secret_free(void *p);
+/* kgr_arena_use gives the bytes of the arena that are allocated, with what surrounds them, and all of them; 0 and 0 without one. */
+void kgr_arena_use(size_t *used, size_t *limit);
 /* kgr_arena_contains tells whether p lies in the arena: for assertions. */
 bool kgr_arena_contains(const void *p);
 

@@ -9,6 +9,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/file.h"
 #include "agent/base/log.h"
+#include "agent/base/secret.h"
 
 static const uint32_t bounds_ms[KGR_HISTOGRAM_BOUNDS] = {50,   100,  250,   500,   1000,
                                                          2500, 5000, 10000, 30000, 120000};
@@ -160,12 +161,16 @@ static uint64_t resident_bytes(void)
 void kgr_metrics_process(struct kgr_metrics *m, uint64_t started_ms)
 {
     struct kgr_log_stats log;
+    size_t used, limit;
 
     kgr_log_stats(&log);
+    kgr_arena_use(&used, &limit);
     kgr_metric_gauge(m, "kgr_uptime_seconds", "Seconds since the service started.",
                      (kgr_clock_boot_ms() - started_ms) / 1000);
     kgr_metric_gauge(m, "kgr_resident_memory_bytes", "Resident memory of the process.",
                      resident_bytes());
+    kgr_metric_gauge(m, "kgr_arena_used_bytes", "Guarded memory for secrets that is in use.", used);
+    kgr_metric_gauge(m, "kgr_arena_limit_bytes", "Guarded memory for secrets.", limit);
     kgr_metric_counter(m, "kgr_log_lines_total", "Lines of the log.", log.lines);
     kgr_metric_counter(m, "kgr_log_suppressed_total",
                        "Lines of the log that were one too many of their place.", log.suppressed);

@@ -85,6 +85,25 @@ static void free_cleanses(void **state)
     assert_memory_equal(p, zero, 64);
 }
 
+static void use_counts_what_is_allocated(void **state)
+{
+    size_t before, used, limit;
+    void *p, *q;
+
+    (void)state;
+    kgr_arena_use(&before, &limit);
+    assert_int_equal(limit, ARENA_LEN);
+    p = kgr_secret_alloc(100);
+    q = kgr_secret_alloc(1);
+    assert_null(kgr_secret_alloc(ARENA_LEN));
+    kgr_arena_use(&used, &limit);
+    assert_true(used >= before + 101 && used <= before + 101 + 128);
+    kgr_secret_free(p);
+    kgr_secret_free(q);
+    kgr_arena_use(&used, &limit);
+    assert_int_equal(used, before);
+}
+
 static void full_arena_gives_null_and_recovers(void **state)
 {
     static void *all[ARENA_LEN];
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test(alloc_returns_zeroed_bytes_of_the_arena),
         cmocka_unit_test(alloc_of_nothing_or_too_much_is_null),
         cmocka_unit_test(free_cleanses),
+        cmocka_unit_test(use_counts_what_is_allocated),
         cmocka_unit_test(full_arena_gives_null_and_recovers),
         cmocka_unit_test(random_load_keeps_allocations_apart),
         cmocka_unit_test(threads_do_not_disturb_each_other),
