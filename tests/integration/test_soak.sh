@@ -8,8 +8,11 @@
 
 MINUTES=${KGR_SOAK_MINUTES:-2}
 WARM_UP=${KGR_SOAK_WARM_UP:-60} # seconds
-# Memory: SQLite's page cache, of at most 2 MiB, fills as the audit log grows; the rest is malloc's.
+# Memory, without the arena, whose pages are touched one after the other and which is counted by what is in use of it: SQLite's page
+# cache, of at most 2 MiB, fills as the audit log grows; the rest is malloc's.
 RSS_GROWTH_KIB=3072
+# The arena: of each pair one generation more or less, 1,280 bytes where it is sealed, and what a request or two have there.
+ARENA_GROWTH=8192
 # Databases: a record of the audit log, of two or three a renewal, with its index; and a write-ahead log of 1,000 pages.
 RECORD_BYTES=1024 WAL_BYTES=4200000
 
@@ -111,8 +114,9 @@ loop()
 # applications do; what needs the broker may fail while that is away.
 op()
 {
-    local name=$1
+    local name=$1 away=
     shift
+    [ ! -e "$AWAY" ] || away=1
     for _ in 1 2 3; do
         if "$@" >"$TMP/said" 2>&1; then
             echo ok >>"$WORK/ops/$name"
@@ -123,7 +127,7 @@ op()
             break
         fi
     done
-    if [ "$name" = message ] && [ -e "$AWAY" ]; then
+    if [ "$name" = message ] && { [ -n "$away" ] || [ -e "$AWAY" ]; }; then
         echo away >>"$WORK/ops/$name"
     else
         echo FAILED >>"$WORK/ops/$name"
@@ -277,7 +281,7 @@ looks()
 loop 4 looks
 loop 20 reload
 
-# sample: a line for each daemon: seconds, name, KiB resident, files, threads, bytes of its state, bytes of its log.
+# sample: a line for each daemon: seconds, name, KiB resident without the arena, files, threads, bytes of its state, bytes of its log.
 started=$SECONDS
 bytes()
 {
@@ -289,7 +293,7 @@ sample()
     for name in "${daemons[@]}"; do
         p=/proc/${pid[$name]}
         [ -d "$p" ] || fail "$name is gone: $(tail -n 3 "$LAB/$name/log")"
-        echo "$((SECONDS - started)) $name $(awk '/^VmRSS/ { r = $2 } /^Threads/ { t = $2 } END { print r }' "$p/status")" \
+        echo "$((SECONDS - started)) $name $(awk '/^[0-9a-f]+-/ { name = $6 } /^Rss/ && name != "/secretmem" { n += $2 } END { print n }' "$p/smaps")" \
             "$(ls "$p/fd" | wc -l) $(ls "$p/task" | wc -l) $(bytes "${state[$name]}") $(stat -c %s "$LAB/$name/log")"
     done
 }
@@ -298,8 +302,8 @@ records()
     local name
     for name in "${daemons[@]}"; do
         if [ "$name" = ks ]; then "$LAB_BIN/kgrctl" --ks metrics; else lab_ctl "${name#node-}" metrics; fi >"$WORK/metrics"
-        awk -v name="$name" '/^kgr_audit_records(_total)? / { a = $2 } /^kgr_tpm_command_failures_total/ { f += $2 }
-            /^kgr_(ks_)?exchanges_total(\{state="confirmed"\})? / { e = $2 } END { print name, a + 0, e + 0, f + 0 }' "$WORK/metrics"
+        awk -v name="$name" '/^kgr_audit_records(_total)? / { a = $2 } /^kgr_arena_used_bytes / { u = $2 } /^kgr_tpm_command_failures_total/ { f += $2 }
+            /^kgr_(ks_)?exchanges_total(\{state="confirmed"\})? / { e = $2 } END { print name, a + 0, e + 0, f + 0, u + 0 }' "$WORK/metrics"
     done
 }
 quiet()
@@ -360,7 +364,7 @@ lab_ac audit verify >"$WORK/verify" 2>&1 || fail "the audit log of the KS: $(cat
 kill_all "$WORK/handles.last"
 
 echo "== daemons: first to last"
-awk -v growth=$RSS_GROWTH_KIB -v record=$RECORD_BYTES -v wal=$WAL_BYTES -v minutes="$MINUTES" '
+awk -v growth=$RSS_GROWTH_KIB -v arena=$ARENA_GROWTH -v record=$RECORD_BYTES -v wal=$WAL_BYTES -v minutes="$MINUTES" '
     function median(name, from, to,    i, j, n, v, t) {
         n = 0
         for (i = from; i < to; i++) v[n++] = rss[name, i]
@@ -379,9 +383,10 @@ awk -v growth=$RSS_GROWTH_KIB -v record=$RECORD_BYTES -v wal=$WAL_BYTES -v minut
             half = int(n / 2)
             early = (logs[name, half] - logs[name, 0]) / (at[half] - at[0]) * 60
             late = (logs[name, n - 1] - logs[name, half]) / (at[n - 1] - at[half]) * 60
-            printf "%s: %d to %d to %d KiB, %d to %d files, %d to %d threads, state %d to %d bytes for %d audit records, log %d then %d bytes a minute, %d renewals, TPM %s to %s objects, %s to %s and %s to %s sessions loaded and saved, %d failed commands\n",
-                name, a, mid, b, q[4], z[4], q[5], z[5], q[6], z[6], s[2] - r[2], early, late, s[3] - r[3], h[2], k[2], h[3], k[3], h[4], k[4], s[4] - r[4]
+            printf "%s: %d to %d to %d KiB, arena %d to %d bytes, %d to %d files, %d to %d threads, state %d to %d bytes for %d audit records, log %d then %d bytes a minute, %d renewals, TPM %s to %s objects, %s to %s and %s to %s sessions loaded and saved, %d failed commands\n",
+                name, a, mid, b, r[5], s[5], q[4], z[4], q[5], z[5], q[6], z[6], s[2] - r[2], early, late, s[3] - r[3], h[2], k[2], h[3], k[3], h[4], k[4], s[4] - r[4]
             if (b - a > growth) bad = bad name ": memory grows\n"
+            if (s[5] - r[5] > arena) bad = bad name ": secrets are left in the arena\n"
             if (z[4] > q[4]) bad = bad name ": open files grow\n"
             if (z[5] > q[5]) bad = bad name ": threads grow\n"
             if (z[6] - q[6] > record * (s[2] - r[2]) + wal) bad = bad name ": the state grows by more than its audit log\n"
