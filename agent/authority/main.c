@@ -32,7 +32,7 @@ static const struct kgr_option list_options[] = {
 static const struct kgr_option matrix_options[] = {
     {"json", 0, NULL, "print JSON"},
     {"grid", 0, NULL, "print a row and a column for each node"},
-    {"dot", 0, NULL, "print a graph for Graphviz: | dot -Tsvg >pairs.svg"},
+    {"dot", 0, NULL, "print a graph for Graphviz (dot -Tsvg)"},
     {NULL, 0, NULL, NULL},
 };
 

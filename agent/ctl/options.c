@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/help.h"
 #include "agent/base/nearest.h"
 
 #define DEFAULT_TIMEOUT_S 30
 #define TIMEOUT_MAX_S     86400
-#define HELP_WIDTH        80
-#define HELP_INDENT       27
+#define HELP_COLUMN       27
 
 /* Options without a short form, above all characters. */
 enum { OPT_HELP = 256, OPT_VERSION, OPT_SOCKET, OPT_KS };
@@ -75,29 +75,6 @@ static const struct option_help table[] = {
 
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
-/* A name and what it means, broken between words so that no line is longer than HELP_WIDTH. */
-static void print_pair(const char *left, const char *help)
-{
-    size_t at = HELP_INDENT;
-
-    (void)printf("  %-*s", HELP_INDENT - 3, left);
-    if (strlen(left) > HELP_INDENT - 3)
-        (void)printf("\n%*s", HELP_INDENT - 1, "");
-    while (*help != '\0') {
-        size_t len = strcspn(help, " ");
-
-        if (at + len > HELP_WIDTH) {
-            (void)printf("\n%*s", HELP_INDENT - 1, "");
-            at = HELP_INDENT;
-        }
-        (void)printf(" %.*s", (int)len, help);
-        at += len + 1;
-        help += len;
-        help += *help == ' ' ? 1 : 0;
-    }
-    (void)putchar('\n');
-}
-
 static void print_help(void)
 {
     (void)printf("Usage: kgrctl [OPTION...] COMMAND [OPERAND...]\n"
@@ -108,7 +85,7 @@ static void print_help(void)
         if (c->help == NULL)
             continue;
         (void)snprintf(left, sizeof(left), "%s %s", c->name, c->operands);
-        print_pair(left, c->help);
+        kgr_help_item(stdout, 2, left, HELP_COLUMN, c->help);
     }
     (void)printf("\nOptions:\n");
     for (size_t i = 0; i < TABLE_LEN; i++) {
@@ -121,7 +98,7 @@ static void print_help(void)
         else
             (void)snprintf(left, sizeof(left), "    --%s%s", table[i].option.name,
                            table[i].argument);
-        print_pair(left, table[i].help);
+        kgr_help_item(stdout, 2, left, HELP_COLUMN, table[i].help);
     }
     (void)printf(
         "\nExit codes: 0 done, 1 failed, 2 usage, 3 no agent, 4 unknown peer or key,\n"

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/base/help.h"
 #include "agent/base/nearest.h"
 
-#define NUM_COMMON 4
+#define NUM_COMMON  4
+#define HELP_COLUMN 31
 /* What getopt_long returns for a long option: above every character. */
 #define OPT_BASE 0x100
 
@@ -69,7 +71,7 @@ static void print_option(const struct kgr_option *option)
                    option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ", " : "  ",
                    option->name, option->arg != NULL ? " " : "",
                    option->arg != NULL ? option->arg : "");
-    printf("      %-24s %s\n", names, option->help);
+    kgr_help_item(stdout, 6, names, HELP_COLUMN, option->help);
 }
 
 static void print_help(const struct kgr_program *program)
@@ -87,7 +89,7 @@ static void print_help(const struct kgr_program *program)
         (void)snprintf(usage, sizeof(usage), "%s%s%s", command->name,
                        command->operands != NULL ? " " : "",
                        command->operands != NULL ? command->operands : "");
-        printf("  %-28s %s\n", usage, command->help);
+        kgr_help_item(stdout, 2, usage, HELP_COLUMN, command->help);
         for (size_t i = 0; i < count_options(command); i++)
             print_option(&command->options[i]);
     }
