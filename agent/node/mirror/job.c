@@ -311,21 +311,36 @@ static enum kgr_error add(struct visit *visit, struct kgr_diag *diag)
     return err == KGR_OK ? kgr_token_store_commit(visit->store, diag) : err;
 }
 
+/* Nothing but what must go stands in a token below a storage key that was replaced. */
+static void want_nothing(struct kgr_mirror_job *job)
+{
+    while (job->num_objects > 0)
+        kgr_mirror_object_deinit(&job->objects[--job->num_objects]);
+}
+
 static enum kgr_error apply(struct visit *visit, struct kgr_diag *diag)
 {
     const char *label = visit->job->token;
-    enum kgr_error err;
+    bool stale = false;
+    enum kgr_error err = KGR_OK;
 
     if (!visit->has_token)
         return kgr_diag_set(diag, KGR_ERR_NO_KEY,
                             "the token %s is not there any more: remove the"
                             " mirror, or remove and add it",
                             label);
+    visit->job->is_current = visit->token.ours;
     if (!visit->token.ours)
+        err = was_ours(visit, &stale, diag);
+    if (err != KGR_OK)
+        return err;
+    if (!visit->token.ours && !stale)
         return kgr_diag_set(diag, KGR_ERR_STATE,
                             "the token %s that is there now is below another primary object: it is "
                             "left alone",
                             label);
+    if (stale)
+        want_nothing(visit->job);
     err = judge_rows(visit, diag);
     if (err != KGR_OK || is_settled(visit))
         return err;
@@ -337,10 +352,13 @@ static enum kgr_error apply(struct visit *visit, struct kgr_diag *diag)
 
 static enum kgr_error remove_token(struct visit *visit, struct kgr_diag *diag)
 {
-    enum kgr_error err;
+    bool ours = visit->has_token && visit->token.ours;
+    enum kgr_error err = KGR_OK;
 
-    if (!visit->has_token || !visit->token.ours)
-        return KGR_OK;
+    if (visit->has_token && !ours)
+        err = was_ours(visit, &ours, diag);
+    if (err != KGR_OK || !ours)
+        return err;
     err = kgr_token_store_begin(visit->store, diag);
     if (err == KGR_OK)
         err = kgr_token_store_remove(visit->store, visit->token.id, diag);

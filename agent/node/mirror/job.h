@@ -32,10 +32,9 @@ struct kgr_mirror_job {
     const struct kgr_anchor *anchor; /* borrowed: its root and the value of the storage key */
     const struct kgr_tpm_object
         *parent; /* the storage key in force when the job was made; borrowed */
-    struct kgr_mirror_primary primary; /* that key; of REMOVE, and of APPLY: that of the token */
-    struct kgr_mirror_primary
-        before;   /* ADD: of the token that a mirror made below an earlier one */
-    uint8_t *pin; /* ADD; in the arena, owned */
+    struct kgr_mirror_primary primary; /* that key; wipe: that of the token */
+    struct kgr_mirror_primary before;  /* below which the token was made, as far as is known */
+    uint8_t *pin;                      /* ADD; in the arena, owned */
     size_t pin_len;
     struct kgr_mirror_object *objects; /* owned */
     size_t num_objects;
@@ -43,6 +42,7 @@ struct kgr_mirror_job {
     /* Results. */
     uint32_t put;
     uint32_t erased;
+    bool is_current; /* APPLY: the token is below primary */
 };
 
 /*

@@ -149,10 +149,25 @@ static enum kgr_error removed(struct visit *visit, enum kgr_error err, struct kg
     return KGR_OK;
 }
 
-static void applied(struct visit *visit, enum kgr_error err, const struct kgr_diag *diag)
+/* The token was made, and a crash kept the database from knowing below what. */
+static enum kgr_error adopt(struct visit *visit, struct kgr_diag *diag)
+{
+    const struct kgr_mirror_primary *now = &visit->job->primary;
+    struct kgr_mirror_primary *known = &visit->mirror->primary;
+
+    if (kgr_slice_equal(kgr_slice(now->bytes, now->len), kgr_slice(known->bytes, known->len)))
+        return KGR_OK;
+    *known = *now;
+    record(visit->mirrors, visit->mirror, NULL, "added");
+    return kgr_mirror_save(visit->mirrors, visit->mirror, false, diag);
+}
+
+static void applied(struct visit *visit, enum kgr_error err, struct kgr_diag *diag)
 {
     struct kgr_mirror *mirror = visit->mirror;
 
+    if (err == KGR_OK && visit->job->is_current)
+        err = adopt(visit, diag);
     if (err != KGR_OK)
         note(mirror, err, kgr_diag_text(diag, err), retry_of(err));
     else
@@ -251,8 +266,6 @@ static enum kgr_error visit_mirror(struct kgr_mirrors *mirrors, struct kgr_mirro
 
     if (!current && mirror->wanted)
         return remake(mirrors, mirror, diag);
-    if (mirror->primary.len == 0 && !gone)
-        return kgr_diag_set(diag, KGR_ERR_STATE, "the token was never made: remove the mirror");
     err = kgr_mirror_plan(&job, mirrors->node, mirror, gone ? KGR_MIRROR_REMOVE : KGR_MIRROR_APPLY,
                           kgr_slice(NULL, 0));
     return err == KGR_OK ? begin(mirrors, mirror, job, &visit) : err;

@@ -122,8 +122,6 @@ enum kgr_error kgr_mirror_plan(struct kgr_mirror_job **out, struct kgr_node *nod
                                struct kgr_slice pin)
 {
     struct kgr_mirror_job *job = calloc(1, sizeof(*job));
-    bool is_current = what == KGR_MIRROR_ADD ||
-                      (what == KGR_MIRROR_APPLY && kgr_mirror_is_current(node, &mirror->primary));
     enum kgr_error err = KGR_OK;
 
     if (job == NULL)
@@ -136,15 +134,15 @@ enum kgr_error kgr_mirror_plan(struct kgr_mirror_job **out, struct kgr_node *nod
     job->store = strdup(mirror->store);
     if (job->store == NULL)
         err = KGR_ERR_NO_MEMORY;
-    if (err == KGR_OK && what == KGR_MIRROR_ADD)
+    /* A crash may have left a token below the storage key in force that the database puts below none, or an earlier one. */
+    if (err == KGR_OK)
         err = current(node, &job->primary);
-    else
-        job->primary = mirror->primary;
-    if (what == KGR_MIRROR_ADD)
-        job->before = mirror->primary;
+    if (err != KGR_OK && what == KGR_MIRROR_REMOVE)
+        err = KGR_OK;
+    job->before = mirror->primary;
     if (err == KGR_OK)
         err = copy_pin(job, pin);
-    if (err == KGR_OK && is_current)
+    if (err == KGR_OK && what != KGR_MIRROR_REMOVE)
         err = add_objects(job, node, mirror);
     if (err != KGR_OK) {
         kgr_mirror_job_free(job);
