@@ -337,6 +337,23 @@ static enum kgr_error take_listening(struct kgr_server *server, int fd, struct k
                                           strerror(errno));
 }
 
+/* A socket that another process made for us keeps the mode that it was given. */
+static void set_mode(const struct kgr_server *server)
+{
+    mode_t mode = mode_for(server->policy);
+    struct stat st;
+    if (server->ino != 0) {
+        if (chmod(server->path, mode) != 0)
+            kgr_warn("socket-mode", "path=%s reason=\"%s\"", server->path, strerror(errno));
+    } else if ((mode & S_IWOTH) != 0 && stat(server->path, &st) == 0 &&
+               (st.st_mode & S_IWOTH) == 0) {
+        kgr_warn("socket-mode",
+                 "path=%s reason=\"access names others, whom the socket's mode keeps out: it needs "
+                 "SocketMode=0666 in its unit\"",
+                 server->path);
+    }
+}
+
 static void set_defaults(struct kgr_server_options *o)
 {
     o->max_conns = o->max_conns == 0 ? DEFAULT_CONNS : o->max_conns;
@@ -385,6 +402,8 @@ enum kgr_error kgr_server_new(struct kgr_server **out, struct kgr_loop *loop,
         err = kgr_watch_set(server->watch, KGR_WATCH_READ);
     if (err != KGR_OK)
         goto out;
+    if (options->listening > 0)
+        set_mode(server);
     *out = server;
     return KGR_OK;
 out:
@@ -498,9 +517,7 @@ enum kgr_error kgr_server_set(struct kgr_server *server, struct kgr_policy *poli
     kgr_accounts_set(server->accounts, limits);
     kgr_policy_unref(server->policy);
     server->policy = kgr_policy_ref(policy);
-    /* A socket that another process made for us keeps the mode that it was given. */
-    if (server->ino != 0 && chmod(server->path, mode_for(policy)) != 0)
-        kgr_warn("socket-mode", "path=%s reason=\"%s\"", server->path, strerror(errno));
+    set_mode(server);
     return KGR_OK;
 }
 

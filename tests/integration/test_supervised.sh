@@ -61,10 +61,14 @@ kill -TERM "$(pid_of agent)"
 lab_wait_for 15 "the end" heard agent '^EXIT=0$'
 heard agent '^STOPPING=1$' || fail "the end was not told"
 [ "$(stat -c %i "$KGR_AGENT_1")" = "$inode" ] || fail "the service manager's socket is gone"
+! grep -q socket-mode "$WORK/agent/log" || fail "the mode of the socket is told, but it keeps nobody out"
+# Whom access lets in, the mode of such a socket may keep out.
+echo 'access = ( { users = "61001"; } );' >>"$LAB/node-1/agent.conf"
 lab_ctl 1 status >"$WORK/status" &
 waiting=$!
 kill -USR1 "$MANAGER"
 wait $waiting || fail "the client that waited got no answer"
+lab_wait_for 5 "the mode of the socket" grep -q "WARN socket-mode path=$KGR_AGENT_1 .*SocketMode=0666" "$WORK/agent/log"
 
 # The key server likewise, and what does not fit together is told.
 lab_kill "$KGR_KS_PID"
