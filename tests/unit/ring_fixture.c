@@ -134,6 +134,7 @@ static void read_stats(struct ring_fixture *f)
 
 static void answer_held(struct ring_fixture *f)
 {
+    f->num_released += f->num_held;
     while (f->num_held > 0)
         kgr_server_reply(f->server, f->held[--f->num_held], KGR_OK,
                          kgr_slice("0123456789abcdeflate", 20));

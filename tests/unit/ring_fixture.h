@@ -35,7 +35,8 @@ struct ring_fixture {
     sem_t stuck, unstick;
     struct kgr_call held[RING_HELD_MAX];
     atomic_uint num_held;
-    atomic_uint num_by_loop; /* requests that the loop's handler saw */
+    atomic_uint num_released; /* of all that were ever held */
+    atomic_uint num_by_loop;  /* requests that the loop's handler saw */
     atomic_uint num_retired;
     struct kgr_server_stats server_stats;
     struct kgr_workers_stats stats;
