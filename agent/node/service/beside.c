@@ -21,7 +21,7 @@ static void on_wanted(void *arg)
             struct kgr_pair_records *records = pairs->list[i]->records[j];
 
             if (records == NULL ||
-                !atomic_exchange_explicit(&records->wanted, false, memory_order_relaxed))
+                !atomic_exchange_explicit(&records->wanted, false, memory_order_acq_rel))
                 continue;
             kgr_record_refill(service, pairs->list[i], records);
             kgr_service_refill_budget(service, pairs->list[i], records);

@@ -200,7 +200,8 @@ const struct kgr_view *kgr_snapshot_find(const struct kgr_snapshot *snapshot,
 
 void kgr_views_want(struct kgr_views *views, struct kgr_pair_records *records)
 {
-    if (atomic_exchange_explicit(&records->wanted, true, memory_order_relaxed))
+    /* Whoever finds it wanted already shows the loop what he counted all the same. */
+    if (atomic_exchange_explicit(&records->wanted, true, memory_order_acq_rel))
         return;
     atomic_store_explicit(&views->wanted, true, memory_order_release);
     if (views->wakeup != NULL)
