@@ -205,8 +205,12 @@ enum kgr_error kgr_revoke_on_frame(struct kgr_node *node, const struct kgr_frame
     if (err != KGR_OK)
         kgr_error_log("notice_failed", "kind=%u peer=%s reason=\"%s\"", notice.kind, notice.peer.s,
                       kgr_strerror(err)); /* the KS repeats it */
-    else
+    else {
+        /* Nothing begins on the workers any more under what the KS shall believe is gone. */
+        if (node->service != NULL)
+            kgr_service_publish(node->service);
         ack(node, frame->header->xid, notice.word);
+    }
     return err;
 }
 
