@@ -152,6 +152,13 @@ kgrctl_door elsewhere $elsewhere "$id2" ""
 kgrctl_door elsewhere $elsewhere "$id3" "$see seal open send recv request renew"
 kgrctl_door member $member "$id2" "$see seal open send recv request renew"
 kgrctl_door renew 61011 "$id2" "$see request renew"
+# A mirror is beyond all rights, and a refusal is recorded.
+for user in $member 61012; do
+    status=0
+    as $user ./kgrctl mirror list || status=$?
+    [ $status = 5 ] && grep -q "mirrors are for root" "$WORK/said" || fail "mirrors of user $user: $status, $(cat "$WORK/said")"
+    "$LAB_BIN/kgrctl" audit | grep -q "uid $user: mirrors are for root" || fail "the refusal of user $user is not in the audit log"
+done
 # A peer that is not there is refused in the same words.
 kgrctl_door elsewhere $elsewhere nobody ""
 

@@ -4,6 +4,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/secret.h"
 #include "agent/node/node.h"
+#include "agent/wire/ipc_etm.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -27,6 +28,7 @@ static struct kgr_pair *pair;
 static struct kgr_ring_key *key;
 static struct kgr_software_key *software; /* as a keyset holds it; NULL: closed */
 static atomic_bool allowed = true;
+static uint32_t rights = KGR_RIGHTS_ALL;     /* while allowed */
 static _Atomic uint64_t stored_ceiling;      /* "on disk" */
 static _Atomic uint64_t in_request[WORKERS]; /* odd: in one */
 
@@ -44,8 +46,7 @@ bool __wrap_kgr_principal_allows(struct kgr_principal *principal, const char *pe
 {
     (void)principal;
     (void)peer;
-    (void)right;
-    return atomic_load(&allowed);
+    return atomic_load(&allowed) && (rights & KGR_RIGHT_BIT(right)) != 0;
 }
 
 /* As workers have it: waits for those who are in a request, then frees. */
@@ -91,6 +92,7 @@ static int begin(void **state)
     node.sync.lease_ms = kgr_clock_boot_ms() + 1000000;
     views.retire = retire;
     allowed = true;
+    rights = KGR_RIGHTS_ALL;
     stored_ceiling = 0;
     assert_int_equal(kgr_pairs_init(&node.pairs, &self), KGR_OK);
     assert_int_equal(kgr_pairs_ensure(&node.pairs, &pair, &peer, false), KGR_OK);
@@ -236,6 +238,120 @@ static void what_is_not_plain_is_left_to_the_loop(void **state)
     node.revoked = 1;
     publish();
     assert_false(seal(scratch, out, sizeof(out), &len));
+    free(scratch);
+}
+
+#define OF(right) KGR_RIGHT_BIT(KGR_RIGHT_##right)
+
+/* Is the request answered by whoever has just these rights, and by nobody who lacks one of them? */
+static void needs(uint32_t needed, uint16_t op, const struct kgr_wr *body)
+{
+    struct kgr_fast_scratch *scratch = calloc(1, sizeof(*scratch));
+    uint8_t out[1024];
+    struct kgr_wr reply;
+
+    assert_non_null(scratch);
+    assert_true(kgr_wr_ok(body));
+    kgr_wr_init(&reply, out, sizeof(out));
+    rights = needed;
+    assert_true(ask(scratch, op, kgr_wr_slice(body), &reply));
+    for (unsigned int right = 0; right < KGR_NUM_RIGHTS; right++) {
+        if ((needed & KGR_RIGHT_BIT(right)) == 0)
+            continue;
+        rights = KGR_RIGHTS_ALL & ~KGR_RIGHT_BIT(right);
+        kgr_wr_init(&reply, out, sizeof(out));
+        assert_false(ask(scratch, op, kgr_wr_slice(body), &reply));
+        assert_int_equal(reply.len, 0);
+    }
+    rights = KGR_RIGHTS_ALL;
+    free(scratch);
+}
+
+static void cipher_needs(uint32_t needed, int mode, int direction)
+{
+    const struct kgr_ipc_cipher cipher = {.key = {.peer = {"N2"}},
+                                          .direction = (uint8_t)direction,
+                                          .mode = (uint8_t)mode,
+                                          .data = kgr_slice("sixteen bytes...", 16)};
+    uint8_t buf[256];
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_cipher_encode(&wr, &cipher), KGR_OK);
+    needs(needed, KGR_IPC_CIPHER, &wr);
+}
+
+static void batch_needs(uint32_t needed, uint16_t op, struct kgr_slice data)
+{
+    const struct kgr_ipc_batch batch = {.peer = {"N2"}, .stored = true, .num = 1};
+    const struct kgr_ipc_batch_item item = {.data = data};
+    uint8_t buf[256];
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    kgr_ipc_batch_head_write(&wr, &batch);
+    kgr_ipc_batch_item_write(&wr, &item);
+    needs(needed, op, &wr);
+}
+
+static void record_needs(uint32_t needed, uint16_t op, struct kgr_slice data)
+{
+    const struct kgr_ipc_seal seal = {.peer = {"N2"}, .stored = true, .data = data};
+    uint8_t buf[256];
+    struct kgr_wr wr;
+
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_seal_encode(&wr, &seal), KGR_OK);
+    needs(needed, op, &wr);
+}
+
+static void every_request_needs_its_rights(void **state)
+{
+    static const int modes[] = {KGR_TPM_ECB, KGR_TPM_CBC, KGR_TPM_CTR, KGR_TPM_CFB, KGR_TPM_OFB};
+    const struct kgr_ipc_mac mac = {.key = {.peer = {"N2"}}, .data = kgr_slice("data", 4)};
+    struct kgr_ipc_etm etm = {.key = {.peer = {"N2"}}, .data = kgr_slice("data", 4)};
+    struct kgr_fast_scratch *scratch = calloc(1, sizeof(*scratch));
+    struct kgr_ipc_etm_reply sealed;
+    uint8_t buf[256], etm_out[256], record[256];
+    struct kgr_wr wr, reply;
+    const struct kgr_ipc_seal seal = {.peer = {"N2"}, .stored = true, .data = kgr_slice("data", 4)};
+    size_t record_length;
+
+    (void)state;
+    assert_non_null(scratch);
+    publish();
+    reserve_all();
+    for (size_t i = 0; i < KGR_ARRAY_LEN(modes); i++) {
+        bool blocks = modes[i] == KGR_TPM_ECB || modes[i] == KGR_TPM_CBC;
+
+        cipher_needs(OF(ENCRYPT), modes[i], KGR_TPM_ENCRYPT);
+        cipher_needs(blocks ? OF(DECRYPT) : OF(ENCRYPT), modes[i], KGR_TPM_DECRYPT);
+    }
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_mac_encode(&wr, &mac), KGR_OK);
+    needs(OF(SIGN), KGR_IPC_MAC, &wr);
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_etm_encode(&wr, false, &etm), KGR_OK);
+    needs(OF(ENCRYPT) | OF(SIGN), KGR_IPC_ETM, &wr);
+    kgr_wr_init(&reply, etm_out, sizeof(etm_out));
+    assert_true(ask(scratch, KGR_IPC_ETM, kgr_wr_slice(&wr), &reply));
+    assert_int_equal(kgr_ipc_etm_reply_decode(&sealed, kgr_wr_slice(&reply)), KGR_OK);
+    etm.data = kgr_slice(sealed.sealed.p, 16);
+    etm.tag = kgr_slice(sealed.sealed.p + 16, 16);
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_etm_encode(&wr, true, &etm), KGR_OK);
+    needs(OF(DECRYPT) | OF(SIGN), KGR_IPC_ETM_OPEN, &wr);
+    record_needs(OF(SEAL), KGR_IPC_SEAL, kgr_slice("data", 4));
+    batch_needs(OF(SEAL), KGR_IPC_SEAL_BATCH, kgr_slice("data", 4));
+    kgr_wr_init(&wr, buf, sizeof(buf));
+    assert_int_equal(kgr_ipc_seal_encode(&wr, &seal), KGR_OK);
+    kgr_wr_init(&reply, record, sizeof(record));
+    assert_true(ask(scratch, KGR_IPC_SEAL, kgr_wr_slice(&wr), &reply));
+    record_length = reply.len;
+    key->own_role = 2; /* as the peer has it */
+    publish();
+    record_needs(OF(OPEN), KGR_IPC_OPEN, kgr_slice(record, record_length));
+    batch_needs(OF(OPEN), KGR_IPC_OPEN_BATCH, kgr_slice(record, record_length));
     free(scratch);
 }
 
@@ -539,6 +655,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_not_plain_is_left_to_the_loop, begin, end),
+        cmocka_unit_test_setup_teardown(every_request_needs_its_rights, begin, end),
         cmocka_unit_test_setup_teardown(only_changes_are_published, begin, end),
         cmocka_unit_test_setup_teardown(no_number_is_used_twice_nor_before_it_is_stored, begin,
                                         end),
