@@ -22,6 +22,8 @@ const struct kgr_ctl_command kgr_ctl_commands[] = {
     {"metrics", "", 0, 0, "", false, "the agent, or with --ks the KS, in numbers for Prometheus",
      kgr_ctl_metrics},
     {"watch", "", 0, 0, "", false, "show all of it, live, on the whole terminal", kgr_ctl_watch},
+    {"doctor", "", 0, 0, "C", true, "look for what is wrong, and say how to mend it",
+     kgr_ctl_doctor},
     {"audit", "[show | verify [FILE] | export FILE]", 0, 2, "mw", true,
      "show, check or save the log of what this node did", kgr_ctl_audit},
     {"reload", "", 0, 0, "", false, "let a changed configuration count (with --ks: the KS's)",

@@ -22,6 +22,7 @@ struct kgr_ctl_options {
     const char *peer;
     const char *seen;
     const char *store;
+    const char *config;
     const char *token;
     int pin_fd; /* -1: not given */
     bool lines;
@@ -72,5 +73,6 @@ int kgr_ctl_watch(const struct kgr_ctl *ctl);
 int kgr_ctl_events(const struct kgr_ctl *ctl);
 int kgr_ctl_reload(const struct kgr_ctl *ctl);
 int kgr_ctl_metrics(const struct kgr_ctl *ctl);
+int kgr_ctl_doctor(const struct kgr_ctl *ctl);
 int kgr_ctl_audit(const struct kgr_ctl *ctl);
 int kgr_ctl_mirror(const struct kgr_ctl *ctl);

@@ -69,6 +69,9 @@ static const struct option_help table[] = {
     {{"pin-fd", required_argument, NULL, 'P'},
      " N",
      "read the PIN of the token from file descriptor N"},
+    {{"config", required_argument, NULL, 'C'},
+     " FILE",
+     "doctor: the configuration of the agent (default: the one it runs with)"},
     {{"help", no_argument, NULL, OPT_HELP}, "", "print this and exit"},
     {{"version", no_argument, NULL, OPT_VERSION}, "", "print the version and exit"},
 };
@@ -200,6 +203,9 @@ static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
     case 'T':
         out->token = argument;
         break;
+    case 'C':
+        out->config = argument;
+        break;
     case 'P':
         if (!parse_number(&number, argument, 0, INT_MAX))
             return false;
@@ -327,7 +333,7 @@ enum kgr_ctl_parsed kgr_ctl_parse(struct kgr_ctl_options *out,
     longs[TABLE_LEN] = (struct option){NULL, 0, NULL, 0};
     optind = 0; /* glibc: start over, also after an earlier call */
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:w:D:T:P:", longs, NULL)) !=
+    while ((letter = getopt_long(argc, argv, "jt:ng:c:i:o:a:sNSlrm:p:w:D:T:P:C:", longs, NULL)) !=
            -1) {
         if (letter == OPT_HELP) {
             print_help();

@@ -59,7 +59,7 @@ const char *kgr_op_name(uint16_t op)
         [33] = "mirror_add",
         [34] = "mirror_list",
         [35] = "mirror_remove",
-        [36] = "diagnosis",
+        [KGR_IPC_DIAGNOSIS] = "diagnosis",
     };
 
     return op < KGR_ARRAY_LEN(names) && names[op] != NULL ? names[op] : "other";

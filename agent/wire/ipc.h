@@ -53,6 +53,7 @@ enum kgr_ipc_op {
     KGR_IPC_MIRROR_ADD = 33,
     KGR_IPC_MIRROR_LIST = 34,
     KGR_IPC_MIRROR_REMOVE = 35,
+    KGR_IPC_DIAGNOSIS = 36,
     KGR_IPC_ETM = 37,
     KGR_IPC_ETM_OPEN = 38,
     KGR_IPC_ORDER = 256,

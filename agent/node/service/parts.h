@@ -112,6 +112,7 @@ kgr_service_fn kgr_service_next_event;
 kgr_service_fn kgr_service_reload;
 kgr_service_fn kgr_service_audit;
 kgr_service_fn kgr_service_metrics;
+kgr_service_fn kgr_service_diagnosis;
 
 /* kgr_service_handle_request gives a request to its handler. */
 void kgr_service_handle_request(struct kgr_service *service,

@@ -203,6 +203,7 @@ static kgr_service_fn *const handlers[] = {
     [KGR_IPC_KEYS] = kgr_service_keys,
     [KGR_IPC_PIN] = kgr_service_pin,
     [KGR_IPC_METRICS] = kgr_service_metrics,
+    [KGR_IPC_DIAGNOSIS] = kgr_service_diagnosis,
     [KGR_IPC_AUDIT] = kgr_service_audit,
     [KGR_IPC_SEND] = kgr_service_send,
     [KGR_IPC_RECV] = kgr_service_recv,
@@ -219,7 +220,8 @@ void kgr_service_handle_request(struct kgr_service *service,
 {
     if (service->node->revoked != 0 && request->op != KGR_IPC_STATUS &&
         request->op != KGR_IPC_METRICS && request->op != KGR_IPC_AUDIT &&
-        request->op != KGR_IPC_PEERS && request->op != KGR_IPC_KEYS)
+        request->op != KGR_IPC_DIAGNOSIS && request->op != KGR_IPC_PEERS &&
+        request->op != KGR_IPC_KEYS)
         kgr_server_fail(service->server, request->call, KGR_ERR_REVOKED, "this node was revoked");
     else if (kgr_service_at_once(service, request))
         return;
