@@ -62,6 +62,9 @@ int kgr_ctl_fail_text(enum kgr_error err, const char *what, const char *reason)
     size_t len = strlen(what);
     bool with_phrase;
 
+    /* Whom this machine refuses the socket the AC cannot help. */
+    if (err == KGR_ERR_NOT_AUTHORIZED && strstr(reason, "the group of the socket") != NULL)
+        help = NULL;
     /* The reason may begin with what was tried, too. */
     if (strncmp(reason, what, len) == 0 && strncmp(reason + len, ": ", 2) == 0)
         reason += len + 2;
