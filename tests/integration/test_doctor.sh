@@ -14,12 +14,17 @@ mkdir -p "$WORK/xdg/pkcs11/modules"
 module=$WORK/xdg/pkcs11/modules/kgr.module
 echo "module: $LAB_LIB/libkgr-pkcs11.so" >"$module"
 
+not_well()
+{
+    python3 -c 'import json, sys
+print(*(f["check"] + "=" + f["state"] for f in json.load(sys.stdin) if f["state"] in ("warn", "fail")))' <"$WORK/doctor"
+}
 # found: what is not well, as CHECK=STATE in one line; the exit code in STATUS.
 found()
 {
     STATUS=0
     "$ctl" doctor --json "$@" >"$WORK/doctor" 2>"$WORK/doctor.err" || STATUS=$?
-    FOUND=$(jq -r '[.[] | select(.state == "warn" or .state == "fail") | .check + "=" + .state] | join(" ")' "$WORK/doctor")
+    FOUND=$(not_well)
 }
 # sees WANTED CODE [OPTIONS...]: for a wait, and names: at once.
 sees()
@@ -66,6 +71,12 @@ cp "$LAB/node-1/agent.conf" "$WORK/agent.conf"
 echo 'lifetme = 3;' >>"$LAB/node-1/agent.conf"
 names "configuration=fail" 9
 cp "$WORK/agent.conf" "$LAB/node-1/agent.conf"
+echo 'budget = 3;' >>"$LAB/node-1/agent.conf"
+names "configuration=fail" 9
+cp "$WORK/agent.conf" "$LAB/node-1/agent.conf"
+chmod 666 "$LAB/node-1/agent.conf"
+names "configuration=fail" 9
+chmod 600 "$LAB/node-1/agent.conf"
 names "configuration=fail" 9 --config "$WORK/no-such.conf"
 chmod 755 "$KGR_STATE_1"
 names "state=fail" 9
@@ -89,7 +100,30 @@ else
 fi
 becomes "" 0
 
-# The broker.
+# A user who is in no group of the agent's.
+if [ "$(id -u)" = 0 ]; then
+    chmod 711 "$WORK" "$LAB" "$LAB/node-1"
+    cp "$LAB/node-1/agent.conf" "$WORK/agent.conf"
+    chmod 644 "$WORK/agent.conf"
+    STATUS=0
+    KGR_KS=/none setpriv --reuid 61001 --regid 61001 --clear-groups "$ctl" doctor --json --config "$WORK/agent.conf" >"$WORK/doctor" || STATUS=$?
+    [ "$(not_well)" = "permissions=fail" ] && [ $STATUS = 5 ] || fail "a stranger: '$(not_well)' ($STATUS)"
+    num=$((num + 1))
+else
+    echo "test: not root: no other user tried"
+fi
+
+# The broker wants a password that nobody has; it is killed.
+lab_kill "$KGR_BROKER_PID" KILL
+cp "$LAB/broker/mosquitto.conf" "$WORK/mosquitto.conf"
+sed 's/allow_anonymous true/allow_anonymous false/' "$WORK/mosquitto.conf" >"$LAB/broker/mosquitto.conf"
+lab_spawn broker "$LAB/broker/log" $KGR_BROKER_CMD
+KGR_KS=/none becomes "broker-login=fail" 1
+lab_kill "$LAB_PID"
+cp "$WORK/mosquitto.conf" "$LAB/broker/mosquitto.conf"
+lab_spawn broker "$LAB/broker/log" $KGR_BROKER_CMD
+KGR_BROKER_PID=$LAB_PID
+becomes "" 0
 lab_kill "$KGR_BROKER_PID" KILL
 KGR_KS=/none becomes "broker=fail" 1
 lab_spawn broker "$LAB/broker/log" $KGR_BROKER_CMD
@@ -105,7 +139,12 @@ lab_tpm "$node_tpm" tpm-1
 ! command -v tpm2_dictionarylockout >/dev/null || tpm2_dictionarylockout -T "$KGR_TPM_1" --clear-lockout
 becomes "" 0
 
-# The agent: killed, never there, without its sandbox.
+# The agent: hung, something else in its place, killed, never there, without its sandbox.
+kill -STOP "$KGR_AGENT_1_PID"
+names "agent=fail" 6 --config "$LAB/node-1/agent.conf"
+kill -CONT "$KGR_AGENT_1_PID"
+: >"$WORK/file"
+names "agent=fail" 3 --config "$LAB/node-1/agent.conf" --socket "$WORK/file"
 lab_kill "$KGR_AGENT_1_PID" KILL
 names "agent=fail" 3 --config "$LAB/node-1/agent.conf"
 names "agent=fail" 3 --config "$LAB/node-1/agent.conf" --socket "$WORK/none"
