@@ -8,8 +8,8 @@
 
 MINUTES=${KGR_SOAK_MINUTES:-2}
 WARM_UP=${KGR_SOAK_WARM_UP:-60} # seconds
-# Memory, without the arena, whose pages are touched one after the other and which is counted by what is in use of it: SQLite's page
-# cache, of at most 2 MiB, fills as the audit log grows; the rest is malloc's.
+# Memory, without the arena, whose pages are touched one after the other and which is counted by what is in use of it: its book-keeping
+# of 768 KiB, touched likewise, SQLite's page cache, of at most 2 MiB, which fills as the audit log grows, and what malloc keeps.
 RSS_GROWTH_KIB=3072
 # The arena: of each pair one generation more or less, 1,280 bytes where it is sealed, and what a request or two have there.
 ARENA_GROWTH=8192
