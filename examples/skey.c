@@ -36,11 +36,12 @@ static void print_hex(const char *name, const unsigned char *bytes, size_t len)
 static EVP_SKEY *key_of(const char *peer)
 {
     char uri[128];
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string("key-uri", uri, 0),
-                           OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[2];
     EVP_SKEY *key;
 
     snprintf(uri, sizeof(uri), "kgr:peer=%s", peer);
+    params[0] = OSSL_PARAM_construct_utf8_string("key-uri", uri, 0);
+    params[1] = OSSL_PARAM_construct_end();
     key = EVP_SKEY_import(NULL, "KGR-KEY", "provider=kgr", OSSL_SKEYMGMT_SELECT_ALL, params);
     check(key != NULL, "no key");
     return key;

@@ -17,11 +17,15 @@
 
 /* Where a setting stands */
 
-/* Versions of libconfig differ in whether they put the folder before the name of what is included. */
+/* Versions of libconfig differ in whether they put the folder before the name of what is included, and another slash between. */
 static const char *included_path(char out[PATH_LEN], const struct kgr_config_file *file,
                                  const char *source)
 {
-    if (source[0] == '/')
+    size_t len = strlen(file->dir);
+
+    if (strncmp(source, file->dir, len) == 0)
+        source += len + strspn(source + len, "/");
+    else if (source[0] == '/')
         return source;
     (void)snprintf(out, PATH_LEN, "%s%s", file->dir, source); /* cut to fit */
     return out;
