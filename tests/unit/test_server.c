@@ -231,7 +231,11 @@ static void ask(int fd, uint16_t op, uint32_t id, const void *body, size_t len)
 static bool answer(int fd, struct kgr_ipc_header *h, struct kgr_slice *body)
 {
     static uint8_t buf[KGR_IPC_PACKET_MAX];
-    ssize_t n = recv(fd, buf, sizeof buf, 0);
+    ssize_t n;
+    /* The loop was made by this thread: what newer versions of libuv leave to io_uring interrupts it. */
+    do {
+        n = recv(fd, buf, sizeof buf, 0);
+    } while (n < 0 && errno == EINTR);
     if (n <= 0)
         return false;
     assert_int_equal(kgr_ipc_header_decode(h, body, kgr_slice(buf, (size_t)n)), KGR_OK);
