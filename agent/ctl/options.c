@@ -129,92 +129,101 @@ static bool parse_number(uint64_t *out, const char *text, uint64_t min, uint64_t
     return true;
 }
 
+/* What an option without an argument turns on; NULL: it is another kind. */
+static bool *flag_of(struct kgr_ctl_options *out, int letter)
+{
+    switch (letter) {
+    case 'j':
+        return &out->json;
+    case OPT_KS:
+        return &out->ks;
+    case 'n':
+        return &out->no_wait;
+    case 's':
+        return &out->stored;
+    case 'N':
+        return &out->nksk;
+    case 'S':
+        return &out->storage_key;
+    case 'l':
+        return &out->lines;
+    case 'r':
+        return &out->raw;
+    default:
+        return NULL;
+    }
+}
+
+/* Where the text of an option goes; NULL: it is another kind. */
+static const char **text_of(struct kgr_ctl_options *out, int letter)
+{
+    switch (letter) {
+    case OPT_SOCKET:
+        return &out->socket;
+    case 'c':
+        return &out->cipher;
+    case 'i':
+        return &out->input;
+    case 'o':
+        return &out->output;
+    case 'a':
+        return &out->aad;
+    case 'p':
+        return &out->peer;
+    case 'w':
+        return &out->seen;
+    case 'D':
+        return &out->store;
+    case 'T':
+        return &out->token;
+    case 'C':
+        return &out->config;
+    default:
+        return NULL;
+    }
+}
+
 /* Takes one option; false: its argument is wrong. */
 static bool take(struct kgr_ctl_options *out, int letter, const char *argument)
 {
+    bool *flag = flag_of(out, letter);
+    const char **text = text_of(out, letter);
     uint64_t number = 0;
 
+    if (flag != NULL) {
+        *flag = true;
+        return true;
+    }
+    if (text != NULL) {
+        *text = argument;
+        return true;
+    }
     switch (letter) {
-    case 'j':
-        out->json = true;
-        break;
-    case OPT_SOCKET:
-        out->socket = argument;
-        break;
-    case OPT_KS:
-        out->ks = true;
-        break;
     case 't':
         if (!parse_number(&number, argument, 0, TIMEOUT_MAX_S))
             return false;
         out->timeout_s = (int)number;
         out->has_timeout = true;
-        break;
-    case 'n':
-        out->no_wait = true;
-        break;
+        return true;
     case 'g':
         if (!parse_number(&number, argument, 1, UINT64_MAX))
             return false;
         out->generation = number;
-        break;
-    case 'c':
-        out->cipher = argument;
-        break;
-    case 'i':
-        out->input = argument;
-        break;
-    case 'o':
-        out->output = argument;
-        break;
-    case 'a':
-        out->aad = argument;
-        break;
-    case 's':
-        out->stored = true;
-        break;
-    case 'N':
-        out->nksk = true;
-        break;
-    case 'S':
-        out->storage_key = true;
-        break;
-    case 'l':
-        out->lines = true;
-        break;
-    case 'r':
-        out->raw = true;
-        break;
+        return true;
     case 'm':
         if (!parse_number(&number, argument, 0, UINT64_MAX))
             return false;
         out->count = number;
         out->has_count = true;
-        break;
-    case 'p':
-        out->peer = argument;
-        break;
-    case 'w':
-        out->seen = argument;
-        break;
-    case 'D':
-        out->store = argument;
-        break;
-    case 'T':
-        out->token = argument;
-        break;
-    case 'C':
-        out->config = argument;
-        break;
+        return true;
     case 'P':
         if (!parse_number(&number, argument, 0, INT_MAX))
             return false;
         out->pin_fd = (int)number;
-        break;
+        return true;
     default:
         return false;
     }
-    return true;
 }
 
 const struct kgr_ctl_command *kgr_ctl_find_command(const char *name)
