@@ -19,28 +19,8 @@ id1=$(lab_id 1) id2=$(lab_id 2)
 db=$MIRROR_STORE/tpm2_pkcs11.sqlite3
 lab_kill "$KGR_AGENT_2_PID"
 
-cat >"$WORK/bus.conf" <<CONF
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=$WORK/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-CONF
-export DBUS_SESSION_BUS_ADDRESS=unix:path=$WORK/bus
-lab_spawn bus "$WORK/bus.log" dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile
-lab_wait_for 10 "dbus-daemon" test -S "$WORK/bus"
-options=(--session --tcti="$KGR_TPM_2" --logger=stdout)
-[ "$(id -u)" != 0 ] || options+=(--allow-root)
-lab_spawn abrmd "$WORK/abrmd.log" "$(PATH=$PATH:/usr/sbin command -v tpm2-abrmd)" "${options[@]}"
-MIRROR_TCTI="tabrmd:bus_type=session"
-lab_wait_for 10 "tpm2-abrmd" tpm2_getrandom -T "$MIRROR_TCTI" 4
+lab_abrmd "$KGR_TPM_2"
+MIRROR_TCTI=$LAB_TCTI
 
 # What stays in the TPM for ever or until a reset: persistent keys, NV indices; what is loaded is the resource manager's.
 handles()

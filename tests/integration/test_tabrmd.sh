@@ -22,28 +22,8 @@ LAB=$WORK/lab
 . "$LAB/env"
 lab_kill "$KGR_AGENT_1_PID"
 
-cat >"$WORK/bus.conf" <<CONF
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=$WORK/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-CONF
-export DBUS_SESSION_BUS_ADDRESS=unix:path=$WORK/bus
-lab_spawn bus "$WORK/bus.log" dbus-daemon --config-file="$WORK/bus.conf" --nofork --nopidfile
-lab_wait_for 10 "dbus-daemon" test -S "$WORK/bus"
-options=(--session --tcti="$KGR_TPM_1" --logger=stdout)
-[ "$(id -u)" != 0 ] || options+=(--allow-root)
-lab_spawn abrmd "$WORK/abrmd.log" "$(PATH=$PATH:/usr/sbin command -v tpm2-abrmd)" "${options[@]}"
-through="tabrmd:bus_type=session"
-lab_wait_for 10 "tpm2-abrmd" tpm2_getrandom -T "$through" 4
+lab_abrmd "$KGR_TPM_1"
+through=$LAB_TCTI
 sed -i "s|tcti = \"[^\"]*\"|tcti = \"$through\"|" "$LAB/node-1/agent.conf"
 grep -q tabrmd "$LAB/node-1/agent.conf" || fail "the agent would not use tpm2-abrmd"
 lab_run_agent 1

@@ -120,6 +120,33 @@ lab_tpm()
     lab_wait_for 10 "swtpm in $dir" test -S "$dir/sock" -a -S "$dir/sock.ctrl"
 }
 
+# lab_abrmd TCTI: a resource manager for that TPM, on a bus of its own in the lab's folder; its TCTI in LAB_TCTI.
+lab_abrmd()
+{
+    local options=(--session --tcti="$1" --logger=stdout)
+    cat >"$LAB/bus.conf" <<CONF
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=$LAB/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+CONF
+    export DBUS_SESSION_BUS_ADDRESS=unix:path=$LAB/bus
+    lab_spawn bus "$LAB/bus.log" dbus-daemon --config-file="$LAB/bus.conf" --nofork --nopidfile
+    lab_wait_for 10 "dbus-daemon" test -S "$LAB/bus"
+    [ "$(id -u)" != 0 ] || options+=(--allow-root)
+    lab_spawn abrmd "$LAB/abrmd.log" "$(PATH=$PATH:/usr/sbin command -v tpm2-abrmd)" "${options[@]}"
+    LAB_TCTI=tabrmd:bus_type=session
+    lab_wait_for 10 "tpm2-abrmd" tpm2_getrandom -T "$LAB_TCTI" 4
+}
+
 lab_listening()
 {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
