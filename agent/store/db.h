@@ -83,6 +83,8 @@ void kgr_stmt_bind_text(struct kgr_stmt *stmt, int param, const char *text);
 /* An empty slice binds an empty blob, not NULL. */
 void kgr_stmt_bind_blob(struct kgr_stmt *stmt, int param, struct kgr_slice blob);
 void kgr_stmt_bind_null(struct kgr_stmt *stmt, int param);
+/* kgr_stmt_bind_blob_if binds NULL where the value is not there. */
+void kgr_stmt_bind_blob_if(struct kgr_stmt *stmt, int param, bool there, struct kgr_slice blob);
 
 enum kgr_step { KGR_STEP_ROW, KGR_STEP_DONE };
 

@@ -98,6 +98,14 @@ void kgr_stmt_bind_null(struct kgr_stmt *stmt, int param)
     bound(stmt, sqlite3_bind_null(stmt->handle, param));
 }
 
+void kgr_stmt_bind_blob_if(struct kgr_stmt *stmt, int param, bool there, struct kgr_slice blob)
+{
+    if (there)
+        kgr_stmt_bind_blob(stmt, param, blob);
+    else
+        kgr_stmt_bind_null(stmt, param);
+}
+
 enum kgr_error kgr_stmt_step(enum kgr_step *out, struct kgr_stmt *stmt, struct kgr_diag *diag)
 {
     enum kgr_error err;

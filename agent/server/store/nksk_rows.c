@@ -38,10 +38,7 @@ enum column {
 static void bind_if(struct kgr_stmt *stmt, enum column column, bool there, const void *p,
                     size_t len)
 {
-    if (there)
-        kgr_stmt_bind_blob(stmt, (int)column + 1, kgr_slice(p, len));
-    else
-        kgr_stmt_bind_null(stmt, (int)column + 1);
+    kgr_stmt_bind_blob_if(stmt, (int)column + 1, there, kgr_slice(p, len));
 }
 
 static void bind_int(struct kgr_stmt *stmt, enum column column, uint64_t value)
